@@ -1,0 +1,72 @@
+# Every target works from a fresh clone: it first makes the virtual environment that it needs.
+#   make demo, make test       run the demonstration; run all tests
+#   make smoke, make lint      the checks to run before each commit
+#   make format                format, and fix what ruff can fix
+#   make oracle                compare with PyTorch, in an environment of its own
+#   make shape                 the sizes of rooms, files and functions
+# PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes.
+
+PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+WORKERS ?= auto
+INSTALL = -m pip install --quiet --disable-pip-version-check
+COMPILE = -m compileall -q src
+BIN = .venv/bin
+PYTEST = $(BIN)/python -m pytest -q
+TORCH = torch==2.13.0
+
+.PHONY: demo test smoke lint format oracle shape clean
+
+demo: .venv/demo-installed
+	@$(BIN)/python $(COMPILE)
+	$(BIN)/flambeau demo
+
+test: .venv/dev-installed
+	@$(BIN)/python $(COMPILE)
+	$(PYTEST) -n $(WORKERS)
+	FLAMBEAU_MODE=eager $(PYTEST) -m smoke
+
+smoke: .venv/dev-installed
+	$(PYTEST) -m smoke
+
+lint: .venv/dev-installed
+	$(BIN)/ruff format --check --quiet --diff
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev-installed
+	$(BIN)/ruff check --quiet --fix
+	$(BIN)/ruff format
+
+shape: .venv/dev-installed
+	@$(BIN)/python tools/shape.py
+
+# Where PyTorch cannot be installed there is nothing to compare with, which is no failure of Flambeau.
+oracle: .venv-oracle/dev-installed
+	@.venv-oracle/bin/python $(COMPILE)
+	@if .venv-oracle/bin/python $(INSTALL) $(TORCH); then \
+	    .venv-oracle/bin/python -m pytest -q tests/oracle; \
+	else \
+	    echo "oracle: skipped, $(TORCH) could not be installed"; \
+	fi
+
+clean:
+	rm -rf .venv .venv-oracle .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/demo-installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python $(INSTALL) --editable '.[demo]'
+	@touch $@
+
+.venv/dev-installed .venv-oracle/dev-installed: %/dev-installed: pyproject.toml | %/bin/python
+	$*/bin/python $(INSTALL) --editable '.[dev]'
+	@touch $@ $*/demo-installed
+
+.venv/bin/python .venv-oracle/bin/python: %/bin/python:
+	@for python in $(PYTHONS); do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "$$python -m venv $*"; exec $$python -m venv $*; \
+	    fi; \
+	done; \
+	echo "Flambeau needs Python 3.11 or newer with its venv module; none of these is one: $(PYTHONS)." >&2; \
+	echo "Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1

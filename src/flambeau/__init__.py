@@ -1,0 +1,367 @@
+"""Flambeau: deep learning with PyTorch's interface, in Python down to the machine code.
+
+>>> import flambeau as torch
+>>> x = torch.tensor([1., 2.], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4.])
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+import math as _math
+from typing import TYPE_CHECKING, Any
+
+from .core.device import device
+from .core.dtype import (
+    bfloat16,
+    can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
+    double,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+)
+from .core.exchange import from_dlpack
+from .core.generator import Generator, default_generator
+from .core.printing import set_printoptions
+from .core.realize import recorder
+from .core.size import Size
+from .core.tensor import Tensor
+from .functions import methods
+from .functions.convert import is_complex, is_floating_point, is_tensor, numel, result_type
+from .functions.creation import (
+    arange,
+    as_tensor,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    tensor,
+    tril_indices,
+    triu_indices,
+    zeros,
+    zeros_like,
+)
+from .functions.indexing import (
+    argwhere,
+    count_nonzero,
+    gather,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_select,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    nonzero,
+    scatter,
+    scatter_add,
+    take,
+    take_along_dim,
+    tril,
+    triu,
+)
+from .functions.linear import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bmm,
+    dot,
+    ger,
+    matmul,
+    mm,
+    mv,
+    outer,
+    vdot,
+)
+from .functions.pointwise import (
+    abs,
+    absolute,
+    acos,
+    acosh,
+    add,
+    addcdiv,
+    addcmul,
+    allclose,
+    angle,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    clamp,
+    clamp_max,
+    clamp_min,
+    clip,
+    complex,
+    conj,
+    cos,
+    cosh,
+    digamma,
+    div,
+    divide,
+    eq,
+    equal,
+    erf,
+    erfc,
+    erfinv,
+    exp,
+    exp2,
+    expm1,
+    fix,
+    float_power,
+    floor,
+    floor_divide,
+    fmod,
+    frac,
+    ge,
+    greater,
+    greater_equal,
+    gt,
+    hypot,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    lerp,
+    less,
+    less_equal,
+    lgamma,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    logit,
+    lt,
+    maximum,
+    minimum,
+    mul,
+    multiply,
+    nan_to_num,
+    ne,
+    neg,
+    negative,
+    not_equal,
+    positive,
+    pow,
+    reciprocal,
+    relu,
+    remainder,
+    round,
+    rsqrt,
+    rsub,
+    sgn,
+    sigmoid,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    sub,
+    subtract,
+    tan,
+    tanh,
+    true_divide,
+    trunc,
+    where,
+)
+from .functions.random import (
+    bernoulli,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    seed,
+    set_rng_state,
+)
+from .functions.reduction import (
+    all,
+    amax,
+    amin,
+    aminmax,
+    any,
+    argmax,
+    argmin,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    log_softmax,
+    logcumsumexp,
+    logsumexp,
+    max,
+    mean,
+    min,
+    nansum,
+    norm,
+    prod,
+    softmax,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from .functions.shape import (
+    as_strided,
+    atleast_1d,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    cat,
+    chunk,
+    clone,
+    concat,
+    concatenate,
+    diag,
+    diag_embed,
+    diagonal,
+    flatten,
+    flip,
+    fliplr,
+    flipud,
+    hstack,
+    imag,
+    meshgrid,
+    moveaxis,
+    movedim,
+    narrow,
+    permute,
+    ravel,
+    real,
+    repeat_interleave,
+    reshape,
+    roll,
+    rot90,
+    row_stack,
+    select,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    swapdims,
+    t,
+    tensor_split,
+    tile,
+    transpose,
+    unbind,
+    unflatten,
+    unsqueeze,
+    view_as_complex,
+    view_as_real,
+    vstack,
+)
+from .functions.sorting import (
+    argsort,
+    bincount,
+    bucketize,
+    isin,
+    kthvalue,
+    median,
+    msort,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
+)
+from .runtime import interpreter
+
+recorder.execute = interpreter.run
+methods.attach()
+
+from . import autograd  # noqa: E402 - its formulas use the tensor's methods
+from .autograd import (  # noqa: E402
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .core import dtype as _dtypes  # noqa: E402
+from .functions import random  # noqa: E402
+
+# Names that are Python's own, so that they can't be imported above without hiding those.
+if TYPE_CHECKING:
+    from . import nn, optim, utils
+
+bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
+strided = "strided"
+contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+__version__ = "0.1.0"
+
+_LAZY = ("nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return _importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'flambeau' has no attribute {name!r}")
+
+
+def synchronize() -> None:
+    """Does all pending work.
+
+    >>> import flambeau as torch
+    >>> y = torch.ones(2) + 1; torch.synchronize()
+    """
+    recorder.flush("synchronize")

@@ -1,0 +1,1 @@
+"""What a tensor is: dtypes, devices, graph nodes, storage and views, recording and realizing. Knows no operation."""

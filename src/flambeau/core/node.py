@@ -1,0 +1,95 @@
+"""The pure graph: a node is an operation, its inputs and its attributes. It never changes; it may hold its value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .device import cpu, device
+from .dtype import dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Version:
+    """How often the storage that a value lives in has been written to. Shared by a storage and the nodes of its value."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Node:
+    """One operation's result.
+
+    `value` is None while the operation is pending; once there is a value the inputs are let go, so that a long
+    computation holds no more memory than its live results. `version` is set once a storage holds this node:
+    autograd compares it to see whether a saved value has been overwritten since.
+    """
+
+    __slots__ = ("attrs", "device", "dtype", "inputs", "op", "shape", "site", "value", "version")
+    site: str  # the user's line; set only for operations that can fail on values
+
+    def __init__(
+        self, op: Any, inputs: tuple, attrs: tuple, shape: tuple, dtype: dtype, device: device = cpu
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.value: Any = None
+        self.version: Version | None = None
+
+    def __repr__(self) -> str:
+        names = getattr(self.op, "attrs", ())
+        attrs = "".join(f", {k}={v!r}" for k, v in zip(names, self.attrs, strict=False))
+        state = "" if self.value is None else " = value"
+        return f"{self.op}({len(self.inputs)} inputs{attrs}) -> {self.dtype.name}{list(self.shape)}{state}"
+
+
+class _Leaf:
+    """The operation of a node that was born with its value."""
+
+    name = "leaf"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+LEAF = _Leaf()
+
+
+def leaf(value: np.ndarray, dtype: dtype) -> Node:
+    """A node that holds an array given from outside."""
+    node = Node(LEAF, (), (), value.shape, dtype)
+    node.value = value
+    return node
+
+
+def scalar(value: Any, dtype: dtype) -> Node:
+    """A 0-d leaf for a Python number. Numbers are program inputs: a new number is never a new program."""
+    node = Node(LEAF, (), (), (), dtype)
+    node.value = np.asarray(value, dtype.np)
+    return node
+
+
+class PoisonedOp:
+    """Stands in for an operation that failed, so that reading what depends on it raises the same error again."""
+
+    name = "failed"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def numel(shape: Sequence[int]) -> int:
+    """Number of elements of a shape."""
+    n = 1
+    for extent in shape:
+        n *= extent
+    return n

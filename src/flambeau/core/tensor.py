@@ -1,0 +1,450 @@
+"""The tensor: a handle on a node, or on a view of a storage, and on the edge where its gradient goes.
+
+A fresh result is just a node. The first view of it, write to it or look at its memory gives it a storage. What a tensor can do
+(arithmetic and the like) is attached by `flambeau.functions`; here is what it is.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import dtype as dtypes
+from .device import device
+from .gradient import Accumulate, Port, RemovableHandle, split
+from .modes import modes
+from .node import Node, leaf, numel
+from .realize import recorder, value_of
+from .size import Size
+from .storage import Storage, View, contiguous_strides, strided, urge_if_shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Tensor:
+    """A multi-dimensional array of one dtype on one device, which can record how it was made for differentiation.
+
+    `Tensor(2, 3)` is uninitialised (here: zeros) of that shape, `Tensor([1, 2])` holds these numbers, both of the default float dtype;
+    `torch.tensor` is the usual way.
+
+    >>> import flambeau as torch
+    >>> torch.Tensor([1, 2])
+    tensor([1., 2.])
+    """
+
+    _node: Node  # the value, current as of the storage's generation `_seen`
+    _storage: Storage | None = None
+    _view: View | None = None
+    _seen: int = 0
+    _edge: Any = None
+    _base: Tensor | None = None  # of a differentiable view: the tensor it looks at
+    _rebased: int = 0  # how often a view of this tensor was written to with gradients
+    _derived: int = 0  # of a view: the base's `_rebased` when its edge was made
+    _grad: Tensor | None = None
+    _untracked: bool = False  # made by `.data`: writes don't count as versions
+    _fixed: str = ""  # of a view made in a custom function of that name: its history isn't that of its base
+    _own_edge: Any = None  # of a leaf: where its gradient goes (and the hooks on it), also while it requires none
+    _retains: bool = False
+    _given: bool = False  # of a gradient: is some leaf's already, or somebody else may hold it
+    __array_priority__ = 1000  # NumPy leaves `array + tensor` to the tensor
+
+    def __new__(cls, *data: Any, dtype: Any = None) -> Tensor:
+        d = dtype or dtypes.get_default_dtype()
+        if len(data) == 1 and isinstance(data[0], Tensor):
+            return cls._make_subclass(cls, data[0])
+        if len(data) == 1 and not isinstance(data[0], int):
+            value = np.array(data[0], d.np)
+        else:
+            value = np.zeros(data, d.np)
+        return _adopt(object.__new__(cls), leaf(value, d))
+
+    @staticmethod
+    def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+        """A tensor of class `cls` that shares `data`'s memory and starts without history."""
+        t = object.__new__(cls)
+        _share_memory(t, data)
+        if require_grad:
+            t.requires_grad = True
+        return t
+
+    # ----- value -----
+
+    def _current(self) -> Node:
+        """The node of the current value."""
+        storage = self._storage
+        if storage is not None:
+            if self._seen != storage.generation:
+                self._refresh(storage)
+            if storage.shared is not None:
+                urge_if_shared(storage)
+        return self._node
+
+    def _refresh(self, storage: Storage) -> None:
+        """Reads the view (and, if the base was rebased, the edge) afresh after a write to the storage."""
+        base = self._base
+        if base is not None and base._rebased != self._derived:
+            if self._fixed:
+                raise fixed_view(self._fixed, "its base or another view of its base has been modified inplace")
+            assert self._view is not None
+            fresh = follow(base, self._view.chain(base._view), grad=True)
+            self._node, self._edge, self._derived = fresh._current(), fresh._edge, base._rebased
+            if self._retains and self._edge is not None:
+                self._keep_retaining()
+        elif self._view is None:
+            self._node = storage.node
+        else:
+            self._node = follow(make(storage.node), self._view.chain(), grad=False)._node
+        self._node.version = storage.version
+        self._seen = storage.generation
+
+    def _own_storage(self) -> Storage:
+        """The storage, made at first need."""
+        if self._storage is None:
+            self._storage = Storage(self._node)
+        return self._storage
+
+    def _value(self, reason: str) -> np.ndarray:
+        """The current value as an array that must not be written to."""
+        node = self._node if self._storage is None else self._current()
+        return value_of(node, reason)
+
+    # ----- what it is -----
+
+    @property
+    def shape(self) -> Size:
+        """The extents of the dimensions."""
+        return Size(self._node.shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of the elements."""
+        return self._node.dtype
+
+    @property
+    def device(self) -> device:
+        """Where the data lives."""
+        return self._node.device
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self._node.shape)
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return len(self._node.shape)
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return numel(self._node.shape)
+
+    nelement = numel
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the extent of one dimension. IndexError for a dimension that isn't there."""
+        shape = self._node.shape
+        if dim is None:
+            return Size(shape)
+        if not -len(shape) <= dim < max(len(shape), 1) or not shape:
+            raise IndexError(f"size: dimension {dim} is out of range for a tensor with {len(shape)} dimensions")
+        return shape[dim]
+
+    def _layout(self) -> tuple[tuple[int, ...], int]:
+        """Strides and offset in elements."""
+        view = self._view
+        return (contiguous_strides(self._node.shape), 0) if view is None else (view.strides, view.offset)
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements apart neighbours along each dimension (or along one) are."""
+        strides = self._layout()[0]
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self) -> int:
+        """Where the first element lies in the storage, in elements."""
+        return self._layout()[1]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in order, without gaps (dimensions of extent 1 don't matter)."""
+        if self._view is None or self.numel() == 0:
+            return True
+        strides, shape = self._view.strides, self._node.shape
+        want = contiguous_strides(shape)
+        return all(e == 1 or s == w for e, s, w in zip(shape, strides, want, strict=True))
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self._node.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._node.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.numel() * self._node.dtype.itemsize
+
+    def data_ptr(self) -> int:
+        """The address of the first element. The memory stays there as long as the tensor is not written to."""
+        return self._memory().__array_interface__["data"][0]
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return self._node.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """Whether the dtype is a complex one."""
+        return self._node.dtype.is_complex
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the data lives on a CUDA device."""
+        return self._node.device.type == "cuda"
+
+    # ----- looking at numbers -----
+
+    def item(self) -> Any:
+        """The value of a tensor of one element as a Python number. RuntimeError for any other number of elements.
+
+        >>> import flambeau as torch
+        >>> torch.tensor([2.5]).item()
+        2.5
+        """
+        if numel(self._node.shape) != 1:
+            raise RuntimeError(
+                f"item: a tensor with {self.numel()} elements (shape {tuple(self.shape)}) is not one number; "
+                "index one element first, or use tolist()"
+            )
+        value = self._value("item").reshape(()).item()
+        return float(value) if self._node.dtype is dtypes.bfloat16 else value
+
+    def tolist(self) -> Any:
+        """The numbers as nested Python lists (a plain number for a 0-d tensor)."""
+        value = self._value("tolist")
+        if self._node.dtype is dtypes.bfloat16:
+            value = value.astype(np.float32)
+        return value.tolist()
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            what = "no values" if self.numel() == 0 else "more than one value"
+            raise RuntimeError(f"bool: Boolean value of Tensor with {what} is ambiguous; use .any() or .all()")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._node.dtype.category > dtypes.INTEGER or self.numel() != 1:
+            raise TypeError("index: only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._node.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self._node.shape[0]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def _memory(self) -> np.ndarray:
+        """The tensor's own memory as an array; others who change it change the tensor, and the other way round."""
+        base = self._own_storage().share()
+        return base if self._view is None else strided(base, self._view)
+
+    # ----- differentiation -----
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are recorded for this tensor. Only a leaf's can be switched off."""
+        if self._storage is not None and self._seen != self._storage.generation:
+            self._current()
+        return self._edge is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        edge = self._edge
+        if not flag:
+            if edge is not None and type(edge) is not Accumulate:
+                raise RuntimeError("you can only change requires_grad flags of leaf variables; use detach()")
+            self._edge = None
+        elif edge is None:
+            if self._node.dtype.category < dtypes.FLOAT:
+                raise RuntimeError(
+                    "requires_grad: only Tensors of floating point and complex dtype can require gradients, "
+                    f"this one is {self._node.dtype}"
+                )
+            if self._own_edge is None:
+                self._own_edge = Accumulate(self)
+            self._edge = self._own_edge
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Sets `requires_grad` and returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The gradient function of the operation that made this tensor; None for a leaf."""
+        if not self.requires_grad:
+            return None
+        edge = self._edge.fn if type(self._edge) is Port else self._edge
+        return None if type(edge) is Accumulate else edge
+
+    @property
+    def output_nr(self) -> int:
+        """Which result of its operation this tensor is."""
+        return self._edge.index if type(self._edge) is Port else 0
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have added up; None before the first."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, g: Tensor | None) -> None:
+        if g is not None:
+            if not isinstance(g, Tensor):
+                raise TypeError(f"grad: assigned grad expected to be a Tensor or None but got {type(g).__name__}")
+            if g._node.shape != self._node.shape:
+                raise RuntimeError(
+                    f"grad: assigned grad has shape {tuple(g.shape)}, the tensor {tuple(self.shape)}; they must be equal"
+                )
+            if g._node.dtype is not self._node.dtype:
+                raise RuntimeError(f"grad: assigned grad has dtype {g.dtype}, the tensor {self.dtype}")
+        self._grad = g
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def _version(self) -> int:
+        """How often the storage has been written to in place."""
+        return 0 if self._storage is None else self._storage.version.count
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls `hook(gradient)` whenever the gradient of this tensor is known; what it returns (if not None) replaces it.
+
+        >>> import flambeau as torch
+        >>> x = torch.tensor(2.0, requires_grad=True)
+        >>> h = x.register_hook(lambda g: g * 10)
+        >>> (x * 3).backward(); x.grad
+        tensor(30.)
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: cannot register a hook on a tensor that doesn't require gradient")
+        fn, index = split(self._edge)
+        return RemovableHandle.add(fn.own_hooks().tensor, (index, hook))
+
+    def retain_grad(self) -> None:
+        """Has backward passes fill in `.grad` although this tensor is not a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: can't retain_grad on Tensor that has requires_grad=False")
+        if self.is_leaf or self._retains:
+            return
+        self._retains = True
+        self._keep_retaining()
+
+    def _keep_retaining(self) -> None:
+        """Has the gradient function of the present value fill in `.grad`."""
+        fn, index = split(self._edge)
+        fn.own_hooks().retained[index] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this non-leaf."""
+        return self._retains
+
+    def detach(self) -> Tensor:
+        """A tensor on the same memory, outside of the recorded history.
+
+        >>> import flambeau as torch
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> x.detach().requires_grad
+        False
+        """
+        t = _new(Tensor)
+        _share_memory(t, self)
+        return t
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside of history and of version counting. Writing through it hides from autograd's checks."""
+        t = self.detach()
+        t._untracked = True
+        return t
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        if not isinstance(other, Tensor):
+            raise TypeError(f"data: expected a Tensor, got {type(other).__name__}")
+        if self.requires_grad and other._node.dtype.category < dtypes.FLOAT:
+            raise RuntimeError("data setter: only floating-point and complex data can require gradients")
+        self._base = None
+        _share_memory(self, other)
+
+
+_new = object.__new__
+
+
+def _adopt(t: Tensor, node: Node) -> Tensor:
+    t._node = node
+    recorder.hold(node.value.nbytes)
+    return t
+
+
+def _share_memory(t: Tensor, source: Tensor) -> None:
+    """Makes `t` look at what `source` looks at."""
+    t._storage, t._node = source._own_storage(), source._current()
+    t._view, t._seen = source._view, source._seen
+
+
+def fixed_view(function: str, what: str) -> RuntimeError:
+    """The error of in-place writing that would bypass the backward of a custom function."""
+    return RuntimeError(
+        f"Output of {function} is a view and {what}. This view was created inside a custom Function (or because an input was returned "
+        "as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
+        "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function."
+    )
+
+
+def make(node: Node) -> Tensor:
+    """A tensor without history for a node."""
+    t = _new(Tensor)
+    t._node = node
+    return t
+
+
+def from_array(array: np.ndarray) -> Tensor:
+    """A tensor that takes the array over: nobody else may hold it."""
+    return _adopt(_new(Tensor), leaf(array, dtypes.from_numpy(array.dtype)))
+
+
+def follow(t: Tensor, chain: list[View], grad: bool) -> Tensor:
+    """What a chain of view operations shows of `t`, as a value (no view), with or without its history."""
+    before, modes.grad = modes.grad, grad
+    try:
+        for step in chain:
+            t = step.op.plain(t, step.attrs)
+    finally:
+        modes.grad = before
+    return t

@@ -1,0 +1,98 @@
+"""How public functions deliver: to a new tensor, to `out=`, or in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import dtype as dt
+from ..core.inplace import assign, check_writable
+from ..core.modes import modes
+from ..core.tensor import Tensor, _share_memory
+from ..ops.creation import overwrite
+from ..ops.kinds import cast
+from ..ops.view import clone
+
+
+def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
+    """The result itself, or `out` holding it: resized if its shape differs, cast if its dtype does.
+
+    RuntimeError if gradients would be lost, or the category of the dtype would fall.
+    """
+    if out is None:
+        return result
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{what}: argument 'out' must be Tensor, not {type(out).__name__}")
+    if modes.grad and (result.requires_grad or out.requires_grad):
+        raise RuntimeError(
+            f"{what}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    if out._node.shape != result._node.shape:
+        if out.numel():
+            import warnings
+
+            warnings.warn(
+                f"{what}: an output with one or more elements was resized since it had shape {list(out.shape)}, which does not match the "
+                f"required output shape {list(result.shape)}",
+                stacklevel=3,
+            )
+        _share_memory(out, clone(result_as(what, result, out)))
+        return out
+    return write(what, out, result)
+
+
+def result_as(what: str, result: Tensor, target: Tensor) -> Tensor:
+    """The result in the target's dtype; RuntimeError if that would lower its category."""
+    d = target._node.dtype
+    if result._node.dtype is d:
+        return result
+    if not dt.can_cast(result._node.dtype, d):
+        raise RuntimeError(f"{what}: result type {result.dtype.name} can't be cast to the desired output type {d.name}")
+    return cast(result, d)
+
+
+def write(what: str, target: Tensor, result: Tensor) -> Tensor:
+    """Makes `result` the content of `target`, after the checks; returns `target`."""
+    check_writable(target, what)
+    if result._node.shape != target._node.shape:
+        raise RuntimeError(
+            f"{what}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    result = result_as(what, result, target)
+    if result._storage is not None:  # someone's memory: copy it
+        result = clone(result)
+    return assign(target, result, overwrite)
+
+
+def in_place(f: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    """The in-place variant of a function of a tensor: `name_`."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if "out" in kwargs:
+            raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
+        check_writable(self, name)
+        return write(name, self, f(self, *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of `{name.strip('_')}`: changes this tensor (and all views of it) and returns it."
+    return method
+
+
+def shape_of(what: str, size: tuple) -> tuple[int, ...]:
+    """A shape from `f(2, 3)` or `f((2, 3))`. TypeError for anything but whole numbers."""
+    if len(size) == 1 and not isinstance(size[0], int) and not isinstance(size[0], Tensor):
+        size = tuple(size[0])
+    try:
+        shape = tuple([s if type(s) is int else s.__index__() for s in size])
+    except (AttributeError, TypeError):
+        raise TypeError(f"{what}: sizes must be whole numbers, got {size}") from None
+    return shape
+
+
+def positive_shape(what: str, size: tuple) -> tuple[int, ...]:
+    """As `shape_of`; RuntimeError for a negative extent."""
+    shape = shape_of(what, size)
+    for s in shape:
+        if s < 0:
+            raise RuntimeError(f"{what}: Trying to create tensor with negative dimension {s}: {list(shape)}")
+    return shape

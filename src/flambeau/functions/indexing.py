@@ -1,0 +1,464 @@
+"""Indexing: `x[...]`, `x[...] = v`, gather and scatter, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dt
+from ..core.tensor import Tensor, from_array
+from ..ops import index as ops
+from ..ops import view as views
+from ..ops.creation import full
+from ..ops.kinds import broadcast, cast
+from ..ops.op import check_tensor, wrap_dim
+from .calling import deliver, write
+from .creation import to_array
+from .pointwise import choose
+from .shape import reshape, slice_dim, unsqueeze
+
+# ----- x[...] -----
+
+Advanced = dict[int, Tensor]  # index tensors by dimension
+
+
+def _slice_range(s: slice, extent: int) -> tuple[int, int, int]:
+    """(first, count, step) of a slice; ValueError for a step that isn't positive."""
+    parts = [p.item() if isinstance(p, Tensor) else p for p in (s.start, s.stop, s.step)]
+    if parts[2] is not None and parts[2] <= 0:
+        raise ValueError(f"index: step must be greater than zero, got {parts[2]}; use flip() to reverse")
+    first, stop, step = slice(*parts).indices(extent)
+    return first, max(0, -((first - stop) // step)), step
+
+
+def _consumed(item: Any) -> int:
+    """How many dimensions of the tensor an index item takes."""
+    if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
+        return 0
+    if isinstance(item, (Tensor, np.ndarray)) and str(item.dtype) in ("torch.bool", "torch.uint8", "bool"):
+        return item.ndim
+    return 1
+
+
+def _items(x: Tensor, index: Any) -> list[Any]:
+    """The index as a list of items, one a dimension, with the ellipsis spelt out."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    items = [_as_item(i) for i in items]
+    taken = sum(_consumed(i) for i in items)
+    if taken > x.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {x.ndim}: got {taken}")
+    dots = [k for k, i in enumerate(items) if i is Ellipsis]
+    if dots:
+        rest = [slice(None)] * (x.ndim - taken)
+        items[dots[0] : dots[0] + 1] = rest
+        items = [i for i in items if i is not Ellipsis]
+    return items
+
+
+def _as_item(item: Any) -> Any:
+    if isinstance(item, (list, tuple, range)):
+        return from_array(to_array(list(item), None if len(item) else dt.int64))
+    if isinstance(item, np.ndarray):
+        return from_array(item.copy()) if item.ndim else _as_item(item.item())
+    if isinstance(item, Tensor) and item.ndim == 0 and item.dtype.category == dt.INTEGER:
+        return item.item()
+    if isinstance(item, (np.integer,)):
+        return int(item)
+    return item
+
+
+def _basic(x: Tensor, items: list[Any]) -> tuple[Tensor, Advanced]:
+    """Applies the whole numbers, slices and Nones as views; returns what tensors are left to index with."""
+    dim = 0
+    later: Advanced = {}
+    for item in items:
+        if isinstance(item, (bool, np.bool_)):
+            x = unsqueeze(x, dim)
+            later[dim] = from_array(np.zeros(1 if item else 0, np.int64))
+            dim += 1
+        elif isinstance(item, int) or (not isinstance(item, Tensor) and hasattr(item, "__index__")):
+            x = _select(x, dim, item.__index__())
+        elif isinstance(item, slice):
+            first, count, step = _slice_range(item, x._node.shape[dim])
+            if (first, count, step) != (0, x._node.shape[dim], 1):
+                x = slice_dim(x, dim, first, count, step)
+            dim += 1
+        elif item is None:
+            x = unsqueeze(x, dim)
+            dim += 1
+        elif isinstance(item, Tensor):
+            dim = _tensor_item(x, dim, item, later)
+        else:
+            raise TypeError(
+                f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{type(item).__name__})"
+            )
+    return x, later
+
+
+def _select(x: Tensor, dim: int, i: int) -> Tensor:
+    extent = x._node.shape[dim] if dim < x.ndim else -1
+    if extent < 0:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+        )
+    if not -extent <= i < extent:
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {extent}")
+    return views.select(x, dim, i % extent)
+
+
+def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
+    """Notes an index tensor (a mask as the positions where it is true); returns the next dimension."""
+    if item._node.dtype not in (dt.bool_, dt.uint8):
+        if item._node.dtype.category != dt.INTEGER:
+            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}")
+        later[dim] = item if item._node.dtype in (dt.int64, dt.int32) else cast(item, dt.int64)
+        return dim + 1
+    for k, e in enumerate(item.shape):
+        if e != x._node.shape[dim + k]:
+            raise IndexError(
+                f"The shape of the mask {list(item.shape)} at index {k} does not match the shape of the indexed tensor {list(x.shape)} at "
+                f"index {dim + k}"
+            )
+    if item.ndim == 0:
+        raise IndexError("index: a 0-d mask must be given as a Python bool")
+    for k, positions in enumerate(np.nonzero(item._value("mask"))):
+        later[dim + k] = from_array(positions)
+    return dim + item.ndim
+
+
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """`x[index]`: whole numbers, slices, None and ... give views; tensors, lists and masks give copies."""
+    if type(index) is int:  # the commonest case
+        return _select(self, 0, index)
+    x, later = _basic(self, _items(self, index))
+    if later:
+        return ops.index(x, tuple(later.values()), tuple(later))
+    if x is self:
+        return views.slice_(x, tuple((0, e, 1) for e in x._node.shape))
+    return x
+
+
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """`x[index] = value`: writes in place, with broadcasting and conversion to this tensor's dtype."""
+    if isinstance(index, Tensor) and index.dtype is dt.bool_ and _is_number(value) and index.shape == self.shape:
+        write("index_put_", self, _masked(self, index, value))  # no need to know where the mask is true
+        return
+    x, later = _basic(self, _items(self, index))
+    source = _value_for(self, value)
+    if not later:
+        copy_(x, _without_leading_ones(source, x.ndim))
+        return
+    result = ops.index_put(x, source, tuple(later.values()), tuple(later), False)
+    write("index_put_", x, result)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, complex)) or (isinstance(value, Tensor) and value.ndim == 0)
+
+
+def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    return choose(mask, _value_for(x, value), x)
+
+
+def _value_for(x: Tensor, value: Any) -> Tensor:
+    """The value as a tensor of `x`'s dtype."""
+    if not isinstance(value, Tensor):
+        if isinstance(value, (bool, int, float, complex)):
+            return full(value, (), x._node.dtype)
+        value = from_array(to_array(value, None))
+    return value if value._node.dtype is x._node.dtype else cast(value, x._node.dtype)
+
+
+def _without_leading_ones(t: Tensor, rank: int) -> Tensor:
+    """Drops leading extents of 1 beyond `rank` dimensions, as assignment allows."""
+    while t.ndim > rank and t._node.shape[0] == 1:
+        t = reshape(t, *t._node.shape[1:])
+    return t
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Overwrites this tensor with `src`, broadcast and converted; returns it."""
+    source = _value_for(self, src)
+    shape = self._node.shape
+    if source._node.shape != shape:
+        if broadcast("copy_", source._node.shape, shape) != shape:
+            raise RuntimeError(
+                f"copy_: The expanded size of the tensor {list(shape)} must match the existing size {list(source.shape)} of the source"
+            )
+        source = views.expand.plain(source, (shape,))
+    return write("copy_", self, views.clone(source))
+
+
+# ----- along one dimension -----
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    """out[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on; `out` has the shape of `index`.
+
+    IndexError for an index out of range, RuntimeError for shapes that don't fit.
+
+    >>> import flambeau as torch
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    return deliver("gather", ops.gather(input, index, wrap_dim("gather", dim, input.ndim)), out)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """`gather` with broadcasting between input and indices; over the flattened input without `dim`.
+
+    >>> import flambeau as torch
+    >>> x = torch.tensor([[3, 1], [2, 4]]); torch.take_along_dim(x, x.argsort(1), 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    if dim is None:
+        return deliver("take_along_dim", ops.gather(reshape(input, -1), reshape(indices, -1), 0), out)
+    dim = wrap_dim("take_along_dim", dim, input.ndim)
+    a, b = list(input._node.shape), list(indices._node.shape)
+    common = list(broadcast("take_along_dim", tuple(a[:dim] + a[dim + 1 :]), tuple(b[:dim] + b[dim + 1 :])))
+    x = views.expand(input, (*common[:dim], a[dim], *common[dim:]))
+    index = views.expand(indices, (*common[:dim], b[dim], *common[dim:]))
+    return deliver("take_along_dim", ops.gather(x, index, dim), out)
+
+
+def _source(x: Tensor, index: Tensor, src: Any) -> Tensor:
+    return src if isinstance(src, Tensor) else full(src, index._node.shape, x._node.dtype)
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
+) -> Tensor:
+    """`input` with out[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; `src` may be a number.
+
+    With `reduce` "add" or "multiply" the values are combined with those there.
+
+    >>> import flambeau as torch
+    >>> torch.scatter(torch.zeros(3), 0, torch.tensor([1]), 5.)
+    tensor([0., 5., 0.])
+    """
+    if src is None and value is None:
+        raise TypeError("scatter(): missing the argument 'src' (a tensor) or 'value' (a number)")
+    source = _source(input, index, src if src is not None else value)
+    dim = wrap_dim("scatter", dim, input.ndim)
+    if reduce is None:
+        return deliver("scatter", ops.scatter(input, index, source, dim), out)
+    if reduce == "add":
+        return deliver("scatter", ops.scatter_add(input, index, source, dim), out)
+    if reduce == "multiply":
+        return deliver("scatter", input * ops.scatter(input.new_ones(input.shape), index, source, dim), out)
+    raise RuntimeError(f"scatter(): reduce argument must be either add or multiply, got {reduce!r}")
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in order.
+
+    >>> import flambeau as torch
+    >>> torch.scatter_add(torch.zeros(2), 0, torch.tensor([1, 1]), torch.ones(2))
+    tensor([0., 2.])
+    """
+    return deliver("scatter_add", ops.scatter_add(input, index, src, wrap_dim("scatter_add", dim, input.ndim)), out)
+
+
+def _vector(what: str, index: Tensor) -> Tensor:
+    check_tensor(what, "index", index)
+    if index.ndim > 1:
+        raise IndexError(f"{what}(): Index is supposed to be a vector, but got a tensor of shape {tuple(index.shape)}")
+    return reshape(index, 1) if index.ndim == 0 else index
+
+
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The slices of `input` along `dim` that the vector `index` names.
+
+    >>> import flambeau as torch
+    >>> torch.index_select(torch.eye(3), 0, torch.tensor([2, 0]))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    i, x = _vector("index_select", index), reshape(input, 1) if input.ndim == 0 else input
+    dim = wrap_dim("index_select", dim, x.ndim)
+    ops.check_known("index_select", [(i, x._node.shape[dim], dim)])
+    picked = ops.index(x, (i,), (dim,))
+    return deliver("index_select", reshape(picked, ()) if input.ndim == 0 else picked, out)
+
+
+def _index_write(what: str, x: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
+    dim = wrap_dim(what, dim, x.ndim)
+    i = _vector(what, index)
+    if source._node.dtype is not x._node.dtype:
+        raise RuntimeError(f"{what}(): self and source expected to have the same dtype, but got {x.dtype} and {source.dtype}")
+    return ops.index_put(x, source, (i,), (dim,), accumulate)
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats add up.
+
+    >>> import flambeau as torch
+    >>> torch.index_add(torch.zeros(2), 0, torch.tensor([0, 0]), torch.ones(2))
+    tensor([2., 0.])
+    """
+    s = source if alpha == 1 else source * alpha
+    return deliver("index_add", _index_write("index_add", input, dim, index, s, True), out)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input` with the slices of `source` written at the places along `dim` that `index` names.
+
+    >>> import flambeau as torch
+    >>> torch.index_copy(torch.zeros(2), 0, torch.tensor([1]), torch.ones(1))
+    tensor([0., 1.])
+    """
+    return deliver("index_copy", _index_write("index_copy", input, dim, index, source, False), out)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`input` with `value` at the places along `dim` that `index` names.
+
+    >>> import flambeau as torch
+    >>> torch.index_fill(torch.zeros(2), 0, torch.tensor([1]), 7)
+    tensor([0., 7.])
+    """
+    return _index_write("index_fill", input, dim, index, _value_for(input, value), False)
+
+
+def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+    """`input` with `values` at the positions that the tensors in `indices` name (added with `accumulate`).
+
+    >>> import flambeau as torch
+    >>> torch.index_put(torch.zeros(3), (torch.tensor([0, 0]),), torch.tensor(1.), accumulate=True)
+    tensor([2., 0., 0.])
+    """
+    x, later = _basic(input, _items(input, tuple(slice(None) if i is None else i for i in indices)))
+    if values._node.dtype is not input._node.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source."
+        )
+    return ops.index_put(x, values, tuple(later.values()), tuple(later), accumulate)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Elements by their number in the flattened input.
+
+    >>> import flambeau as torch
+    >>> torch.take(torch.eye(2), torch.tensor([0, 3]))
+    tensor([1., 1.])
+    """
+    return ops.index(reshape(input, -1), (index,), (0,))
+
+
+# ----- masks -----
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where `mask` (broadcast) is true, else `input`.
+
+    >>> import flambeau as torch
+    >>> torch.masked_fill(torch.zeros(2), torch.tensor([True, False]), 9)
+    tensor([9., 0.])
+    """
+    if check_tensor("masked_fill", "mask", mask)._node.dtype is not dt.bool_:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    category = value.dtype.category if isinstance(value, Tensor) else dt.of_scalar(value).category
+    if category > max(input._node.dtype.category, dt.INTEGER):
+        raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype} without overflow: {value}")
+    return _masked(input, mask, value)
+
+
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The elements where `mask` is true, as a vector.
+
+    >>> import flambeau as torch
+    >>> torch.masked_select(torch.tensor([1, 2, 3]), torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    if check_tensor("masked_select", "mask", mask)._node.dtype is not dt.bool_:
+        raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask.dtype}")
+    shape = broadcast("masked_select", input._node.shape, mask._node.shape)
+    x, m = views.expand(input, shape), views.expand(mask, shape)
+    if not shape:
+        x, m = reshape(x, 1), reshape(m, 1)
+    return deliver("masked_select", getitem(x, m), out)
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`input` with the elements of `source`, in order, where `mask` is true.
+
+    >>> import flambeau as torch
+    >>> torch.masked_scatter(torch.zeros(3), torch.tensor([True, False, True]), torch.tensor([1., 2.]))
+    tensor([1., 0., 2.])
+    """
+    shape = broadcast("masked_scatter", input._node.shape, mask._node.shape)
+    m = np.broadcast_to(mask._value("mask"), shape)
+    count = int(m.sum())
+    if source.numel() < count:
+        raise RuntimeError(f"masked_scatter: mask has {count} true elements, source only {source.numel()}")
+    where = tuple(from_array(i) for i in np.nonzero(m)) if shape else ()
+    if not where:
+        return choose(mask, reshape(source, -1)[0], input) if count else views.clone(input)
+    return ops.index_put(views.expand(input, shape), reshape(source, -1)[:count], where, tuple(range(len(shape))), False)
+
+
+def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
+    """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors.
+
+    >>> import flambeau as torch
+    >>> torch.nonzero(torch.tensor([0, 3, 4]))
+    tensor([[1],
+            [2]])
+    """
+    value = check_tensor("nonzero", "input", input)._value("nonzero")
+    if as_tuple:
+        return tuple(from_array(i) for i in np.nonzero(np.atleast_1d(value)))
+    return deliver("nonzero", from_array(np.argwhere(value).astype(np.int64)), out)
+
+
+argwhere = nonzero
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements aren't zero, in all or along dimensions.
+
+    >>> import flambeau as torch
+    >>> torch.count_nonzero(torch.tensor([0, 3, 4]))
+    tensor(2)
+    """
+    from .reduction import sum as sum_
+
+    return sum_(input != 0, dim)
+
+
+# ----- triangles -----
+
+
+def _matrix(what: str, input: Tensor) -> Tensor:
+    if input.ndim < 2:
+        raise RuntimeError(f"{what}: input tensor must have at least 2 dimensions, got shape {tuple(input.shape)}")
+    return input
+
+
+def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """The lower triangle of matrices, zeros above.
+
+    >>> import flambeau as torch
+    >>> torch.tril(torch.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return deliver("tril", ops.tril(_matrix("tril", input), diagonal), out)
+
+
+def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """The upper triangle of matrices, zeros below.
+
+    >>> import flambeau as torch
+    >>> torch.triu(torch.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return deliver("triu", ops.triu(_matrix("triu", input), diagonal), out)

@@ -1,0 +1,342 @@
+"""The tensor's methods and operators: one table, attached once."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from ..core.dtype import get_default_dtype
+from ..core.node import numel
+from ..core.printing import format_tensor
+from ..core.tensor import Tensor, _share_memory
+from ..ops import pointwise as ops
+from ..ops.view import clone as copy_of
+from . import convert, creation, indexing, linear, pointwise, random, reduction, shape, sorting
+from .calling import in_place, positive_shape
+
+FAMILIES: dict[ModuleType, str] = {
+    pointwise: """
+        abs absolute neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos
+        tan asin acos atan sinh cosh tanh asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma
+        digamma relu bitwise_not logical_not round frac logit add sub subtract mul multiply div divide true_divide floor_divide remainder
+        fmod pow float_power atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or
+        logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul
+        addcdiv nan_to_num
+        | isnan isinf isfinite signbit angle positive conj rsub maximum minimum logaddexp isclose allclose equal
+    """,
+    reduction: """
+        cumsum cumprod
+        | sum nansum mean prod all any amax amin aminmax argmax argmin max min var std logsumexp norm logcumsumexp cummax cummin softmax
+        log_softmax
+    """,
+    shape: """
+        | reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim moveaxis
+        expand expand_as broadcast_to contiguous clone narrow select unbind split split_with_sizes chunk tensor_split diagonal diag diag_embed
+        unfold as_strided flip fliplr flipud rot90 roll repeat tile repeat_interleave sum_to_size
+    """,
+    indexing: """
+        scatter scatter_add index_add index_copy index_fill index_put masked_fill masked_scatter tril triu
+        | gather take_along_dim index_select take masked_select nonzero argwhere count_nonzero copy_
+    """,
+    linear: "addmm addmv addr baddbmm addbmm | matmul mm bmm mv dot vdot outer ger",
+    sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount isin",
+    random: "| uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_ bernoulli multinomial",
+    creation: "| new_zeros new_ones new_empty new_full new_tensor",
+    convert: "| to type_as cpu cuda",
+}
+"""Methods by family; of those before the bar there is an in-place variant too."""
+
+
+def attach() -> None:
+    """Gives the tensor its methods."""
+    for family, names in FAMILIES.items():
+        changing, _, plain = names.partition("|")
+        for name in changing.split():
+            f = getattr(family, name)
+            setattr(Tensor, name, f)
+            setattr(Tensor, name + "_", in_place(f, name + "_"))
+        for name in plain.split():
+            setattr(Tensor, name, getattr(family, name))
+    for name, f in {**OPERATORS, **SPECIAL, **convert.CONVERTERS}.items():
+        setattr(Tensor, name, f)
+    for name, get in PROPERTIES.items():
+        setattr(Tensor, name, property(get, doc=get.__doc__))
+
+
+# ----- operators -----
+
+
+def _binary(op: Any) -> Any:
+    def operator(self: Tensor, other: Any) -> Any:
+        try:
+            return op(self, other)
+        except TypeError:
+            if not isinstance(other, (Tensor, bool, int, float, complex)):
+                return NotImplemented  # the other operand may know what to do
+            raise
+
+    return operator
+
+
+def _reversed(op: Any) -> Any:
+    def operator(self: Tensor, other: Any) -> Any:
+        return op(other, self)
+
+    return operator
+
+
+def _in_place_operator(f: Any, name: str) -> Any:
+    method = in_place(f, name)
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        return method(self, other)
+
+    return operator
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    return bool((self == element).any().item())
+
+
+def _iterate(self: Tensor) -> Any:
+    if self.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(shape.unbind(self, 0))
+
+
+def _rpow(self: Tensor, other: Any) -> Tensor:
+    return pointwise.pow(other, self)
+
+
+OPERATORS: dict[str, Any] = {
+    "__add__": _binary(ops.add),
+    "__radd__": _binary(ops.add),
+    "__sub__": _binary(ops.sub),
+    "__rsub__": _reversed(ops.sub),
+    "__mul__": _binary(ops.mul),
+    "__rmul__": _binary(ops.mul),
+    "__truediv__": _binary(ops.div),
+    "__rtruediv__": _reversed(ops.div),
+    "__floordiv__": _binary(pointwise.floor_divide),
+    "__rfloordiv__": _reversed(pointwise.floor_divide),
+    "__mod__": _binary(pointwise.remainder),
+    "__rmod__": _reversed(pointwise.remainder),
+    "__pow__": _binary(pointwise.pow),
+    "__rpow__": _rpow,
+    "__matmul__": linear.matmul,
+    "__rmatmul__": linear._rmatmul,
+    "__and__": _binary(ops.bitwise_and),
+    "__rand__": _binary(ops.bitwise_and),
+    "__or__": _binary(ops.bitwise_or),
+    "__ror__": _binary(ops.bitwise_or),
+    "__xor__": _binary(ops.bitwise_xor),
+    "__rxor__": _binary(ops.bitwise_xor),
+    "__lshift__": _binary(ops.left_shift),
+    "__rlshift__": _reversed(ops.left_shift),
+    "__rshift__": _binary(ops.right_shift),
+    "__rrshift__": _reversed(ops.right_shift),
+    "__eq__": _binary(ops.eq),
+    "__ne__": _binary(ops.ne),
+    "__lt__": _binary(ops.lt),
+    "__le__": _binary(ops.le),
+    "__gt__": _binary(ops.gt),
+    "__ge__": _binary(ops.ge),
+    "__neg__": ops.neg,
+    "__pos__": pointwise.positive,
+    "__abs__": ops.absolute,
+    "__invert__": ops.bitwise_not,
+    "__getitem__": indexing.getitem,
+    "__setitem__": indexing.setitem,
+    "__contains__": _contains,
+    "__iter__": _iterate,
+    **{
+        f"__i{name}__": _in_place_operator(f, f"__i{name}__")
+        for name, f in {
+            "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "floordiv": pointwise.floor_divide,
+            "mod": pointwise.remainder, "pow": pointwise.pow, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
+            "lshift": ops.left_shift, "rshift": ops.right_shift,
+        }.items()
+    },
+}  # fmt: skip
+
+# ----- what has no function of its own -----
+
+
+def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the tensor's type, or the tensor converted to a dtype."""
+    return convert.type_(self, dtype, non_blocking)
+
+
+def _fill_(self: Tensor, value: Any) -> Tensor:
+    """Overwrites all elements with a number (or a 0-d tensor)."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return indexing.copy_(self, value)
+
+
+def _zero_(self: Tensor) -> Tensor:
+    """Overwrites all elements with zero."""
+    return indexing.copy_(self, 0)
+
+
+def _detach_(self: Tensor) -> Tensor:
+    """Takes this tensor out of the recorded history."""
+    if self._is_view():
+        raise RuntimeError("detach_: Can't detach views in-place. Use detach() instead.")
+    self._edge = None
+    return self
+
+
+def _set_(self: Tensor, source: Tensor) -> Tensor:
+    """Makes this tensor look at `source`'s memory."""
+    _share_memory(self, source)
+    self._base = None
+    return self
+
+
+def _resize_(self: Tensor, *size: Any) -> Tensor:
+    """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it requires grad."""
+    if self.requires_grad:
+        raise RuntimeError("resize_: cannot resize variables that require grad")
+    new = positive_shape("resize_", size)
+    if new != tuple(self.shape):
+        flat, count = shape.reshape(copy_of(self), -1) if self.numel() else self.new_zeros(0), numel(new)
+        kept = flat[:count] if flat.numel() >= count else shape.cat([flat, self.new_zeros(count - flat.numel())])
+        _set_(self, shape.reshape(kept, *new).clone())
+    return self
+
+
+def _restride(name: str, f: Any) -> Any:
+    def method(self: Tensor, *args: Any) -> Tensor:
+        seen = f(self, *args)
+        grad_of_leaf = self.is_leaf and self.requires_grad
+        if grad_of_leaf:
+            raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+        edge, base = seen._edge, seen._base
+        _share_memory(self, seen)
+        self._edge, self._base = edge, None if base is self else base
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Changes this tensor itself to what `{name[:-1]}` shows of it."
+    return method
+
+
+def _repr(self: Tensor) -> str:
+    edge = self.grad_fn
+    return format_tensor(
+        self._value("print"),
+        dtype_name=self.dtype.name,
+        default_dtype_name=get_default_dtype().name,
+        requires_grad=self.requires_grad,
+        grad_fn=None if edge is None else edge.name(),
+        prefix=self._repr_prefix,
+    )
+
+
+def _format(self: Tensor, spec: str) -> str:
+    return self.item().__format__(spec) if self.ndim == 0 and spec else (str(self.item()) if self.ndim == 0 else object.__format__(self, spec))
+
+
+def _deepcopy(self: Tensor, memo: dict) -> Tensor:
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; use "
+            ".detach().clone()"
+        )
+    copy = Tensor._make_subclass(type(self), copy_of(self.detach()), self.requires_grad)
+    if self._grad is not None:
+        copy._grad = copy_of(self._grad.detach())
+    memo[id(self)] = copy
+    return copy
+
+
+def _reduce(self: Tensor) -> tuple:
+    if not self.is_leaf:
+        raise RuntimeError("pickle: only leaf tensors can be pickled; use .detach()")
+    value = self._value("pickle")
+    return _restore, (type(self), value.copy(order="C"), self.dtype, self.requires_grad)
+
+
+def _restore(cls: type, value: Any, d: Any, requires_grad: bool) -> Tensor:
+    return Tensor._make_subclass(cls, creation.from_array(value), requires_grad)
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return self.shape == other.shape
+
+
+def _pinned(self: Tensor) -> Tensor:
+    """This tensor: CPU memory needs no pinning."""
+    return self
+
+
+Tensor._repr_prefix = "tensor("  # type: ignore[attr-defined]
+SPECIAL: dict[str, Any] = {
+    "__repr__": _repr,
+    "__format__": _format,
+    "__deepcopy__": _deepcopy,
+    "__reduce__": _reduce,
+    "where": pointwise._where_method,
+    "type": _type,
+    "fill_": _fill_,
+    "zero_": _zero_,
+    "detach_": _detach_,
+    "set_": _set_,
+    "resize_": _resize_,
+    "is_same_size": _is_same_size,
+    "pin_memory": _pinned,
+    "squeeze_": _restride("squeeze_", shape.squeeze),
+    "unsqueeze_": _restride("unsqueeze_", shape.unsqueeze),
+    "t_": _restride("t_", shape.t),
+    "transpose_": _restride("transpose_", shape.transpose),
+    "swapaxes_": _restride("swapaxes_", shape.transpose),
+    "movedim_": _restride("movedim_", shape.movedim),
+}
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return shape.permute(self, *reversed(range(self.ndim)))
+
+
+def _matrix_transposed(self: Tensor) -> Tensor:
+    """The last two dimensions swapped."""
+    if self.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+    return shape.transpose(self, -2, -1)
+
+
+def _adjoint(self: Tensor) -> Tensor:
+    """The last two dimensions swapped, conjugated."""
+    return pointwise.conj(_matrix_transposed(self))
+
+
+def _hermitian(self: Tensor) -> Tensor:
+    """The conjugated transposed matrix."""
+    if self.ndim not in (0, 2):
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.")
+    return pointwise.conj(shape.t(self))
+
+
+def _real(self: Tensor) -> Tensor:
+    """The real part, as a view."""
+    return shape.real(self)
+
+
+def _imag(self: Tensor) -> Tensor:
+    """The imaginary part, as a view."""
+    return shape.imag(self)
+
+
+PROPERTIES: dict[str, Any] = {
+    "T": _transposed,
+    "mT": _matrix_transposed,
+    "mH": _adjoint,
+    "H": _hermitian,
+    "real": _real,
+    "imag": _imag,
+}

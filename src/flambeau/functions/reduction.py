@@ -1,0 +1,403 @@
+"""Reductions, statistics, running sums."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..core import dtype as dt
+from ..core.dtype import dtype as DType
+from ..core.tensor import Tensor
+from ..ops import index as index_ops
+from ..ops import reduction as ops
+from ..ops.kinds import cast
+from ..ops.op import check_tensor, wrap_dim, wrap_dims
+from .calling import deliver
+from .shape import reshape
+
+Dim = Any
+
+
+class ValuesIndices(NamedTuple):
+    """Values and where they were found."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _cast(input: Tensor, d: DType | None) -> Tensor:
+    return input if d is None or d is input._node.dtype else cast(input, d)
+
+
+def _float_only(what: str, x: Tensor) -> Tensor:
+    if x._node.dtype.category < dt.FLOAT:
+        raise RuntimeError(
+            f"{what}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {x.dtype.name}; "
+            "convert with .float()"
+        )
+    return x
+
+
+def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+    """The sum over all elements, or over dimensions. Whole numbers are summed as int64.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
+    tensor([4, 6])
+    """
+    x = _cast(check_tensor("sum", "input", input), dtype)
+    r = ops.sum(x, dim, keepdim)
+    return deliver("sum", _cast(r, dtype), out)
+
+
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """The sum with NaN counting as 0.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1., float('nan')]).nansum()
+    tensor(1.)
+    """
+    from .pointwise import choose, isnan
+
+    return sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype)
+
+
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+    """The mean over all elements, or over dimensions. RuntimeError for whole numbers (convert them first).
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1., 3.]).mean()
+    tensor(2.)
+    """
+    return deliver("mean", ops.mean(_float_only("mean", _cast(input, dtype)), dim, keepdim), out)
+
+
+def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+    """The product of all elements, or along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([2, 3, 4]).prod()
+    tensor(24)
+    """
+    return deliver("prod", _cast(ops.prod(_cast(input, dtype), dim, keepdim), dtype), out)
+
+
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Whether all elements (along dimensions) are nonzero.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([True, False]).all()
+    tensor(False)
+    """
+    r = ops.all(input, dim, keepdim)
+    return deliver("all", cast(r, dt.uint8) if input._node.dtype is dt.uint8 else r, out)
+
+
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Whether some element (along dimensions) is nonzero.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([True, False]).any()
+    tensor(True)
+    """
+    r = ops.any(input, dim, keepdim)
+    return deliver("any", cast(r, dt.uint8) if input._node.dtype is dt.uint8 else r, out)
+
+
+def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The largest element over dimensions; equal ones share the gradient.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).amax(1)
+    tensor([5, 3])
+    """
+    return deliver("amax", ops.amax(input, dim, keepdim), out)
+
+
+def amin(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The smallest element over dimensions; equal ones share the gradient.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).amin(1)
+    tensor([1, 2])
+    """
+    return deliver("amin", ops.amin(input, dim, keepdim), out)
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest element.
+
+    >>> import flambeau as torch
+    >>> torch.aminmax(torch.tensor([1, 5]))
+    (tensor(1), tensor(5))
+    """
+    return ops.amin(input, dim, keepdim), ops.amax(input, dim, keepdim)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the (first) largest element is: its number in the flattened tensor, or along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).argmax(1)
+    tensor([1, 0])
+    """
+    return ops.argmax(input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).argmin(1)
+    tensor([0, 1])
+    """
+    return ops.argmin(input, dim, keepdim)
+
+
+def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: Any, value: Any, pair: Any) -> Any:
+    """`max` and `min`: of all elements, of two tensors, or along a dimension with positions."""
+    check_tensor(what, "input", x)
+    if isinstance(dim, Tensor):
+        return deliver(what, pair(x, dim), out)
+    if dim is None:
+        if x.numel() == 0:
+            raise RuntimeError(f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+        return deliver(what, value(x, None, False), out)
+    dim = wrap_dim(what, dim, x.ndim)
+    if x.ndim == 0:
+        return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
+    i = position(x, dim, True)
+    values = index_ops.gather(x, i, dim)
+    if not keepdim:
+        shape = tuple(e for d, e in enumerate(x._node.shape) if d != dim)
+        values, i = reshape(values, *shape) if shape else reshape(values, ()), reshape(i, *shape) if shape else reshape(i, ())
+    if out is not None:
+        return ValuesIndices(deliver(what, values, out[0]), deliver(what, i, out[1]))
+    return ValuesIndices(values, i)
+
+
+def max(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
+    """The largest element; along a dimension (values, indices); with another tensor the larger element by element.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).max(1).indices
+    tensor([1, 0])
+    """
+    from .pointwise import maximum
+
+    return _extreme("max", input, dim if other is None else other, keepdim, out, ops.argmax, ops.amax, maximum)
+
+
+def min(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
+    """The smallest element; along a dimension (values, indices); with another tensor the smaller element by element.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([[1, 5], [3, 2]]).min(1).values
+    tensor([1, 2])
+    """
+    from .pointwise import minimum
+
+    return _extreme("min", input, dim if other is None else other, keepdim, out, ops.argmin, ops.amin, minimum)
+
+
+# ----- statistics -----
+
+
+def _correction(unbiased: Any, correction: Any) -> float:
+    if correction is not None:
+        return correction
+    return 1 if unbiased is None or unbiased else 0
+
+
+def _var(what: str, x: Tensor, dim: Dim, unbiased: Any, correction: Any, keepdim: bool) -> Tensor:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    _float_only(what, x)
+    dims = wrap_dims(what, dim, x.ndim)
+    n = 1
+    for d in dims:
+        n *= x._node.shape[d]
+    v = ops.variance(x, dims, keepdim)
+    left = n - _correction(unbiased, correction)
+    if left == n:
+        return v
+    return v * (n / left if left > 0 else float("nan") if n <= 1 else float("inf"))
+
+
+def var(
+    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The variance: squared deviations from the mean, summed over n - correction (default 1: Bessel's).
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1., 2., 3.]).var()
+    tensor(1.)
+    """
+    return deliver("var", _var("var", input, dim, unbiased, correction, keepdim), out)
+
+
+def std(
+    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The square root of the variance.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1., 2., 3.]).std()
+    tensor(1.)
+    """
+    return deliver("std", _var("std", input, dim, unbiased, correction, keepdim).sqrt(), out)
+
+
+def var_mean(input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> tuple:
+    """The variance and the mean.
+
+    >>> import flambeau as torch
+    >>> torch.var_mean(torch.tensor([1., 2., 3.]))
+    (tensor(1.), tensor(2.))
+    """
+    return _var("var_mean", input, dim, unbiased, correction, keepdim), ops.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def std_mean(input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> tuple:
+    """The standard deviation and the mean.
+
+    >>> import flambeau as torch
+    >>> torch.std_mean(torch.tensor([1., 2., 3.]))
+    (tensor(1.), tensor(2.))
+    """
+    v, m = var_mean(input, dim, unbiased, keepdim, correction=correction)
+    return v.sqrt(), m
+
+
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """log(sum(exp(x))) over dimensions, without overflow.
+
+    >>> import flambeau as torch
+    >>> torch.logsumexp(torch.tensor([0., 0.]), 0)
+    tensor(0.6931)
+    """
+    return deliver("logsumexp", ops.logsumexp(input, dim, keepdim), out)
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, out: Tensor | None = None, dtype: DType | None = None
+) -> Tensor:
+    """The p-norm (sum |x|^p)^(1/p) over all elements or dimensions; "fro" is 2; inf, -inf and 0 are limits.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([3., 4.]).norm()
+    tensor(5.)
+    """
+    x = _float_only("norm", _cast(input, dtype))
+    p = 2 if p in ("fro", None) else p
+    if isinstance(p, str):
+        raise RuntimeError(f"norm: only valid string values are 'fro', got {p!r}; see torch.linalg.matrix_norm")
+    a = x.abs()
+    if p == float("inf"):
+        r = ops.amax(a, dim, keepdim)
+    elif p == float("-inf"):
+        r = ops.amin(a, dim, keepdim)
+    elif p == 0:
+        r = ops.sum((a != 0).to(a.dtype), dim, keepdim)
+    elif p == 1:
+        r = ops.sum(a, dim, keepdim)
+    elif p == 2:
+        r = ops.euclid(x, dim, keepdim)
+    else:
+        r = ops.sum(a**p, dim, keepdim) ** (1.0 / p)
+    return deliver("norm", r, out)
+
+
+# ----- running -----
+
+
+def _running(what: str, op: Any, x: Tensor, dim: int, d: DType | None, out: Tensor | None) -> Tensor:
+    dim = wrap_dim(what, dim, x.ndim)
+    x = cast(x, d or dt.int64) if d is not None or x._node.dtype.category < dt.FLOAT else x
+    return deliver(what, op(x, dim) if x.ndim else x.clone(), out)
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+    """Running sums along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
+    return _running("cumsum", ops.cumsum, input, dim, dtype, out)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+    """Running products along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1, 2, 3]).cumprod(0)
+    tensor([1, 2, 6])
+    """
+    return _running("cumprod", ops.cumprod, input, dim, dtype, out)
+
+
+def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
+    """Running log(sum(exp(x))) along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([0., 0.]).logcumsumexp(0)
+    tensor([0.0000, 0.6931])
+    """
+    dim = wrap_dim("logcumsumexp", dim, input.ndim)
+    return deliver("logcumsumexp", ops.logcumsumexp(input, dim) if input.ndim else input.clone(), out)
+
+
+def _running_extreme(what: str, op: Any, x: Tensor, dim: int) -> ValuesIndices:
+    dim = wrap_dim(what, dim, x.ndim)
+    if x.ndim == 0:
+        return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
+    i = op(x, dim)
+    return ValuesIndices(index_ops.gather(x, i, dim), i)
+
+
+def cummax(input: Tensor, dim: int) -> ValuesIndices:
+    """The largest element so far along a dimension, and where it is.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([1, 3, 2]).cummax(0).values
+    tensor([1, 3, 3])
+    """
+    return _running_extreme("cummax", ops.cummax_index, input, dim)
+
+
+def cummin(input: Tensor, dim: int) -> ValuesIndices:
+    """The smallest element so far along a dimension, and where it is.
+
+    >>> import flambeau as torch
+    >>> torch.tensor([3, 1, 2]).cummin(0).values
+    tensor([3, 1, 1])
+    """
+    return _running_extreme("cummin", ops.cummin_index, input, dim)
+
+
+def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along a dimension.
+
+    >>> import flambeau as torch
+    >>> torch.softmax(torch.tensor([0., 0.]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    x = _cast(input, dtype)
+    if x._node.dtype.category < dt.FLOAT:
+        raise RuntimeError(f'softmax: "softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+    d = wrap_dim("softmax", dim, x.ndim)
+    return ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
+
+
+def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+    """log(softmax(x)), computed together, so that nothing underflows.
+
+    >>> import flambeau as torch
+    >>> torch.log_softmax(torch.tensor([0., 0.]), 0)
+    tensor([-0.6931, -0.6931])
+    """
+    x = _cast(input, dtype)
+    if x._node.dtype.category < dt.FLOAT:
+        raise RuntimeError(f'log_softmax: "log_softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+    d = wrap_dim("log_softmax", dim, x.ndim)
+    return ops.log_softmax(x, d) if x.ndim else reshape(ops.log_softmax(reshape(x, 1), 0), ())

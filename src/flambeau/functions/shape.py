@@ -1,0 +1,809 @@
+"""Shapes: views, and the joining and splitting of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import dtype as dt
+from ..core import exchange
+from ..core.node import numel
+from ..core.tensor import Tensor
+from ..ops import view as ops
+from ..ops.kinds import broadcast, cast, result_type
+from ..ops.op import check_tensor, wrap_dim
+from .calling import deliver, shape_of
+
+exchange.foreign_strides = ops.as_strided
+
+
+def _infer(what: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with -1 replaced by what is left; RuntimeError if the number of elements doesn't fit."""
+    have = numel(x._node.shape)
+    if -1 not in shape:
+        if numel(shape) != have or any(s < 0 for s in shape):
+            raise RuntimeError(f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})")
+        return shape
+    rest = numel([s for s in shape if s != -1])
+    if shape.count(-1) > 1:
+        raise RuntimeError(f"{what}: only one dimension can be inferred, got {list(shape)}")
+    if rest == 0:
+        raise RuntimeError(
+            f"{what}: cannot reshape tensor of {have} elements into shape {list(shape)} because the unspecified dimension size -1 can be any "
+            "value and is ambiguous"
+        )
+    if have % rest or any(s < -1 for s in shape):
+        raise RuntimeError(f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})")
+    return tuple(have // rest if s == -1 else s for s in shape)
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape (-1: what is left): a view where possible, else a copy.
+
+    >>> import flambeau as torch
+    >>> torch.arange(4).reshape(2, -1)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    new = _infer("reshape", input, shape_of("reshape", shape))
+    t = ops.reshape.try_view(input, (new,))
+    return ops.reshape(ops.clone(input), new) if t is None else t
+
+
+def view(self: Tensor, *shape: Any) -> Tensor:
+    """A view in another shape (-1: what is left) or, given a dtype, on the same bits.
+
+    RuntimeError where the elements don't lie so that there can be one (use `reshape`).
+    """
+    if len(shape) == 1 and isinstance(shape[0], dt.dtype):
+        return _view_as_dtype(self, shape[0])
+    new = _infer("view", self, shape_of("view", shape))
+    t = ops.reshape.try_view(self, (new,))
+    if t is None:
+        raise RuntimeError(
+            f"view: size {list(new)} is not compatible with input tensor's size {tuple(self.shape)} and stride {self.stride()} (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return t
+
+
+def _view_as_dtype(x: Tensor, d: dt.dtype) -> Tensor:
+    if d.itemsize != x.dtype.itemsize:
+        raise RuntimeError(
+            f"view: self.dtype {x.dtype} has elements of {x.dtype.itemsize} bytes, {d} of {d.itemsize}; only views of equal element size are "
+            "supported"
+        )
+    return x if d is x.dtype else ops.view_dtype(x, d)
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """A view in `other`'s shape."""
+    return view(self, other.shape)
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to `other`'s shape."""
+    return reshape(self, other.shape)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from `start_dim` to `end_dim` as one.
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+    """
+    rank = input.ndim
+    first, last = wrap_dim("flatten", start_dim, rank), wrap_dim("flatten", end_dim, rank)
+    if first > last:
+        raise RuntimeError(f"flatten: flatten() has invalid args: start_dim {start_dim} comes after end_dim {end_dim}")
+    shape = input._node.shape
+    if rank == 0:
+        return reshape(input, 1)
+    if first == last:
+        return input
+    return reshape(input, *shape[:first], numel(shape[first : last + 1]), *shape[last + 1 :])
+
+
+def ravel(input: Tensor) -> Tensor:
+    """One dimension.
+
+    >>> import flambeau as torch
+    >>> torch.ones(2, 2).ravel().shape
+    torch.Size([4])
+    """
+    return reshape(input, -1) if input.numel() else reshape(input, 0)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension split into several (-1: what is left).
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 6).unflatten(1, (2, 3)).shape
+    torch.Size([2, 2, 3])
+    """
+    dim = wrap_dim("unflatten", dim, input.ndim)
+    shape = input._node.shape
+    known = numel([s for s in sizes if s != -1])
+    parts = tuple(shape[dim] // max(known, 1) if s == -1 else s for s in sizes)
+    if numel(parts) != shape[dim]:
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the input tensor")
+    return view(input, *shape[:dim], *parts, *shape[dim + 1 :])
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without the dimensions of extent 1 (all, or those named).
+
+    >>> import flambeau as torch
+    >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
+    rank, shape = input.ndim, input._node.shape
+    if dim is None:
+        dims: set[int] = set(range(rank))
+    else:
+        dims = {wrap_dim("squeeze", d, rank) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    return ops.squeeze(input, tuple(e for d, e in enumerate(shape) if d not in dims or e != 1))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a dimension of extent 1 inserted at `dim`.
+
+    >>> import flambeau as torch
+    >>> torch.zeros(3).unsqueeze(-1).shape
+    torch.Size([3, 1])
+    """
+    dim = wrap_dim("unsqueeze", dim, input.ndim + 1)
+    shape = input._node.shape
+    return ops.unsqueeze(input, (*shape[:dim], 1, *shape[dim:]))
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in the given order.
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    order = shape_of("permute", dims)
+    if len(order) != input.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
+            f"i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    wrapped = tuple(wrap_dim("permute", d, input.ndim) for d in order)
+    if len(set(wrapped)) != len(wrapped):
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {list(order)}")
+    return ops.permute(input, wrapped)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions swapped.
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 3).transpose(0, 1).shape
+    torch.Size([3, 2])
+    """
+    a, b = wrap_dim("transpose", dim0, input.ndim), wrap_dim("transpose", dim1, input.ndim)
+    order = list(range(input.ndim))
+    if order:
+        order[a], order[b] = b, a
+    return ops.transpose(input, tuple(order))
+
+
+swapaxes = swapdims = transpose
+
+
+def t(input: Tensor) -> Tensor:
+    """The transposed matrix (a vector stays).
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 3).t().shape
+    torch.Size([3, 2])
+    """
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or .mT")
+    return transpose(input, 0, 1) if input.ndim == 2 else input
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved to other places, the others in their order.
+
+    >>> import flambeau as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    rank = input.ndim
+    src = [wrap_dim("movedim", d, rank) for d in (source if isinstance(source, (tuple, list)) else (source,))]
+    dst = [wrap_dim("movedim", d, rank) for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
+        raise RuntimeError(f"movedim: source {source} and destination {destination} must be equally many different dimensions")
+    rest = iter(d for d in range(rank) if d not in src)
+    order = [src[dst.index(d)] if d in dst else next(rest) for d in range(rank)]
+    return ops.permute(input, tuple(order))
+
+
+moveaxis = movedim
+
+
+def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+    """A view repeated along dimensions of extent 1 and new leading ones (-1: as it is).
+
+    RuntimeError for a dimension of another extent than 1.
+    """
+    shape, have = shape_of("expand", sizes), self._node.shape
+    new = len(shape) - len(have)
+    if new < 0:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({len(have)}): {list(shape)}"
+        )
+    full = []
+    for i, s in enumerate(shape):
+        e = have[i - new] if i >= new else None
+        if s == -1 and e is None:
+            raise RuntimeError(f"expand: expanded size {list(shape)} isn't allowed in a leading, non-existing dimension {i}")
+        if s not in (-1, e) and e not in (1, None):
+            raise RuntimeError(
+                f"expand: The expanded size of the tensor ({s}) must match the existing size ({e}) at non-singleton dimension {i}. Target "
+                f"sizes: {list(shape)}. Tensor sizes: {list(have)}"
+            )
+        full.append(e if s == -1 else s)
+    return ops.expand(self, tuple(full))
+
+
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """`expand` to `other`'s shape."""
+    return expand(self, other.shape)
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """`expand` as a function.
+
+    >>> import flambeau as torch
+    >>> torch.broadcast_to(torch.zeros(3), (2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return expand(input, *size)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """All expanded to their common shape.
+
+    >>> import flambeau as torch
+    >>> a, b = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3)); a.shape, b.shape
+    (torch.Size([2, 3]), torch.Size([2, 3]))
+    """
+    xs = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    shape = broadcast("broadcast_tensors", *[x._node.shape for x in xs]) if xs else ()
+    return tuple(expand(x, *shape) for x in xs)
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape to which these shapes broadcast.
+
+    >>> import flambeau as torch
+    >>> torch.broadcast_shapes((2, 1), (3,))
+    torch.Size([2, 3])
+    """
+    from ..core.size import Size
+
+    return Size(broadcast("broadcast_shapes", *[(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
+
+
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor if its elements lie in order, else a copy in which they do."""
+    return self if self.is_contiguous() else ops.clone(self)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy with memory of its own; gradients flow through it.
+
+    >>> import flambeau as torch
+    >>> x = torch.zeros(2); y = x.clone(); y[0] = 1; x
+    tensor([0., 0.])
+    """
+    return ops.clone(check_tensor("clone", "input", input))
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements along `dim` from `start` on, as a view. RuntimeError if there aren't so many.
+
+    >>> import flambeau as torch
+    >>> torch.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    dim, shape = wrap_dim("narrow", dim, input.ndim), input._node.shape
+    extent = shape[dim]
+    begin = int(start)
+    if not -extent <= begin <= extent:
+        raise IndexError(f"narrow: start out of range (expected to be in range of [-{extent}, {extent}], but got {begin})")
+    begin = begin + extent if begin < 0 else begin
+    if length < 0 or begin + length > extent:
+        raise RuntimeError(f"narrow: start ({begin}) + length ({length}) exceeds dimension size ({extent}).")
+    return slice_dim(input, dim, begin, length, 1)
+
+
+def slice_dim(x: Tensor, dim: int, first: int, count: int, step: int) -> Tensor:
+    """`count` elements along one dimension; all of the others."""
+    ranges = tuple((first, count, step) if d == dim else (0, e, 1) for d, e in enumerate(x._node.shape))
+    return ops.slice_(x, ranges)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The elements at one position along `dim`, which disappears, as a view.
+
+    >>> import flambeau as torch
+    >>> torch.eye(2).select(0, 1)
+    tensor([0., 1.])
+    """
+    if input.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim("select", dim, input.ndim)
+    extent, i = input._node.shape[dim], int(index)
+    if not -extent <= i < extent:
+        raise IndexError(f"select(): index {i} is out of bounds for dimension {dim} with size {extent} (tensor of shape {tuple(input.shape)})")
+    return ops.select(input, dim, i % extent)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along `dim`, without it.
+
+    >>> import flambeau as torch
+    >>> torch.eye(2).unbind()
+    (tensor([1., 0.]), tensor([0., 1.]))
+    """
+    if input.ndim == 0:
+        raise RuntimeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim("unbind", dim, input.ndim)
+    return tuple(ops.select(input, dim, i) for i in range(input._node.shape[dim]))
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views.
+
+    >>> import flambeau as torch
+    >>> torch.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    if tensor.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    dim = wrap_dim("split", dim, tensor.ndim)
+    extent = tensor._node.shape[dim]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sizes = list(split_size_or_sections)
+        if sum(sizes) != extent or any(s < 0 for s in sizes):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {dim}), but got "
+                f"split_sizes={sizes}"
+            )
+    else:
+        size = int(split_size_or_sections)
+        if size < 0 or (size == 0 and extent):
+            raise RuntimeError(f"split expects split_size be non-negative and fit the extent {extent}, but got split_size={size}")
+        sizes = [size] * (extent // size) + ([extent % size] if extent % size else []) if extent else [0]
+    parts, first = [], 0
+    for size in sizes:
+        parts.append(slice_dim(tensor, dim, first, size, 1))
+        first += size
+    return tuple(parts)
+
+
+split_with_sizes = split
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Up to `chunks` equal pieces along `dim` (the last may be smaller).
+
+    >>> import flambeau as torch
+    >>> torch.arange(5).chunk(2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    dim = wrap_dim("chunk", dim, input.ndim)
+    extent = input._node.shape[dim]
+    size = -(-extent // chunks)
+    return split(input, size, dim) if size else split(input, [0] * chunks, dim)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces along `dim`: so many of nearly equal size, or cut at the given places.
+
+    >>> import flambeau as torch
+    >>> torch.arange(5).tensor_split((1, 3))
+    (tensor([0]), tensor([1, 2]), tensor([3, 4]))
+    """
+    dim = wrap_dim("tensor_split", dim, input.ndim)
+    extent = input._node.shape[dim]
+    cuts = indices_or_sections.tolist() if isinstance(indices_or_sections, Tensor) else indices_or_sections
+    if isinstance(cuts, int):
+        if cuts <= 0:
+            raise RuntimeError(f"tensor_split: number of sections must be larger than 0, got {cuts}")
+        size, larger = divmod(extent, cuts)
+        return split(input, [size + 1] * larger + [size] * (cuts - larger), dim)
+    places = [0, *[min(max(c + extent if c < 0 else c, 0), extent) for c in cuts], extent]
+    return tuple(slice_dim(input, dim, a, max(b - a, 0), 1) for a, b in zip(places, places[1:], strict=False))
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions as a view, last in the result.
+
+    >>> import flambeau as torch
+    >>> torch.arange(4).reshape(2, 2).diagonal()
+    tensor([0, 3])
+    """
+    a, b = wrap_dim("diagonal", dim1, input.ndim), wrap_dim("diagonal", dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return ops.diagonal(input, offset, a, b)
+
+
+def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal.
+
+    >>> import flambeau as torch
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    if input.ndim == 2:
+        return deliver("diag", ops.clone(ops.diagonal(input, diagonal, 0, 1)), out)
+    if input.ndim != 1:
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    return deliver("diag", diag_embed(input, diagonal), out)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices with the last dimension of `input` on their diagonals.
+
+    >>> import flambeau as torch
+    >>> torch.diag_embed(torch.ones(3, 2)).shape
+    torch.Size([3, 2, 2])
+    """
+    n = input._node.shape[-1] + abs(offset)
+    rank = input.ndim + 1
+    a, b = wrap_dim("diag_embed", dim1, rank), wrap_dim("diag_embed", dim2, rank)
+    if a == b:
+        raise RuntimeError(f"diag_embed: diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rest = iter(input._node.shape[:-1])
+    shape = tuple(n if d in (a, b) else next(rest) for d in range(rank))
+    return ops.diagonal_scatter(input.new_zeros(shape), input, offset, a, b)
+
+
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last dimension."""
+    if self.ndim == 0:
+        self = reshape(self, 1)
+    dim = wrap_dim("unfold", dimension, self.ndim)
+    extent = self._node.shape[dim]
+    if size > extent or size < 0:
+        raise RuntimeError(f"unfold: maximum size for tensor at dimension {dimension} is {extent} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"unfold: step is {step} but must be > 0")
+    return ops.unfold(self, dim, size, step)
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """A view of the storage's memory with any shape and strides (in elements).
+
+    RuntimeError if it would reach beyond the storage.
+
+    >>> import flambeau as torch
+    >>> torch.arange(6).as_strided((2, 2), (3, 1))
+    tensor([[0, 1],
+            [3, 4]])
+    """
+    size, stride = tuple(size), tuple(stride)
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    if len(size) != len(stride):
+        raise RuntimeError(f"as_strided: mismatch in length of strides {list(stride)} and shape {list(size)}")
+    if any(s < 0 for s in stride) or offset < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    memory = _flat_memory(input)
+    reach = offset + sum((e - 1) * s for e, s in zip(size, stride, strict=True)) + 1 if numel(size) else 0
+    if reach > memory.numel():
+        raise RuntimeError(
+            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {reach} elements, which are "
+            f"out of bounds for storage of {memory.numel()} elements"
+        )
+    return ops.as_strided(memory, size, stride, offset)
+
+
+def _flat_memory(x: Tensor) -> Tensor:
+    """All of the storage as one dimension, with `x`'s history."""
+    base = x if x._base is None else x._base
+    if base._view is None:
+        return reshape(base, -1) if base.numel() else reshape(base, 0)
+    if base.is_contiguous() and base.storage_offset() == 0 and base.numel() == numel(base._own_storage().node.shape):
+        return reshape(base, -1)
+    whole = base.detach()
+    whole._view, whole._node = None, whole._own_storage().node
+    return reshape(whole, -1)
+
+
+def view_as_real(input: Tensor) -> Tensor:
+    """Real and imaginary parts as a last dimension of 2, as a view.
+
+    >>> import flambeau as torch
+    >>> torch.view_as_real(torch.tensor([1. + 2.j]))
+    tensor([[1., 2.]])
+    """
+    if not input.is_complex():
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
+    return ops.view_as_real(input)
+
+
+def view_as_complex(input: Tensor) -> Tensor:
+    """A last dimension of 2 read as real and imaginary parts (a copy: writes to it don't reach the input).
+
+    >>> import flambeau as torch
+    >>> torch.view_as_complex(torch.tensor([[1., 2.]]))
+    tensor([1.+2.j])
+    """
+    from ..ops.pointwise import make_complex
+
+    if not input.ndim or input.shape[-1] != 2:
+        raise RuntimeError(f"view_as_complex: Tensor must have a last dimension of size 2, got shape {tuple(input.shape)}")
+    return make_complex(select(input, -1, 0), select(input, -1, 1))
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part, as a view; a real tensor itself.
+
+    >>> import flambeau as torch
+    >>> torch.real(torch.tensor([1. + 2.j]))
+    tensor([1.])
+    """
+    return ops.real(input) if input.is_complex() else input
+
+
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part, as a view. RuntimeError for a real tensor.
+
+    >>> import flambeau as torch
+    >>> torch.imag(torch.tensor([1. + 2.j]))
+    tensor([2.])
+    """
+    if not input.is_complex():
+        raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes, got {input.dtype}.")
+    return ops.imag(input)
+
+
+# ----- copies -----
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors joined along a dimension; their other extents must be equal (an empty 1-d tensor is skipped).
+
+    >>> import flambeau as torch
+    >>> torch.cat([torch.zeros(2), torch.ones(1)])
+    tensor([0., 0., 1.])
+    """
+    xs = list(tensors)
+    if not xs:
+        raise ValueError("cat: expected a non-empty list of Tensors")
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"cat(): expected Tensor as element in argument 0, but got {type(x).__name__}")
+    d = result_type("cat", xs)
+    kept = [x for x in xs if x._node.shape != (0,)] or xs[:1]
+    rank = kept[0].ndim
+    if rank == 0:
+        raise RuntimeError("cat: zero-dimensional tensor (at position 0) cannot be concatenated; use stack")
+    dim = wrap_dim("cat", dim, rank)
+    first = kept[0]._node.shape
+    for i, x in enumerate(kept[1:], 1):
+        shape = x._node.shape
+        if len(shape) != rank or shape[:dim] + shape[dim + 1 :] != first[:dim] + first[dim + 1 :]:
+            raise RuntimeError(
+                f"cat: Sizes of tensors must match except in dimension {dim}. Expected shape {list(first)} but got {list(shape)} for tensor "
+                f"number {i} in the list."
+            )
+    parts = [x if x._node.dtype is d else cast(x, d) for x in kept]
+    return deliver("cat", ops.concatenate(*parts, dim), out)
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors of one shape joined along a new dimension.
+
+    >>> import flambeau as torch
+    >>> torch.stack([torch.zeros(2), torch.ones(2)])
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    xs = list(tensors)
+    if not xs:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = check_tensor("stack", "tensors", xs[0])._node.shape
+    for i, x in enumerate(xs):
+        if check_tensor("stack", "tensors", x)._node.shape != first:
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(x.shape)} at entry {i}")
+    dim = wrap_dim("stack", dim, len(first) + 1)
+    return deliver("stack", cat([unsqueeze(x, dim) for x in xs], dim), out)
+
+
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along columns (along the only dimension for vectors).
+
+    >>> import flambeau as torch
+    >>> torch.hstack([torch.zeros(2), torch.ones(1)])
+    tensor([0., 0., 1.])
+    """
+    xs = [reshape(x, 1) if x.ndim == 0 else x for x in tensors]
+    return cat(xs, 0 if xs and xs[0].ndim == 1 else 1, out=out)
+
+
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along rows; vectors are rows.
+
+    >>> import flambeau as torch
+    >>> torch.vstack([torch.zeros(2), torch.ones(2)]).shape
+    torch.Size([2, 2])
+    """
+    return cat([reshape(x, 1, -1) if x.ndim < 2 else x for x in tensors], 0, out=out)
+
+
+row_stack = vstack
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order along dimensions reversed (a copy).
+
+    >>> import flambeau as torch
+    >>> torch.arange(3).flip(0)
+    tensor([2, 1, 0])
+    """
+    wrapped = tuple(wrap_dim("flip", d, input.ndim) for d in shape_of("flip", dims))
+    if len(set(wrapped)) != len(wrapped):
+        raise RuntimeError(f"flip: dim appears multiple times in the list of dims {wrapped}")
+    return ops.flip(input, tuple(d for d in wrapped if d < input.ndim))
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order.
+
+    >>> import flambeau as torch
+    >>> torch.fliplr(torch.tensor([[1, 2]]))
+    tensor([[2, 1]])
+    """
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order.
+
+    >>> import flambeau as torch
+    >>> torch.flipud(torch.tensor([1, 2]))
+    tensor([2, 1])
+    """
+    return flip(input, 0)
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Rotated by k quarter turns from the first towards the second of `dims`.
+
+    >>> import flambeau as torch
+    >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
+    a, b = dims
+    turns = {0: lambda x: ops.clone(x), 1: lambda x: transpose(flip(x, b), a, b), 2: lambda x: flip(x, a, b)}
+    return turns.get(k % 4, lambda x: flip(transpose(x, a, b), b))(input)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved along dimensions, those that leave coming back at the other end.
+
+    >>> import flambeau as torch
+    >>> torch.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
+    by = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    if dims is None or dims == ():
+        if len(by) != 1:
+            raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
+        return reshape(ops.roll(reshape(input, -1), by, (0,)), input.shape)
+    along = tuple(wrap_dim("roll", d, input.ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,)))
+    if len(along) != len(by):
+        raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
+    return ops.roll(input, by, along)
+
+
+def repeat(self: Tensor, *sizes: Any) -> Tensor:
+    """Copies along each dimension (new ones in front if there are more numbers than dimensions)."""
+    counts = shape_of("repeat", sizes)
+    if len(counts) < self.ndim:
+        raise RuntimeError(
+            f"repeat: Number of dimensions of repeat dims ({len(counts)}) can not be smaller than number of dimensions of tensor ({self.ndim})"
+        )
+    have = (1,) * (len(counts) - self.ndim) + self._node.shape
+    apart = reshape(self, *[v for e in have for v in (1, e)])
+    spread = expand(apart, *[v for c, e in zip(counts, have, strict=True) for v in (c, e)])
+    return reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)])
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """`repeat`, with missing counts in front being 1.
+
+    >>> import flambeau as torch
+    >>> torch.tile(torch.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
+    counts = shape_of("tile", dims)
+    return repeat(input, *((1,) * (input.ndim - len(counts)) + counts))
+
+
+def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+    """Each element (or slice along `dim`) repeated in place.
+
+    >>> import flambeau as torch
+    >>> torch.repeat_interleave(torch.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
+    """
+    import numpy as np
+
+    from ..core.tensor import from_array
+    from .indexing import index_select
+
+    x = reshape(input, -1) if dim is None else input
+    dim = wrap_dim("repeat_interleave", 0 if dim is None else dim, x.ndim)
+    counts = repeats.numpy() if isinstance(repeats, Tensor) else np.asarray(repeats)
+    if counts.size not in (1, x._node.shape[dim]):
+        raise RuntimeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size = {counts.size} and input.size = "
+            f"{x._node.shape[dim]}"
+        )
+    numbers = np.repeat(np.arange(x._node.shape[dim]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(())))
+    return index_select(x, dim, from_array(numbers))
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Grids of coordinates from vectors: output k has vector k along dimension k ("xy": the first two swapped).
+
+    >>> import flambeau as torch
+    >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij"); x.shape
+    torch.Size([2, 3])
+    """
+    xs = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    swap = indexing == "xy" and len(xs) > 1
+    if swap:
+        xs[0], xs[1] = xs[1], xs[0]
+    shape = [x.numel() for x in xs]
+    grids = [expand(reshape(x, *[-1 if d == i else 1 for d in range(len(xs))]), *shape) for i, x in enumerate(xs)]
+    if swap:
+        grids[0], grids[1] = grids[1], grids[0]
+        grids = [transpose(g, 0, 1) for g in grids]
+    return tuple(grids)
+
+
+def atleast_1d(input: Tensor) -> Tensor:
+    """A 0-d tensor as a vector.
+
+    >>> import flambeau as torch
+    >>> torch.atleast_1d(torch.tensor(1.)).shape
+    torch.Size([1])
+    """
+    return reshape(input, 1) if input.ndim == 0 else input
+
+
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
+    from ..ops.reduction import sum as sum_dims
+
+    shape, have = shape_of("sum_to_size", size), self._node.shape
+    extra = len(have) - len(shape)
+    if extra < 0 or any(s not in (1, e) for s, e in zip(shape, have[extra:], strict=True)):
+        raise RuntimeError(f"sum_to_size: size {list(shape)} is not expandable to size {list(have)}.")
+    dims = tuple(range(extra)) + tuple(i for i in range(extra, len(have)) if shape[i - extra] == 1 and have[i] != 1)
+    return reshape(sum_dims(self, dims, True), *shape) if dims else self
+
+

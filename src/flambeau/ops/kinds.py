@@ -1,0 +1,356 @@
+"""The kinds of operations: each owns the shape rule, the dtype rule, and the call of its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dt
+from ..core.dtype import dtype
+from ..core.gradient import attach
+from ..core.modes import modes
+from ..core.node import Node, scalar
+from ..core.realize import user_line
+from ..core.record import record, record_many, record_view, submit
+
+from ..core.tensor import Tensor, make
+from .op import Op, wrap_dims
+from .samples import Sample
+
+_new = object.__new__
+Number = bool | int | float | complex
+
+
+# ----- pointwise -----
+
+
+def broadcast(what: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape of operands; RuntimeError if two extents differ and neither is 1."""
+    rank = max(map(len, shapes))
+    out = []
+    for i in range(-rank, 0):
+        extent = 1
+        for shape in shapes:
+            e = shape[i] if -i <= len(shape) else 1
+            if e != 1 and extent not in (1, e):
+                listed = ", ".join(str(tuple(s)) for s in shapes)
+                raise RuntimeError(
+                    f"{what}: shapes {listed} don't broadcast: The size of tensor a ({extent}) must match the size of tensor b "
+                    f"({e}) at non-singleton dimension {i + rank}; reshape or expand one of them"
+                )
+            extent = extent if e == 1 else e
+        out.append(extent)
+    return tuple(out)
+
+
+def opmath(d: dtype) -> dtype:
+    """The dtype in which operations on `d` compute: float32 for the 16-bit types."""
+    return dt.float32 if d in dt.HALVES else d
+
+
+def number_node(what: str, value: Any, d: dtype) -> Node:
+    """A Python number as an operand of dtype `d`."""
+    try:
+        return scalar(value, opmath(d))
+    except OverflowError:
+        raise RuntimeError(f"{what}: value {value!r} cannot be converted to type {d.name} without overflow") from None
+
+
+def result_type(what: str, operands: Sequence[Any]) -> dtype:
+    """The promoted dtype of tensors and Python numbers."""
+    groups: list[dtype | None] = [None, None, None]
+    for x in operands:
+        if isinstance(x, Tensor):
+            i, d = (0 if x._node.shape else 1), x._node.dtype
+        else:
+            i, d = 2, _scalar_type(what, x)
+        groups[i] = d if groups[i] is None else dt.promote_types(groups[i], d)  # type: ignore[arg-type]
+    return dt.combine(*groups)
+
+
+def _scalar_type(what: str, x: object) -> dtype:
+    try:
+        return dt.of_scalar(x)
+    except TypeError:
+        raise TypeError(f"{what}: expected a Tensor or a number, got {type(x).__name__}") from None
+
+
+def same(d: dtype) -> dtype:
+    """Computes in, or gives, the operands' common dtype."""
+    return d
+
+
+def floating(d: dtype) -> dtype:
+    """Integers and booleans become the default float dtype."""
+    return d if d.category >= dt.FLOAT else dt.get_default_dtype()
+
+
+def boolean(d: dtype) -> dtype:
+    """Gives truth values."""
+    return dt.bool_
+
+
+def real(d: dtype) -> dtype:
+    """Gives the real type of a complex one."""
+    return d.to_real()
+
+
+class Pointwise(Op):
+    """Element by element, with broadcasting: operands are cast to `compute(promoted dtype)`, the result is of `result(that)`.
+
+    `accepts` is the lowest and highest dtype category that the operation takes (after promotion).
+    """
+
+    kind = "pointwise"
+    compute: Callable[[dtype], dtype] = staticmethod(same)
+    result: Callable[[dtype], dtype] = staticmethod(same)
+    accepts = (dt.BOOL, dt.COMPLEX)
+
+    def __call__(self, *operands: Any) -> Tensor:
+        """Records the operation on tensors and Python numbers (at least one tensor)."""
+        if len(operands) == 2:
+            x, y = operands
+            if isinstance(x, Tensor) and isinstance(y, Tensor):
+                xn = x._node if x._storage is None else x._current()
+                yn = y._node if y._storage is None else y._current()
+                d = xn.dtype
+                if d is yn.dtype and xn.shape == yn.shape and d is dt.float32:
+                    node = Node(self, (xn, yn), (), xn.shape, self.result(d))
+                    return self._finish(node, (xn, yn), (x._edge, y._edge))
+        return self._general(operands)
+
+    def _general(self, operands: Sequence[Any]) -> Tensor:
+        promoted = result_type(self.name, operands)
+        if not self.accepts[0] <= promoted.category <= self.accepts[1]:
+            raise RuntimeError(f'{self.name}: "{self.name}_cpu" not implemented for dtype {promoted}; cast the input first')
+        d = self.compute(promoted)
+        nodes, edges = [], []
+        for x in operands:
+            if isinstance(x, Tensor):
+                if x._node.dtype is not d:
+                    x = cast(x, d)
+                nodes.append(x._current())
+                edges.append(x._edge)
+            else:
+                nodes.append(number_node(self.name, x, d))
+                edges.append(None)
+        shape = nodes[0].shape
+        for n in nodes:
+            if n.shape != shape:
+                shape = broadcast(self.name, *[n.shape for n in nodes])
+                break
+        ins = tuple(nodes)
+        return self._finish(Node(self, ins, (), shape, self.result(d)), tuple(nodes), tuple(edges))
+
+    def _finish(self, node: Node, nodes: tuple, edges: tuple) -> Tensor:
+        t = _new(Tensor)
+        t._node = node
+        if modes.grad and self.grads is not None:
+            attach(t, self, (), nodes, edges, node)
+        if self.checks:
+            node.site = user_line()
+        submit(node)
+        return t
+
+
+def pointwise(
+    name: str, numpy: Callable, *, inputs: str = "x", compute: Any = same, result: Any = same, accepts: Any = None, **rest: Any
+) -> Pointwise:
+    """A pointwise operation's record."""
+    op = Pointwise(name, numpy, inputs=inputs, **rest)
+    op.compute, op.result = compute, result
+    if accepts is not None:
+        op.accepts = accepts
+    return op
+
+
+def _cast_numpy(x: np.ndarray, d: dtype) -> np.ndarray:
+    if x.dtype.kind == "c" and not d.is_complex:
+        x = x.real
+    if d.category == dt.INTEGER and x.dtype.kind in "fV":  # like C, by way of int64: 300. -> uint8 wraps
+        x = np.trunc(x.astype(np.float64)).astype(np.int64)
+    return x.astype(d.np)
+
+
+class Cast(Op):
+    """Conversion to another dtype."""
+
+    kind = "pointwise"
+    widens = False
+
+    def __call__(self, x: Tensor, d: dtype) -> Tensor:
+        return record(self, (x,), (d,), x._node.shape, d)
+
+
+def _cast_samples() -> list[Sample]:
+    x = np.array([[-2.7, 0.0, 1.5], [3.2, -0.4, 100.9]])
+    targets = (dt.float32, dt.float16, dt.bfloat16, dt.int32, dt.bool_, dt.complex64)
+    return [Sample((x,), {"d": d}) for d in targets] + [Sample((x > 1,), {"d": dt.float32})]
+
+
+# The engine casts gradients to the dtype of what they belong to.
+cast = Cast("cast", _cast_numpy, attrs="d", grad=lambda g: g, samples=_cast_samples, backward_name="ToCopy")
+
+
+# ----- reductions -----
+
+
+class Reduction(Op):
+    """Over some dimensions: `op(x, dims, keepdim)` with dims a sorted tuple (all given: a number)."""
+
+    kind = "reduction"
+    compute: Callable[[dtype], dtype] = staticmethod(same)
+    result: Callable[[dtype], dtype] = staticmethod(same)
+    needs_elements = False  # has no value over nothing (max, argmax)
+
+    def __call__(self, x: Tensor, dims: Any = None, keepdim: bool = False) -> Tensor:
+        """Records the reduction of `x` over `dims` (None: all)."""
+        shape = x._node.shape
+        axes = wrap_dims(self.name, dims, len(shape))
+        d = self.compute(x._node.dtype)
+        if d is not x._node.dtype:
+            x = cast(x, d)
+        if self.needs_elements and any(shape[a] == 0 for a in axes):
+            raise IndexError(
+                f"{self.name}: Expected reduction dim to be specified with a non-zero size; the input of shape {tuple(shape)} has no "
+                f"elements along {axes}"
+            )
+        return record(self, (x,), (axes, keepdim), reduced_shape(shape, axes, keepdim), self.result(d))
+
+
+@lru_cache(maxsize=4096)
+def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """The shape after reducing over `dims`."""
+    return tuple(1 if i in dims else e for i, e in enumerate(shape) if keepdim or i not in dims)
+
+
+def reduction(name: str, numpy: Callable, *, compute: Any = same, result: Any = same, **rest: Any) -> Reduction:
+    """A reduction's record: `numpy(x, dims, keepdim)`."""
+    op = Reduction(name, numpy, inputs="x", attrs="dims keepdim", **rest)
+    op.compute, op.result = compute, result
+    return op
+
+
+# ----- views -----
+
+Layout = tuple[tuple[int, ...], int]
+
+
+class ViewOp(Op):
+    """Shows elements of the input elsewhere or differently, without copying.
+
+    A record gives `shape(x_shape, *attrs)`, `layout(x_shape, strides, offset, *attrs)` (None where the elements don't lie so that a view can
+    show them), and `put(x, part, *attrs)`: the input with what the view shows replaced.
+    """
+
+    kind = "view"
+    widens = False
+    shape_rule: Callable[..., tuple[int, ...]]
+    layout_rule: Callable[..., Layout | None]
+    put_rule: Callable[..., Tensor] | None = None
+    dtype_rule: Callable[..., dtype] | None = None
+
+    def __call__(self, x: Tensor, *attrs: Any) -> Tensor:
+        """Records the view, which shares `x`'s storage; RuntimeError where there can't be one."""
+        t = self.try_view(x, attrs)
+        if t is None:
+            raise RuntimeError(
+                f"{self.name}: size {attrs} is not compatible with input tensor's size {tuple(x.shape)} and stride {x.stride()} (at least one "
+                "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+            )
+        return t
+
+    def try_view(self, x: Tensor, attrs: tuple) -> Tensor | None:
+        """The view, or None where the elements don't lie so that there can be one."""
+        strides, offset = x._layout()
+        layout = self.layout_rule(x._node.shape, strides, offset, *attrs)
+        if layout is None:
+            return None
+        return record_view(self, x, attrs, self.shape_rule(x._node.shape, *attrs), layout)
+
+    def plain(self, x: Tensor, attrs: tuple) -> Tensor:
+        """The same values, but not tied to `x`'s storage (for values that are no tensor's memory yet)."""
+        return record(self, (x,), attrs, self.shape_rule(x._node.shape, *attrs), self.dtype_of(x, attrs))
+
+    def put(self, x: Tensor, part: Tensor, attrs: tuple) -> Tensor:
+        """`x` with the elements that the view shows replaced by `part`."""
+        if self.put_rule is not None:
+            return self.put_rule(x, part, *attrs)
+        return put_by_number(self, x, part, attrs)
+
+    def dtype_of(self, x: Tensor, attrs: tuple) -> dtype:
+        """The dtype of the view (that of `x` unless the record says otherwise)."""
+        return x._node.dtype if self.dtype_rule is None else self.dtype_rule(x._node.dtype, *attrs)
+
+
+def put_by_number(op: ViewOp, x: Tensor, part: Tensor, attrs: tuple) -> Tensor:
+    """The general way back: where the view shows the numbers of `x`'s elements, there its part goes."""
+    from .index import index_put
+
+    shape = x._node.shape
+    count = int(np.prod(shape))
+    where = np.ascontiguousarray(op.numpy(np.arange(count).reshape(shape), *attrs)).reshape(-1)
+    flat = index_put(x.reshape(-1), part.reshape(-1), (make_constant(where),), (0,), False)
+    return flat.reshape(shape)
+
+
+def make_constant(array: np.ndarray) -> Tensor:
+    """A tensor of an array that nobody else holds."""
+    from ..core.node import leaf
+
+    return make(leaf(array, dt.from_numpy(array.dtype)))
+
+
+def view(
+    name: str, numpy: Callable, *, shape: Callable, layout: Callable, put: Callable | None = None, dtype: Any = None, **rest: Any
+) -> ViewOp:
+    """A view's record."""
+    op = ViewOp(name, numpy, **rest)
+    op.shape_rule, op.layout_rule, op.put_rule, op.dtype_rule = shape, layout, put, dtype
+    return op
+
+
+# ----- everything else -----
+
+
+class Custom(Op):
+    """An operation with a rule of its own: `infer(*tensors, *attrs)` checks them and gives (shape, dtype).
+
+    With `results` it gives a list of them, one a result.
+    """
+
+    kind = "opaque"
+    infer: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        """Records the operation: tensors first, then the attributes, in the record's order."""
+        n = len(args) - len(self.attrs)
+        tensors, attrs = args[:n], args[n:]
+        found = self.infer(*tensors, *attrs)
+        if self.results > 1:
+            return record_many(self, tensors, attrs, found)
+        shape, d = found
+        return record(self, tensors, attrs, tuple(shape), d)
+
+    pick: Op
+
+
+def custom(name: str, numpy: Callable, infer: Callable, kind: str, results: int = 1, **rest: Any) -> Custom:
+    """A record of kind `kind` with its own shape and dtype rule."""
+    op = Custom(name, numpy, **rest)
+    op.infer, op.kind, op.results = infer, kind, results
+    return op
+
+
+# Takes one of several results; the gradient goes through the operation itself (its edges are ports).
+Custom.pick = Op("pick", lambda xs, i: xs[i], inputs="xs", attrs="i", samples=list, widens=False)
+
+
+def keep_layout(shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Layout:
+    """The layout rule of views that show all elements in place."""
+    return strides, offset
+
+

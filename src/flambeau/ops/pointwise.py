@@ -1,0 +1,274 @@
+"""Element-by-element operations: arithmetic, comparison, logic, rounding, transcendental functions, choice."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dt
+from .kinds import boolean, floating, pointwise, real
+from .reference import special
+from .samples import Sample, binary, boolean_binary, booleans, fixed, integer_binary, integer_unary, spread, unary
+
+REAL = (dt.BOOL, dt.FLOAT)
+NO_BOOL = (dt.INTEGER, dt.COMPLEX)
+NO_BOOL_REAL = (dt.INTEGER, dt.FLOAT)
+WHOLE = (dt.BOOL, dt.INTEGER)
+
+
+def _flat(g: Any) -> Any:
+    """The gradient of what is constant almost everywhere."""
+    return g.new_zeros(g.shape)
+
+
+def _xy(f: Any, **rest: Any) -> dict[str, Any]:
+    return {"numpy": f, "inputs": "x y", **rest}
+
+
+# ----- arithmetic -----
+
+add = pointwise("add", **_xy(np.add), grad={"x": lambda g: g, "y": lambda g: g}, samples=binary())
+sub = pointwise("sub", **_xy(np.subtract), accepts=NO_BOOL, grad={"x": lambda g: g, "y": lambda g: -g}, samples=binary())
+mul = pointwise(
+    "mul", **_xy(np.multiply), grad={"x": lambda g, y: g * y.conj(), "y": lambda g, x: g * x.conj()}, samples=binary()
+)
+div = pointwise(
+    "div", **_xy(np.true_divide), compute=floating, samples=binary(low2=0.5, high2=3.0),
+    grad={"x": lambda g, y: g / y.conj(), "y": lambda g, x, y: -g * (x / y / y).conj()},
+)  # fmt: skip
+
+
+def _whole_division(f: Any) -> Any:
+    def divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if x.dtype.kind in "iu" and not np.all(y):
+            raise RuntimeError("ZeroDivisionError: integer division by zero")
+        return f(x, y)
+
+    return divide
+
+
+def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.kind != "f":
+        return np.floor_divide(x, y)
+    quotient = np.floor_divide(x, y)
+    return np.where(y == 0, x / y, quotient)  # x/0 is infinite, as for division
+
+
+floor_divide = pointwise(
+    "floor_divide", **_xy(_whole_division(_floor_divide)), accepts=NO_BOOL_REAL, checks=True,
+    samples=binary(low2=0.5, high2=3.0),
+)  # fmt: skip
+remainder = pointwise(
+    "remainder", **_xy(_whole_division(np.remainder)), accepts=NO_BOOL_REAL, checks=True, samples=binary(low2=0.5, high2=3.0),
+    grad={"x": lambda g: g, "y": lambda g, x, y: -g * (x.detach() / y.detach()).floor()},
+)  # fmt: skip
+fmod = pointwise(
+    "fmod", **_xy(_whole_division(np.fmod)), accepts=NO_BOOL_REAL, checks=True, samples=binary(low2=0.5, high2=3.0),
+    grad={"x": lambda g: g, "y": lambda g, x, y: -g * (x.detach() / y.detach()).trunc()},
+)  # fmt: skip
+
+
+def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.kind in "iu" and np.any(y < 0):
+        raise RuntimeError("pow: Integers to negative integer powers are not allowed; convert the base to a float dtype")
+    return np.power(x, y)
+
+
+pow = pointwise(
+    "pow", **_xy(_pow), accepts=NO_BOOL, checks=True, samples=binary(0.3, 2.0, -2.0, 3.0),
+    grad={
+        "x": lambda g, x, y: (g * (y * x ** (y - 1)).conj()).where(y != 0, 0.0),
+        # 0**y is flat in y for y >= 0, although log(0) is not finite
+        "y": lambda g, x, y, out: (g * (out * x.log()).conj()).where((x != 0) | (y < 0), 0.0),
+    },
+)  # fmt: skip
+maximum = pointwise(
+    "maximum", **_xy(np.maximum), accepts=REAL, samples=binary(),
+    grad={
+        "x": lambda g, x, y: g * ((x > y) + 0.5 * (x == y)).to(g.dtype),
+        "y": lambda g, x, y: g * ((y > x) + 0.5 * (x == y)).to(g.dtype),
+    },
+)  # fmt: skip
+minimum = pointwise(
+    "minimum", **_xy(np.minimum), accepts=REAL, samples=binary(),
+    grad={
+        "x": lambda g, x, y: g * ((x < y) + 0.5 * (x == y)).to(g.dtype),
+        "y": lambda g, x, y: g * ((y < x) + 0.5 * (x == y)).to(g.dtype),
+    },
+)  # fmt: skip
+atan2 = pointwise(
+    "atan2", **_xy(np.arctan2), compute=floating, accepts=REAL, samples=binary(0.2, 3.0),
+    grad={"x": lambda g, x, y: g * y / (x * x + y * y), "y": lambda g, x, y: -g * x / (x * x + y * y)},
+)  # fmt: skip
+hypot = pointwise(
+    "hypot", **_xy(np.hypot), accepts=(dt.FLOAT, dt.FLOAT), samples=binary(0.2, 3.0),
+    grad={"x": lambda g, x, out: g * x / out, "y": lambda g, y, out: g * y / out},
+)  # fmt: skip
+neg = pointwise("neg", np.negative, accepts=NO_BOOL, grad=lambda g: -g, samples=unary())
+absolute = pointwise(
+    "abs", np.abs, accepts=NO_BOOL, result=real, grad=lambda g, x: g * x.sgn(), samples=unary()
+)
+sign = pointwise("sign", np.sign, accepts=REAL, grad=_flat, samples=unary())
+sgn = pointwise("sgn", np.sign, grad=lambda g, x, out: _sgn_grad(g, x, out), samples=unary())
+reciprocal = pointwise(
+    "reciprocal", np.reciprocal, compute=floating, grad=lambda g, out: -g * (out * out).conj(), samples=unary(0.4, 3.0)
+)
+square = pointwise("square", np.square, grad=lambda g, x: g * (2 * x).conj(), samples=unary())
+relu = pointwise(
+    "relu", lambda x: np.maximum(x, x.dtype.type(0)), accepts=NO_BOOL_REAL, grad=lambda g, out: g.where(out > 0, 0.0), samples=unary()
+)
+
+
+def _sgn_grad(g: Any, x: Any, out: Any) -> Any:
+    """Zero for real numbers; for complex ones the part of `g` across the direction of `x`, over |x|."""
+    if not x.is_complex():
+        return _flat(g)
+    return ((g - out * (g * out.conj()).real) / x.abs()).where(x != 0, 0.0)
+
+
+# ----- rounding -----
+
+floor = pointwise("floor", np.floor, accepts=NO_BOOL_REAL, grad=_flat, samples=unary())
+ceil = pointwise("ceil", np.ceil, accepts=NO_BOOL_REAL, grad=_flat, samples=unary())
+trunc = pointwise("trunc", np.trunc, accepts=NO_BOOL_REAL, grad=_flat, samples=unary())
+round = pointwise("round", np.rint, accepts=NO_BOOL_REAL, grad=_flat, samples=unary())
+
+# ----- powers, exponentials, logarithms -----
+
+_float: dict[str, Any] = {"compute": floating}
+LN2, LN10 = math.log(2.0), math.log(10.0)
+
+sqrt = pointwise("sqrt", np.sqrt, **_float, grad=lambda g, out: g / (2 * out).conj(), samples=unary(0.1, 4.0))
+rsqrt = pointwise(
+    "rsqrt", lambda x: 1 / np.sqrt(x), **_float, grad=lambda g, out: g * (out * out * out * -0.5).conj(), samples=unary(0.2, 4.0)
+)
+exp = pointwise("exp", np.exp, **_float, grad=lambda g, out: g * out.conj(), samples=unary())
+exp2 = pointwise("exp2", np.exp2, **_float, grad=lambda g, out: g * (out * LN2).conj(), samples=unary())
+expm1 = pointwise("expm1", np.expm1, **_float, grad=lambda g, out: g * (out + 1).conj(), samples=unary())
+log = pointwise("log", np.log, **_float, grad=lambda g, x: g / x.conj(), samples=unary(0.1, 4.0))
+log2 = pointwise("log2", np.log2, **_float, grad=lambda g, x: g / (x * LN2).conj(), samples=unary(0.1, 4.0))
+log10 = pointwise("log10", np.log10, **_float, grad=lambda g, x: g / (x * LN10).conj(), samples=unary(0.1, 4.0))
+log1p = pointwise("log1p", np.log1p, **_float, grad=lambda g, x: g / (x + 1).conj(), samples=unary(-0.9, 3.0))
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))  # never overflows
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
+
+
+def _complex_sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x)) if x.dtype.kind == "c" else _sigmoid(x)
+
+
+sigmoid = pointwise(
+    "sigmoid", _complex_sigmoid, **_float, grad=lambda g, out: g * (out * (1 - out)).conj(), samples=unary()
+)
+
+# ----- trigonometric and hyperbolic -----
+
+sin = pointwise("sin", np.sin, **_float, grad=lambda g, x: g * x.cos().conj(), samples=unary())
+cos = pointwise("cos", np.cos, **_float, grad=lambda g, x: -g * x.sin().conj(), samples=unary())
+tan = pointwise("tan", np.tan, **_float, grad=lambda g, out: g * (1 + out * out).conj(), samples=unary(-1.3, 1.3))
+asin = pointwise("asin", np.arcsin, **_float, grad=lambda g, x: g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9))
+acos = pointwise("acos", np.arccos, **_float, grad=lambda g, x: -g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9))
+atan = pointwise("atan", np.arctan, **_float, grad=lambda g, x: g / (1 + x * x).conj(), samples=unary())
+sinh = pointwise("sinh", np.sinh, **_float, grad=lambda g, x: g * x.cosh().conj(), samples=unary())
+cosh = pointwise("cosh", np.cosh, **_float, grad=lambda g, x: g * x.sinh().conj(), samples=unary())
+tanh = pointwise("tanh", np.tanh, **_float, grad=lambda g, out: g * (1 - out * out).conj(), samples=unary())
+asinh = pointwise("asinh", np.arcsinh, **_float, grad=lambda g, x: g * (x * x + 1).rsqrt().conj(), samples=unary())
+acosh = pointwise(
+    "acosh", np.arccosh, **_float, grad=lambda g, x: g * ((x - 1).rsqrt() * (x + 1).rsqrt()).conj(), samples=unary(1.2, 4.0)
+)
+atanh = pointwise("atanh", np.arctanh, **_float, grad=lambda g, x: g / (1 - x * x).conj(), samples=unary(-0.9, 0.9))
+
+# ----- special functions -----
+
+_real_float: dict[str, Any] = {"compute": floating, "accepts": REAL}
+TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+erf = pointwise(
+    "erf", special.erf, **_real_float, grad=lambda g, x: g * (-x * x).exp() * TWO_OVER_ROOT_PI, samples=unary()
+)
+erfc = pointwise(
+    "erfc", special.erfc, **_real_float, grad=lambda g, x: g * (-x * x).exp() * -TWO_OVER_ROOT_PI, samples=unary()
+)
+erfinv = pointwise(
+    "erfinv", special.erfinv, **_real_float, grad=lambda g, out: g * (out * out).exp() / TWO_OVER_ROOT_PI, samples=unary(-0.9, 0.9)
+)
+lgamma = pointwise("lgamma", special.lgamma, **_real_float, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0))
+digamma = pointwise("digamma", special.digamma, **_real_float, grad=lambda g, x: g * trigamma(x), samples=unary(0.3, 4.0))
+trigamma = pointwise(
+    "trigamma", lambda x: special.polygamma(1, x), **_real_float, samples=unary(0.3, 4.0)
+)
+
+# ----- comparison and logic -----
+
+_compare: dict[str, Any] = {"result": boolean, "inputs": "x y", "samples": binary()}
+eq = pointwise("eq", np.equal, **_compare)
+ne = pointwise("ne", np.not_equal, **_compare)
+lt = pointwise("lt", np.less, accepts=REAL, **_compare)
+le = pointwise("le", np.less_equal, accepts=REAL, **_compare)
+gt = pointwise("gt", np.greater, accepts=REAL, **_compare)
+ge = pointwise("ge", np.greater_equal, accepts=REAL, **_compare)
+
+_logic: dict[str, Any] = {"result": boolean, "inputs": "x y", "samples": boolean_binary}
+logical_and = pointwise("logical_and", np.logical_and, **_logic)
+logical_or = pointwise("logical_or", np.logical_or, **_logic)
+logical_xor = pointwise("logical_xor", np.logical_xor, **_logic)
+logical_not = pointwise("logical_not", np.logical_not, result=boolean, samples=unary())
+
+_bits: dict[str, Any] = {"inputs": "x y", "accepts": WHOLE, "samples": integer_binary}
+bitwise_and = pointwise("bitwise_and", np.bitwise_and, **_bits)
+bitwise_or = pointwise("bitwise_or", np.bitwise_or, **_bits)
+bitwise_xor = pointwise("bitwise_xor", np.bitwise_xor, **_bits)
+bitwise_not = pointwise("bitwise_not", np.invert, accepts=WHOLE, samples=integer_unary)
+_shifts = fixed(Sample((np.array([1, 5, -7, 64]), np.array([0, 2, 1, 3]))))
+left_shift = pointwise("left_shift", np.left_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts)
+right_shift = pointwise("right_shift", np.right_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts)
+
+isnan = pointwise("isnan", np.isnan, result=boolean, samples=unary())
+isinf = pointwise("isinf", np.isinf, result=boolean, samples=unary())
+isfinite = pointwise("isfinite", np.isfinite, result=boolean, samples=unary())
+signbit = pointwise("signbit", np.signbit, accepts=REAL, result=boolean, samples=unary())
+
+# ----- choice -----
+
+
+def _where_samples() -> list[Sample]:
+    return [
+        Sample((booleans((2, 3)), spread((2, 3)), spread((3,), seed=1))),
+        Sample((booleans(()), spread((2, 1)), spread((1, 2), seed=1))),
+    ]
+
+
+# `condition` is cast apart from the two it chooses between: see functions.pointwise.where.
+select = pointwise(
+    "where", lambda condition, x, y: np.where(condition, x, y), inputs="condition x y", samples=_where_samples,
+    grad={"x": lambda g, condition: g.where(condition, 0.0), "y": lambda g, condition: g.where(~condition, 0.0)},
+)  # fmt: skip
+
+# ----- complex numbers -----
+
+
+def _complex_samples() -> list[Sample]:
+    return [Sample((spread((2, 3)) + 1j * spread((2, 3), seed=4),)), Sample((spread((3,)) + 0.5j,))]
+
+
+make_complex = pointwise(
+    "complex", lambda x, y: x + y * x.dtype.type(1) * np.complex64(1j), inputs="x y", accepts=(dt.FLOAT, dt.FLOAT),
+    result=lambda d: d.to_complex(), samples=binary(), grad={"x": lambda g: g.real, "y": lambda g: g.imag},
+)  # fmt: skip
+conj = pointwise("conj", np.conj, grad=lambda g: g.conj(), samples=_complex_samples)
+angle = pointwise(
+    "angle", np.angle, compute=floating, result=real, samples=_complex_samples,
+    grad=lambda g, x: _angle_grad(g, x),
+)  # fmt: skip
+
+
+def _angle_grad(g: Any, x: Any) -> Any:
+    """d angle = (re d im - im d re) / |x|^2, written as one complex number; zero for real numbers."""
+    if not x.is_complex():
+        return _flat(g)
+    return make_complex(-g * x.imag, g * x.real) / (x.real * x.real + x.imag * x.imag)

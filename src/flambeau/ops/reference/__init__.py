@@ -1,0 +1,1 @@
+"""What operations mean, as plain functions from NumPy arrays to NumPy arrays."""
