@@ -1,0 +1,839 @@
+"""The tensor's attached methods, for type checkers and editors. Written by tools/stubs.py; don't edit."""
+
+from builtins import bool as _bool
+from builtins import complex as _complex
+from builtins import float as _float
+from builtins import int as _int
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .device import device as Device
+from .dtype import dtype as DType
+from .generator import Generator
+from .tensor import Tensor
+
+_Number = _bool | _int | _float | _complex
+_Operand = Tensor | _Number
+
+class TensorMethods:
+    def abs(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
+    def abs_(self) -> Tensor:
+        """In-place version of `abs`: changes this tensor and returns it."""
+    def absolute(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
+    def absolute_(self) -> Tensor:
+        """In-place version of `absolute`: changes this tensor and returns it."""
+    def neg(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element -x. Any shape; the result has the same."""
+    def neg_(self) -> Tensor:
+        """In-place version of `neg`: changes this tensor and returns it."""
+    def negative(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element -x. Any shape; the result has the same."""
+    def negative_(self) -> Tensor:
+        """In-place version of `negative`: changes this tensor and returns it."""
+    def sign(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element -1, 0 or 1 by the sign of x. Any shape; the result has the same."""
+    def sign_(self) -> Tensor:
+        """In-place version of `sign`: changes this tensor and returns it."""
+    def sgn(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element x / |x|, and 0 for 0. Any shape; the result has the same."""
+    def sgn_(self) -> Tensor:
+        """In-place version of `sgn`: changes this tensor and returns it."""
+    def square(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element x². Any shape; the result has the same."""
+    def square_(self) -> Tensor:
+        """In-place version of `square`: changes this tensor and returns it."""
+    def reciprocal(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 1 / x. Any shape; the result has the same."""
+    def reciprocal_(self) -> Tensor:
+        """In-place version of `reciprocal`: changes this tensor and returns it."""
+    def floor(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the largest whole number <= x. Any shape; the result has the same."""
+    def floor_(self) -> Tensor:
+        """In-place version of `floor`: changes this tensor and returns it."""
+    def ceil(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the smallest whole number >= x. Any shape; the result has the same."""
+    def ceil_(self) -> Tensor:
+        """In-place version of `ceil`: changes this tensor and returns it."""
+    def trunc(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element x without its fraction. Any shape; the result has the same."""
+    def trunc_(self) -> Tensor:
+        """In-place version of `trunc`: changes this tensor and returns it."""
+    def fix(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element x without its fraction. Any shape; the result has the same."""
+    def fix_(self) -> Tensor:
+        """In-place version of `fix`: changes this tensor and returns it."""
+    def sqrt(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the square root of x. Any shape; the result has the same."""
+    def sqrt_(self) -> Tensor:
+        """In-place version of `sqrt`: changes this tensor and returns it."""
+    def rsqrt(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 1 / sqrt(x). Any shape; the result has the same."""
+    def rsqrt_(self) -> Tensor:
+        """In-place version of `rsqrt`: changes this tensor and returns it."""
+    def exp(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element e to the power x. Any shape; the result has the same."""
+    def exp_(self) -> Tensor:
+        """In-place version of `exp`: changes this tensor and returns it."""
+    def exp2(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 2 to the power x. Any shape; the result has the same."""
+    def exp2_(self) -> Tensor:
+        """In-place version of `exp2`: changes this tensor and returns it."""
+    def expm1(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element exp(x) - 1, exact near 0. Any shape; the result has the same."""
+    def expm1_(self) -> Tensor:
+        """In-place version of `expm1`: changes this tensor and returns it."""
+    def log(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the natural logarithm of x. Any shape; the result has the same."""
+    def log_(self) -> Tensor:
+        """In-place version of `log`: changes this tensor and returns it."""
+    def log2(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the logarithm of x to base 2. Any shape; the result has the same."""
+    def log2_(self) -> Tensor:
+        """In-place version of `log2`: changes this tensor and returns it."""
+    def log10(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the logarithm of x to base 10. Any shape; the result has the same."""
+    def log10_(self) -> Tensor:
+        """In-place version of `log10`: changes this tensor and returns it."""
+    def log1p(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element log(1 + x), exact near 0. Any shape; the result has the same."""
+    def log1p_(self) -> Tensor:
+        """In-place version of `log1p`: changes this tensor and returns it."""
+    def sin(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the sine of x (radians). Any shape; the result has the same."""
+    def sin_(self) -> Tensor:
+        """In-place version of `sin`: changes this tensor and returns it."""
+    def cos(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the cosine of x (radians). Any shape; the result has the same."""
+    def cos_(self) -> Tensor:
+        """In-place version of `cos`: changes this tensor and returns it."""
+    def tan(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the tangent of x (radians). Any shape; the result has the same."""
+    def tan_(self) -> Tensor:
+        """In-place version of `tan`: changes this tensor and returns it."""
+    def asin(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose sine is x. Any shape; the result has the same."""
+    def asin_(self) -> Tensor:
+        """In-place version of `asin`: changes this tensor and returns it."""
+    def acos(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose cosine is x. Any shape; the result has the same."""
+    def acos_(self) -> Tensor:
+        """In-place version of `acos`: changes this tensor and returns it."""
+    def atan(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose tangent is x. Any shape; the result has the same."""
+    def atan_(self) -> Tensor:
+        """In-place version of `atan`: changes this tensor and returns it."""
+    def sinh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the hyperbolic sine of x. Any shape; the result has the same."""
+    def sinh_(self) -> Tensor:
+        """In-place version of `sinh`: changes this tensor and returns it."""
+    def cosh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the hyperbolic cosine of x. Any shape; the result has the same."""
+    def cosh_(self) -> Tensor:
+        """In-place version of `cosh`: changes this tensor and returns it."""
+    def tanh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the hyperbolic tangent of x. Any shape; the result has the same."""
+    def tanh_(self) -> Tensor:
+        """In-place version of `tanh`: changes this tensor and returns it."""
+    def asinh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of sinh. Any shape; the result has the same."""
+    def asinh_(self) -> Tensor:
+        """In-place version of `asinh`: changes this tensor and returns it."""
+    def acosh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of cosh, for x >= 1. Any shape; the result has the same."""
+    def acosh_(self) -> Tensor:
+        """In-place version of `acosh`: changes this tensor and returns it."""
+    def atanh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of tanh, for |x| < 1. Any shape; the result has the same."""
+    def atanh_(self) -> Tensor:
+        """In-place version of `atanh`: changes this tensor and returns it."""
+    def arcsin(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose sine is x. Any shape; the result has the same."""
+    def arcsin_(self) -> Tensor:
+        """In-place version of `arcsin`: changes this tensor and returns it."""
+    def arccos(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose cosine is x. Any shape; the result has the same."""
+    def arccos_(self) -> Tensor:
+        """In-place version of `arccos`: changes this tensor and returns it."""
+    def arctan(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle (radians) whose tangent is x. Any shape; the result has the same."""
+    def arctan_(self) -> Tensor:
+        """In-place version of `arctan`: changes this tensor and returns it."""
+    def arcsinh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of sinh. Any shape; the result has the same."""
+    def arcsinh_(self) -> Tensor:
+        """In-place version of `arcsinh`: changes this tensor and returns it."""
+    def arccosh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of cosh, for x >= 1. Any shape; the result has the same."""
+    def arccosh_(self) -> Tensor:
+        """In-place version of `arccosh`: changes this tensor and returns it."""
+    def arctanh(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of tanh, for |x| < 1. Any shape; the result has the same."""
+    def arctanh_(self) -> Tensor:
+        """In-place version of `arctanh`: changes this tensor and returns it."""
+    def sigmoid(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 1 / (1 + exp(-x)). Any shape; the result has the same."""
+    def sigmoid_(self) -> Tensor:
+        """In-place version of `sigmoid`: changes this tensor and returns it."""
+    def erf(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 2/sqrt(pi) times the integral of exp(-t²) from 0 to x. Any shape; the result has the same."""
+    def erf_(self) -> Tensor:
+        """In-place version of `erf`: changes this tensor and returns it."""
+    def erfc(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element 1 - erf(x), exact for large x. Any shape; the result has the same."""
+    def erfc_(self) -> Tensor:
+        """In-place version of `erfc`: changes this tensor and returns it."""
+    def erfinv(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the inverse of erf. Any shape; the result has the same."""
+    def erfinv_(self) -> Tensor:
+        """In-place version of `erfinv`: changes this tensor and returns it."""
+    def lgamma(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the logarithm of |gamma(x)|. Any shape; the result has the same."""
+    def lgamma_(self) -> Tensor:
+        """In-place version of `lgamma`: changes this tensor and returns it."""
+    def digamma(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the derivative of lgamma. Any shape; the result has the same."""
+    def digamma_(self) -> Tensor:
+        """In-place version of `digamma`: changes this tensor and returns it."""
+    def relu(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element max(x, 0). Any shape; the result has the same."""
+    def relu_(self) -> Tensor:
+        """In-place version of `relu`: changes this tensor and returns it."""
+    def bitwise_not(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element all bits inverted (logical not for bool). Any shape; the result has the same."""
+    def bitwise_not_(self) -> Tensor:
+        """In-place version of `bitwise_not`: changes this tensor and returns it."""
+    def logical_not(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether x is zero. Any shape; the result has the same."""
+    def logical_not_(self) -> Tensor:
+        """In-place version of `logical_not`: changes this tensor and returns it."""
+    def round(self, *, decimals: _int = ..., out: Tensor | None = ...) -> Tensor:
+        """Rounds to the nearest whole number (or to `decimals` places), halves to even."""
+    def round_(self, *, decimals: _int = ...) -> Tensor:
+        """In-place version of `round`: changes this tensor and returns it."""
+    def frac(self, *, out: Tensor | None = ...) -> Tensor:
+        """x - trunc(x)."""
+    def frac_(self) -> Tensor:
+        """In-place version of `frac`: changes this tensor and returns it."""
+    def logit(self, eps: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """log(x / (1 - x)), the inverse of sigmoid; with `eps`, x is first clamped to [eps, 1 - eps]."""
+    def logit_(self, eps: _float | None = ...) -> Tensor:
+        """In-place version of `logit`: changes this tensor and returns it."""
+    def add(self, other: _Operand, *, alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input + alpha * other, with broadcasting and type promotion."""
+    def add_(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
+        """In-place version of `add`: changes this tensor and returns it."""
+    def sub(self, other: _Operand, *, alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input - alpha * other, with broadcasting and type promotion. RuntimeError for bool."""
+    def sub_(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
+        """In-place version of `sub`: changes this tensor and returns it."""
+    def subtract(self, other: _Operand, *, alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input - alpha * other, with broadcasting and type promotion. RuntimeError for bool."""
+    def subtract_(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
+        """In-place version of `subtract`: changes this tensor and returns it."""
+    def mul(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input * other, with broadcasting and type promotion."""
+    def mul_(self, other: _Operand) -> Tensor:
+        """In-place version of `mul`: changes this tensor and returns it."""
+    def multiply(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input * other, with broadcasting and type promotion."""
+    def multiply_(self, other: _Operand) -> Tensor:
+        """In-place version of `multiply`: changes this tensor and returns it."""
+    def div(self, other: _Operand, *, rounding_mode: str | None = ..., out: Tensor | None = ...) -> Tensor:
+        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded quotient."""
+    def div_(self, other: _Operand, *, rounding_mode: str | None = ...) -> Tensor:
+        """In-place version of `div`: changes this tensor and returns it."""
+    def divide(self, other: _Operand, *, rounding_mode: str | None = ..., out: Tensor | None = ...) -> Tensor:
+        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded quotient."""
+    def divide_(self, other: _Operand, *, rounding_mode: str | None = ...) -> Tensor:
+        """In-place version of `divide`: changes this tensor and returns it."""
+    def true_divide(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input / other as floats."""
+    def true_divide_(self, other: _Operand) -> Tensor:
+        """In-place version of `true_divide`: changes this tensor and returns it."""
+    def floor_divide(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """floor(input / other). RuntimeError for a whole number by zero."""
+    def floor_divide_(self, other: _Operand) -> Tensor:
+        """In-place version of `floor_divide`: changes this tensor and returns it."""
+    def remainder(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """The remainder with the sign of `other` (Python's %). RuntimeError for a whole number by zero."""
+    def remainder_(self, other: _Operand) -> Tensor:
+        """In-place version of `remainder`: changes this tensor and returns it."""
+    def fmod(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """The remainder with the sign of `input` (C's fmod)."""
+    def fmod_(self, other: _Operand) -> Tensor:
+        """In-place version of `fmod`: changes this tensor and returns it."""
+    def pow(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input ** exponent. RuntimeError for whole numbers to negative powers."""
+    def pow_(self, exponent: _Operand) -> Tensor:
+        """In-place version of `pow`: changes this tensor and returns it."""
+    def float_power(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input ** exponent in float64 (complex128 for complex)."""
+    def float_power_(self, exponent: _Operand) -> Tensor:
+        """In-place version of `float_power`: changes this tensor and returns it."""
+    def atan2(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """The angle (radians) of the point (other, input)."""
+    def atan2_(self, other: _Operand) -> Tensor:
+        """In-place version of `atan2`: changes this tensor and returns it."""
+    def arctan2(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """The angle (radians) of the point (other, input)."""
+    def arctan2_(self, other: _Operand) -> Tensor:
+        """In-place version of `arctan2`: changes this tensor and returns it."""
+    def hypot(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """sqrt(input² + other²)."""
+    def hypot_(self, other: Tensor) -> Tensor:
+        """In-place version of `hypot`: changes this tensor and returns it."""
+    def eq(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input == other, with broadcasting and type promotion."""
+    def eq_(self, other: _Operand) -> Tensor:
+        """In-place version of `eq`: changes this tensor and returns it."""
+    def ne(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input != other, with broadcasting and type promotion."""
+    def ne_(self, other: _Operand) -> Tensor:
+        """In-place version of `ne`: changes this tensor and returns it."""
+    def lt(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input < other, with broadcasting and type promotion."""
+    def lt_(self, other: _Operand) -> Tensor:
+        """In-place version of `lt`: changes this tensor and returns it."""
+    def le(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input <= other, with broadcasting and type promotion."""
+    def le_(self, other: _Operand) -> Tensor:
+        """In-place version of `le`: changes this tensor and returns it."""
+    def gt(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input > other, with broadcasting and type promotion."""
+    def gt_(self, other: _Operand) -> Tensor:
+        """In-place version of `gt`: changes this tensor and returns it."""
+    def ge(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input >= other, with broadcasting and type promotion."""
+    def ge_(self, other: _Operand) -> Tensor:
+        """In-place version of `ge`: changes this tensor and returns it."""
+    def not_equal(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input != other, with broadcasting and type promotion."""
+    def not_equal_(self, other: _Operand) -> Tensor:
+        """In-place version of `not_equal`: changes this tensor and returns it."""
+    def less(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input < other, with broadcasting and type promotion."""
+    def less_(self, other: _Operand) -> Tensor:
+        """In-place version of `less`: changes this tensor and returns it."""
+    def less_equal(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input <= other, with broadcasting and type promotion."""
+    def less_equal_(self, other: _Operand) -> Tensor:
+        """In-place version of `less_equal`: changes this tensor and returns it."""
+    def greater(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input > other, with broadcasting and type promotion."""
+    def greater_(self, other: _Operand) -> Tensor:
+        """In-place version of `greater`: changes this tensor and returns it."""
+    def greater_equal(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input >= other, with broadcasting and type promotion."""
+    def greater_equal_(self, other: _Operand) -> Tensor:
+        """In-place version of `greater_equal`: changes this tensor and returns it."""
+    def logical_and(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether both are nonzero, with broadcasting and type promotion."""
+    def logical_and_(self, other: _Operand) -> Tensor:
+        """In-place version of `logical_and`: changes this tensor and returns it."""
+    def logical_or(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether one is nonzero, with broadcasting and type promotion."""
+    def logical_or_(self, other: _Operand) -> Tensor:
+        """In-place version of `logical_or`: changes this tensor and returns it."""
+    def logical_xor(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether just one is nonzero, with broadcasting and type promotion."""
+    def logical_xor_(self, other: _Operand) -> Tensor:
+        """In-place version of `logical_xor`: changes this tensor and returns it."""
+    def bitwise_and(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input & other, with broadcasting and type promotion."""
+    def bitwise_and_(self, other: _Operand) -> Tensor:
+        """In-place version of `bitwise_and`: changes this tensor and returns it."""
+    def bitwise_or(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input | other, with broadcasting and type promotion."""
+    def bitwise_or_(self, other: _Operand) -> Tensor:
+        """In-place version of `bitwise_or`: changes this tensor and returns it."""
+    def bitwise_xor(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input ^ other, with broadcasting and type promotion."""
+    def bitwise_xor_(self, other: _Operand) -> Tensor:
+        """In-place version of `bitwise_xor`: changes this tensor and returns it."""
+    def bitwise_left_shift(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input << other, with broadcasting and type promotion."""
+    def bitwise_left_shift_(self, other: _Operand) -> Tensor:
+        """In-place version of `bitwise_left_shift`: changes this tensor and returns it."""
+    def bitwise_right_shift(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input >> other, with broadcasting and type promotion."""
+    def bitwise_right_shift_(self, other: _Operand) -> Tensor:
+        """In-place version of `bitwise_right_shift`: changes this tensor and returns it."""
+    def clamp(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins; NaN stays."""
+    def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """In-place version of `clamp`: changes this tensor and returns it."""
+    def clip(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins; NaN stays."""
+    def clip_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """In-place version of `clip`: changes this tensor and returns it."""
+    def clamp_min(self, min: Any, *, out: Tensor | None = ...) -> Tensor:
+        """Limits from below."""
+    def clamp_min_(self, min: Any) -> Tensor:
+        """In-place version of `clamp_min`: changes this tensor and returns it."""
+    def clamp_max(self, max: Any, *, out: Tensor | None = ...) -> Tensor:
+        """Limits from above."""
+    def clamp_max_(self, max: Any) -> Tensor:
+        """In-place version of `clamp_max`: changes this tensor and returns it."""
+    def lerp(self, end: Tensor, weight: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input + weight * (end - input), counted from the nearer end."""
+    def lerp_(self, end: Tensor, weight: _Operand) -> Tensor:
+        """In-place version of `lerp`: changes this tensor and returns it."""
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input + value * tensor1 * tensor2."""
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
+        """In-place version of `addcmul`: changes this tensor and returns it."""
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input + value * tensor1 / tensor2."""
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
+        """In-place version of `addcdiv`: changes this tensor and returns it."""
+    def nan_to_num(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """NaN and infinities replaced by numbers (infinities by the dtype's extremes unless given)."""
+    def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+        """In-place version of `nan_to_num`: changes this tensor and returns it."""
+    def isnan(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether x is not a number. Any shape; the result has the same."""
+    def isinf(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether x is infinite. Any shape; the result has the same."""
+    def isfinite(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether x is a finite number. Any shape; the result has the same."""
+    def signbit(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether the sign of x is negative (of -0. too). Any shape; the result has the same."""
+    def angle(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the angle of a complex number; pi for negative real ones. Any shape; the result has the same."""
+    def positive(self) -> Tensor:
+        """The input itself. RuntimeError for bool."""
+    def conj(self) -> Tensor:
+        """The complex conjugate; a real tensor itself."""
+    def rsub(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
+        """other - alpha * input."""
+    def maximum(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The larger of two, NaN if either is."""
+    def minimum(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The smaller of two, NaN if either is."""
+    def logaddexp(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """log(exp(input) + exp(other)) without overflow."""
+    def isclose(self, other: Tensor, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> Tensor:
+        """|input - other| <= atol + rtol * |other|, element by element."""
+    def allclose(self, other: Tensor, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> _bool:
+        """Whether all elements are close (see `isclose`)."""
+    def equal(self, other: Tensor) -> _bool:
+        """Whether shapes and all elements are equal."""
+    def cumsum(self, dim: _int, *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """Running sums along a dimension."""
+    def cumsum_(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+        """In-place version of `cumsum`: changes this tensor and returns it."""
+    def cumprod(self, dim: _int, *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """Running products along a dimension."""
+    def cumprod_(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+        """In-place version of `cumprod`: changes this tensor and returns it."""
+    def sum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """The sum over all elements, or over dimensions. Whole numbers are summed as int64."""
+    def nansum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ...) -> Tensor:
+        """The sum with NaN counting as 0."""
+    def mean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """The mean over all elements, or over dimensions. RuntimeError for whole numbers (convert them first)."""
+    def prod(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """The product of all elements, or along a dimension."""
+    def all(self, dim: Any = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Whether all elements (along dimensions) are nonzero."""
+    def any(self, dim: Any = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Whether some element (along dimensions) is nonzero."""
+    def amax(self, dim: Any = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The largest element over dimensions; equal ones share the gradient."""
+    def amin(self, dim: Any = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The smallest element over dimensions; equal ones share the gradient."""
+    def aminmax(self, *, dim: _int | None = ..., keepdim: _bool = ...) -> tuple[Tensor, Tensor]:
+        """The smallest and the largest element."""
+    def argmax(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
+        """Where the (first) largest element is: its number in the flattened tensor, or along a dimension."""
+    def argmin(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
+        """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension."""
+    def max(self, dim: Any = ..., keepdim: _bool = ..., *, other: Tensor | None = ..., out: Any = ...) -> Any:
+        """The largest element; along a dimension (values, indices); with another tensor the larger element by element."""
+    def min(self, dim: Any = ..., keepdim: _bool = ..., *, other: Tensor | None = ..., out: Any = ...) -> Any:
+        """The smallest element; along a dimension (values, indices); with another tensor the smaller element by element."""
+    def var(self, dim: Any = ..., unbiased: Any = ..., keepdim: _bool = ..., *, correction: Any = ..., out: Tensor | None = ...) -> Tensor:
+        """The variance: squared deviations from the mean, summed over n - correction (default 1: Bessel's)."""
+    def std(self, dim: Any = ..., unbiased: Any = ..., keepdim: _bool = ..., *, correction: Any = ..., out: Tensor | None = ...) -> Tensor:
+        """The square root of the variance."""
+    def logsumexp(self, dim: Any, keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """log(sum(exp(x))) over dimensions, without overflow."""
+    def norm(self, p: Any = ..., dim: Any = ..., keepdim: _bool = ..., out: Tensor | None = ..., dtype: DType | None = ...) -> Tensor:
+        """The p-norm (sum |x|^p)^(1/p) over all elements or dimensions; 'fro' is 2; inf, -inf and 0 are limits."""
+    def logcumsumexp(self, dim: _int, *, out: Tensor | None = ...) -> Tensor:
+        """Running log(sum(exp(x))) along a dimension."""
+    def cummax(self, dim: _int) -> Any:
+        """The largest element so far along a dimension, and where it is."""
+    def cummin(self, dim: _int) -> Any:
+        """The smallest element so far along a dimension, and where it is."""
+    def softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+        """exp(x) / sum(exp(x)) along a dimension."""
+    def log_softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+        """log(softmax(x)), computed together, so that nothing underflows."""
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape (-1: what is left): a view where possible, else a copy."""
+    def view(self, *shape: Any) -> Tensor:
+        """A view in another shape (-1: what is left) or, given a dtype, on the same bits."""
+    def view_as(self, other: Tensor) -> Tensor:
+        """A view in `other`'s shape."""
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """`reshape` to `other`'s shape."""
+    def flatten(self, start_dim: _int = ..., end_dim: _int = ...) -> Tensor:
+        """The dimensions from `start_dim` to `end_dim` as one."""
+    def ravel(self) -> Tensor:
+        """One dimension."""
+    def unflatten(self, dim: _int, sizes: Sequence[_int]) -> Tensor:
+        """One dimension split into several (-1: what is left)."""
+    def squeeze(self, dim: Any = ...) -> Tensor:
+        """Without the dimensions of extent 1 (all, or those named)."""
+    def unsqueeze(self, dim: _int) -> Tensor:
+        """With a dimension of extent 1 inserted at `dim`."""
+    def permute(self, *dims: Any) -> Tensor:
+        """The dimensions in the given order."""
+    def transpose(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two dimensions swapped."""
+    def swapaxes(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two dimensions swapped."""
+    def swapdims(self, dim0: _int, dim1: _int) -> Tensor:
+        """Two dimensions swapped."""
+    def t(self) -> Tensor:
+        """The transposed matrix (a vector stays)."""
+    def movedim(self, source: Any, destination: Any) -> Tensor:
+        """Dimensions moved to other places, the others in their order."""
+    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+        """Dimensions moved to other places, the others in their order."""
+    def expand(self, *sizes: Any, implicit: _bool = ...) -> Tensor:
+        """A view repeated along dimensions of extent 1 and new leading ones (-1: as it is)."""
+    def expand_as(self, other: Tensor) -> Tensor:
+        """`expand` to `other`'s shape."""
+    def broadcast_to(self, size: Sequence[_int]) -> Tensor:
+        """`expand` as a function."""
+    def contiguous(self, memory_format: Any = ...) -> Tensor:
+        """This tensor if its elements lie in order, else a copy in which they do."""
+    def clone(self, *, memory_format: Any = ...) -> Tensor:
+        """A copy with memory of its own; gradients flow through it."""
+    def narrow(self, dim: _int, start: Any, length: _int) -> Tensor:
+        """`length` elements along `dim` from `start` on, as a view. RuntimeError if there aren't so many."""
+    def select(self, dim: _int, index: _int) -> Tensor:
+        """The elements at one position along `dim`, which disappears, as a view."""
+    def unbind(self, dim: _int = ...) -> tuple[Tensor, ...]:
+        """The slices along `dim`, without it."""
+    def split(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
+    def split_with_sizes(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
+    def chunk(self, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Up to `chunks` equal pieces along `dim` (the last may be smaller)."""
+    def tensor_split(self, indices_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: so many of nearly equal size, or cut at the given places."""
+    def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """The diagonal of two dimensions as a view, last in the result."""
+    def diag(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    def diag_embed(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """Matrices with the last dimension of `input` on their diagonals."""
+    def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:
+        """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last dimension."""
+    def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...) -> Tensor:
+        """A view of the storage's memory with any shape and strides (in elements)."""
+    def flip(self, *dims: Any) -> Tensor:
+        """The order along dimensions reversed (a copy)."""
+    def fliplr(self) -> Tensor:
+        """Columns in reverse order."""
+    def flipud(self) -> Tensor:
+        """Rows in reverse order."""
+    def rot90(self, k: _int = ..., dims: Sequence[_int] = ...) -> Tensor:
+        """Rotated by k quarter turns from the first towards the second of `dims`."""
+    def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
+        """Elements moved along dimensions, those that leave coming back at the other end."""
+    def repeat(self, *sizes: Any) -> Tensor:
+        """Copies along each dimension (new ones in front if there are more numbers than dimensions)."""
+    def tile(self, *dims: Any) -> Tensor:
+        """`repeat`, with missing counts in front being 1."""
+    def repeat_interleave(self, repeats: Any, dim: _int | None = ..., *, output_size: _int | None = ...) -> Tensor:
+        """Each element (or slice along `dim`) repeated in place."""
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
+    def scatter(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ..., out: Tensor | None = ...) -> Tensor:
+        """`input` with out[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; `src` may be a number."""
+    def scatter_(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ...) -> Tensor:
+        """In-place version of `scatter`: changes this tensor and returns it."""
+    def scatter_add(self, dim: _int, index: Tensor, src: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in order."""
+    def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
+        """In-place version of `scatter_add`: changes this tensor and returns it."""
+    def index_add(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Any = ..., out: Tensor | None = ...) -> Tensor:
+        """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats add up."""
+    def index_add_(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Any = ...) -> Tensor:
+        """In-place version of `index_add`: changes this tensor and returns it."""
+    def index_copy(self, dim: _int, index: Tensor, source: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """`input` with the slices of `source` written at the places along `dim` that `index` names."""
+    def index_copy_(self, dim: _int, index: Tensor, source: Tensor) -> Tensor:
+        """In-place version of `index_copy`: changes this tensor and returns it."""
+    def index_fill(self, dim: _int, index: Tensor, value: Any) -> Tensor:
+        """`input` with `value` at the places along `dim` that `index` names."""
+    def index_fill_(self, dim: _int, index: Tensor, value: Any) -> Tensor:
+        """In-place version of `index_fill`: changes this tensor and returns it."""
+    def index_put(self, indices: Sequence[Tensor], values: Tensor, accumulate: _bool = ...) -> Tensor:
+        """`input` with `values` at the positions that the tensors in `indices` name (added with `accumulate`)."""
+    def index_put_(self, indices: Sequence[Tensor], values: Tensor, accumulate: _bool = ...) -> Tensor:
+        """In-place version of `index_put`: changes this tensor and returns it."""
+    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """`value` where `mask` (broadcast) is true, else `input`."""
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
+        """In-place version of `masked_fill`: changes this tensor and returns it."""
+    def masked_scatter(self, mask: Tensor, source: Tensor) -> Tensor:
+        """`input` with the elements of `source`, in order, where `mask` is true."""
+    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
+        """In-place version of `masked_scatter`: changes this tensor and returns it."""
+    def tril(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The lower triangle of matrices, zeros above."""
+    def tril_(self, diagonal: _int = ...) -> Tensor:
+        """In-place version of `tril`: changes this tensor and returns it."""
+    def triu(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The upper triangle of matrices, zeros below."""
+    def triu_(self, diagonal: _int = ...) -> Tensor:
+        """In-place version of `triu`: changes this tensor and returns it."""
+    def gather(self, dim: _int, index: Tensor, *, sparse_grad: _bool = ..., out: Tensor | None = ...) -> Tensor:
+        """out[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on; `out` has the shape of `index`."""
+    def take_along_dim(self, indices: Tensor, dim: _int | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """`gather` with broadcasting between input and indices; over the flattened input without `dim`."""
+    def index_select(self, dim: _int, index: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The slices of `input` along `dim` that the vector `index` names."""
+    def take(self, index: Tensor) -> Tensor:
+        """Elements by their number in the flattened input."""
+    def masked_select(self, mask: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The elements where `mask` is true, as a vector."""
+    def nonzero(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
+        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
+    def argwhere(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
+        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
+    def count_nonzero(self, dim: Any = ...) -> Tensor:
+        """How many elements aren't zero, in all or along dimensions."""
+    def copy_(self, src: Any, non_blocking: _bool = ...) -> Tensor:
+        """Overwrites this tensor with `src`, broadcast and converted; returns it."""
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """beta * input + alpha * mat1 @ mat2."""
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
+        """In-place version of `addmm`: changes this tensor and returns it."""
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """beta * input + alpha * mat @ vec."""
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
+        """In-place version of `addmv`: changes this tensor and returns it."""
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """beta * input + alpha * outer(vec1, vec2)."""
+    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
+        """In-place version of `addr`: changes this tensor and returns it."""
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """beta * input + alpha * bmm(batch1, batch2)."""
+    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
+        """In-place version of `baddbmm`: changes this tensor and returns it."""
+    def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """beta * input + alpha * the sum of bmm(batch1, batch2) over the batch."""
+    def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
+        """In-place version of `addbmm`: changes this tensor and returns it."""
+    def matmul(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The matrix product: vectors are rows on the left and columns on the right, leading dimensions are batches that broadcast."""
+    def mm(self, mat2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The product of two matrices."""
+    def bmm(self, mat2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The products of two equally long batches of matrices."""
+    def mv(self, vec: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """A matrix times a vector."""
+    def dot(self, tensor: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The sum of products of two equally long vectors."""
+    def vdot(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """`dot` with the first vector conjugated."""
+    def outer(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """All products of an element of one vector with one of the other."""
+    def ger(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """All products of an element of one vector with one of the other."""
+    def argsort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ...) -> Tensor:
+        """The positions that would sort the input along a dimension (equal elements in their order)."""
+    def sort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ..., *, out: Any = ...) -> Any:
+        """The elements in order along a dimension, and where they were. NaN counts as the largest."""
+    def msort(self) -> Tensor:
+        """The input sorted along its first dimension."""
+    def topk(self, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., *, out: Any = ...) -> Any:
+        """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if there aren't k."""
+    def kthvalue(self, k: _int, dim: _int = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
+        """The k-th smallest element (counted from 1) along a dimension, and where it is."""
+    def median(self, dim: _int | None = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
+        """The lower of the middle elements: of all, or along a dimension with its position. NaN if there is one."""
+    def unique(self, sorted: _bool = ..., return_inverse: _bool = ..., return_counts: _bool = ..., dim: _int | None = ...) -> Any:
+        """The different elements (or slices along `dim`), in order; with them where each element went, and how many there are."""
+    def unique_consecutive(self, return_inverse: _bool = ..., return_counts: _bool = ..., dim: _int | None = ...) -> Any:
+        """The input with runs of equal elements (or slices along `dim`) reduced to one each."""
+    def bincount(self, weights: Tensor | None = ..., minlength: _int = ...) -> Tensor:
+        """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative numbers."""
+    def isin(self, test_elements: Any, *, assume_unique: _bool = ..., invert: _bool = ...) -> Tensor:
+        """Whether each element is among `test_elements`."""
+    def uniform_(self, from_: _float = ..., to: _float = ..., *, generator: Generator | None = ..., **kwargs: _float) -> Tensor:
+        """Fills with uniform numbers in [from, to). RuntimeError if from > to."""
+    def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Generator | None = ...) -> Tensor:
+        """Fills with normal numbers. RuntimeError for a negative standard deviation."""
+    def log_normal_(self, mean: _float = ..., std: _float = ..., *, generator: Generator | None = ...) -> Tensor:
+        """Fills with numbers whose logarithm is normal. RuntimeError unless std > 0."""
+    def exponential_(self, lambd: _float = ..., *, generator: Generator | None = ...) -> Tensor:
+        """Fills with exponentially distributed numbers of rate `lambd` > 0."""
+    def cauchy_(self, median: _float = ..., sigma: _float = ..., *, generator: Generator | None = ...) -> Tensor:
+        """Fills with Cauchy distributed numbers. RuntimeError unless sigma > 0."""
+    def geometric_(self, p: _float, *, generator: Generator | None = ...) -> Tensor:
+        """Fills with the number of trials until the first success of probability `p` in (0, 1)."""
+    def bernoulli_(self, p: Any = ..., *, generator: Generator | None = ...) -> Tensor:
+        """Fills with 1 with probability `p` (a number, or a tensor that broadcasts), else 0."""
+    def random_(self, from_: _int | None = ..., to: _int | None = ..., *, generator: Generator | None = ..., **kwargs: _int) -> Tensor:
+        """Fills with whole numbers in [from, to): `random_()`, `random_(to)`, `random_(from, to)`."""
+    def bernoulli(self, p: _float | None = ..., *, generator: Generator | None = ..., out: Tensor | None = ...) -> Tensor:
+        """1 with the probability that `input` gives for each element (or with `p`), else 0. RuntimeError for p outside [0, 1]."""
+    def multinomial(self, num_samples: _int, replacement: _bool = ..., *, generator: Generator | None = ..., out: Tensor | None = ...) -> Tensor:
+        """Indices drawn in proportion to the weights in each row. RuntimeError for weights that are no distribution."""
+    def new_zeros(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Zeros of the given shape, of this tensor's dtype unless given."""
+    def new_ones(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Ones of the given shape, of this tensor's dtype unless given."""
+    def new_empty(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """An unset tensor of the given shape, of this tensor's dtype unless given."""
+    def new_full(self, size: Any, fill_value: Any, *, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """`fill_value` everywhere, of this tensor's dtype unless given."""
+    def new_tensor(self, data: Any, *, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """A copy of `data`, of this tensor's dtype unless given."""
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """This tensor in another dtype or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`."""
+    def type_as(self, other: Tensor) -> Tensor:
+        """This tensor in `other`'s dtype."""
+    def cpu(self, memory_format: Any = ...) -> Tensor:
+        """This tensor on the CPU."""
+    def cuda(self, device: Any = ..., non_blocking: _bool = ..., memory_format: Any = ...) -> Tensor:
+        """This tensor on a CUDA device. RuntimeError where there is none."""
+    def __add__(self, other: _Operand) -> Tensor: ...
+    def __radd__(self, other: _Operand) -> Tensor: ...
+    def __sub__(self, other: _Operand) -> Tensor: ...
+    def __rsub__(self, other: _Operand) -> Tensor: ...
+    def __mul__(self, other: _Operand) -> Tensor: ...
+    def __rmul__(self, other: _Operand) -> Tensor: ...
+    def __truediv__(self, other: _Operand) -> Tensor: ...
+    def __rtruediv__(self, other: _Operand) -> Tensor: ...
+    def __floordiv__(self, other: _Operand) -> Tensor: ...
+    def __rfloordiv__(self, other: _Operand) -> Tensor: ...
+    def __mod__(self, other: _Operand) -> Tensor: ...
+    def __rmod__(self, other: _Operand) -> Tensor: ...
+    def __pow__(self, other: _Operand) -> Tensor: ...
+    def __rpow__(self, other: _Operand) -> Tensor: ...
+    def __matmul__(self, other: _Operand) -> Tensor: ...
+    def __rmatmul__(self, other: _Operand) -> Tensor: ...
+    def __and__(self, other: _Operand) -> Tensor: ...
+    def __rand__(self, other: _Operand) -> Tensor: ...
+    def __or__(self, other: _Operand) -> Tensor: ...
+    def __ror__(self, other: _Operand) -> Tensor: ...
+    def __xor__(self, other: _Operand) -> Tensor: ...
+    def __rxor__(self, other: _Operand) -> Tensor: ...
+    def __lshift__(self, other: _Operand) -> Tensor: ...
+    def __rlshift__(self, other: _Operand) -> Tensor: ...
+    def __rshift__(self, other: _Operand) -> Tensor: ...
+    def __rrshift__(self, other: _Operand) -> Tensor: ...
+    def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+    def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+    def __lt__(self, other: _Operand) -> Tensor: ...
+    def __le__(self, other: _Operand) -> Tensor: ...
+    def __gt__(self, other: _Operand) -> Tensor: ...
+    def __ge__(self, other: _Operand) -> Tensor: ...
+    def __neg__(self) -> Tensor: ...
+    def __pos__(self) -> Tensor: ...
+    def __abs__(self) -> Tensor: ...
+    def __invert__(self) -> Tensor: ...
+    def __getitem__(self, index: Any) -> Tensor: ...
+    def __setitem__(self, index: Any, value: Any) -> None: ...
+    def __contains__(self, element: Any) -> _bool: ...
+    def __iter__(self) -> Iterator[Tensor]: ...
+    def __iadd__(self, other: _Operand) -> Tensor: ...
+    def __isub__(self, other: _Operand) -> Tensor: ...
+    def __imul__(self, other: _Operand) -> Tensor: ...
+    def __itruediv__(self, other: _Operand) -> Tensor: ...
+    def __ifloordiv__(self, other: _Operand) -> Tensor: ...
+    def __imod__(self, other: _Operand) -> Tensor: ...
+    def __ipow__(self, other: _Operand) -> Tensor: ...
+    def __iand__(self, other: _Operand) -> Tensor: ...
+    def __ior__(self, other: _Operand) -> Tensor: ...
+    def __ixor__(self, other: _Operand) -> Tensor: ...
+    def __ilshift__(self, other: _Operand) -> Tensor: ...
+    def __irshift__(self, other: _Operand) -> Tensor: ...
+    def where(self, condition: Tensor, other: _Operand) -> Tensor:
+        """This tensor's elements where `condition`, else `other`'s."""
+    def type(self, dtype: Any = ..., non_blocking: _bool = ...) -> Any:
+        """The name of the tensor's type, or the tensor converted to a dtype."""
+    def fill_(self, value: Any) -> Tensor:
+        """Overwrites all elements with a number (or a 0-d tensor)."""
+    def zero_(self) -> Tensor:
+        """Overwrites all elements with zero."""
+    def detach_(self) -> Tensor:
+        """Takes this tensor out of the recorded history."""
+    def set_(self, source: Tensor) -> Tensor:
+        """Makes this tensor look at `source`'s memory."""
+    def resize_(self, *size: Any) -> Tensor:
+        """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it requires grad."""
+    def is_same_size(self, other: Tensor) -> _bool:
+        """Whether the shapes are equal."""
+    def pin_memory(self) -> Tensor:
+        """This tensor: CPU memory needs no pinning."""
+    def squeeze_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `squeeze` shows of it."""
+    def unsqueeze_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `unsqueeze` shows of it."""
+    def t_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `t` shows of it."""
+    def transpose_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `transpose` shows of it."""
+    def swapaxes_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `swapaxes` shows of it."""
+    def movedim_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `movedim` shows of it."""
+    def float(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as float32."""
+    def double(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as float64."""
+    def half(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as float16."""
+    def bfloat16(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as bfloat16."""
+    def long(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as int64."""
+    def int(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as int32."""
+    def short(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as int16."""
+    def char(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as int8."""
+    def byte(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as uint8."""
+    def bool(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as bool."""
+    def cfloat(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as complex64."""
+    def cdouble(self, memory_format: Any = ...) -> Tensor:
+        """This tensor as complex128."""
+    @property
+    def T(self) -> Tensor:
+        """The dimensions in reverse order."""
+    @property
+    def mT(self) -> Tensor:
+        """The last two dimensions swapped."""
+    @property
+    def mH(self) -> Tensor:
+        """The last two dimensions swapped, conjugated."""
+    @property
+    def H(self) -> Tensor:
+        """The conjugated transposed matrix."""
+    @property
+    def real(self) -> Tensor:
+        """The real part, as a view."""
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, as a view."""
+    _repr_prefix: str
+    def backward(self, gradient: Tensor | None = ..., retain_graph: _bool | None = ..., create_graph: _bool = ..., inputs: Any = ...) -> None:
+        '''Adds this tensor's gradients to the `.grad` of the leaves it depends on.'''
+    def numpy(self, *, force: _bool = ...) -> Any:
+        '''This tensor's memory as a NumPy array.'''
