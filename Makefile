@@ -4,7 +4,8 @@
 #   make format                format, and fix what ruff can fix
 #   make oracle                compare with PyTorch, in an environment of its own
 #   make shape                 the sizes of rooms, files and functions
-# PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes.
+# PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes,
+# ARGS="--epochs 3" goes to the demonstration.
 
 PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 WORKERS ?= auto
@@ -12,21 +13,22 @@ INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = -m compileall -q src
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
+SMOKE = tests/test_smoke.py tests/test_ops.py
 TORCH = torch==2.13.0
 
 .PHONY: demo test smoke lint format oracle shape clean
 
 demo: .venv/demo-installed
 	@$(BIN)/python $(COMPILE)
-	$(BIN)/flambeau demo
+	$(BIN)/flambeau demo $(ARGS)
 
 test: .venv/dev-installed
 	@$(BIN)/python $(COMPILE)
 	$(PYTEST) -n $(WORKERS)
-	FLAMBEAU_MODE=eager $(PYTEST) -m smoke
+	FLAMBEAU_MODE=eager $(PYTEST) $(SMOKE)
 
 smoke: .venv/dev-installed
-	$(PYTEST) -m smoke
+	$(PYTEST) $(SMOKE)
 
 lint: .venv/dev-installed
 	$(BIN)/ruff format --check --quiet --diff

@@ -323,6 +323,11 @@ def test_collate_copies_arrays():
     assert batch.tolist() == [[0, 0], [0, 0]]
 
 
+def test_collate_takes_arrays_that_cannot_be_written():
+    array = np.frombuffer(b"ab", np.uint8)
+    assert default_collate([array, array]).tolist() == [[97, 98], [97, 98]]
+
+
 def test_collate_containers():
     assert default_collate(["a", "b"]) == ["a", "b"]
     assert plain(default_collate([(1, "a"), (2, "b")])) == [

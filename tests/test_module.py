@@ -70,6 +70,8 @@ def test_a_parameter_of_a_parameter_has_no_history():
 def test_parameter_errors():
     with pytest.raises(TypeError, match="data must be a Tensor, got list"):
         nn.Parameter([1.0])
+    with pytest.raises(TypeError, match="requires_grad must be a bool, got None"):
+        nn.Parameter(torch.zeros(2), requires_grad=None)
     with pytest.raises(RuntimeError, match="floating point"):
         nn.Parameter(torch.zeros(2, dtype=torch.int64))
     assert nn.Parameter(torch.zeros(2, dtype=torch.int64), requires_grad=False).dtype is torch.int64
@@ -707,7 +709,10 @@ def test_keys_that_do_not_match():
     assert m.weight.tolist() == [0, 0]
     with pytest.raises(RuntimeError, match="in loading state_dict for Scale") as caught:
         m.load_state_dict({**state, "weight": torch.ones(2)})
-    for part in ("Missing key", "'calls'", "Unexpected key", "'child.weight'"):
+    for part in (
+        'Missing key(s) in state_dict: "calls"',
+        'Unexpected key(s) in state_dict: "other", "child.weight"',
+    ):
         assert part in str(caught.value)
     assert m.weight.tolist() == [0, 0]
 
@@ -772,6 +777,14 @@ def test_assign_checks_before_it_writes():
     with pytest.raises(RuntimeError, match=r"1\.weight.*torch.int64"):
         m.load_state_dict(state, assign=True)
     assert m[0].weight.tolist() == [2, 2]
+
+
+def test_a_tensor_that_cannot_be_written_is_found_before_the_first_write():
+    m = Scale()
+    m.calls = torch.zeros(1).expand(3)
+    with pytest.raises(RuntimeError, match=r"in loading state_dict(.|\n)*calls: .*single memory location"):
+        m.load_state_dict({"weight": torch.zeros(2), "calls": torch.zeros(3)})
+    assert m.weight.tolist() == [2, 2]
 
 
 def test_assign_keeps_a_buffer_a_buffer():

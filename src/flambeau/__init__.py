@@ -9,8 +9,10 @@ tensor([2., 4.])
 
 from __future__ import annotations
 
+import builtins as _builtins
 import importlib as _importlib
 import math as _math
+import os as _os
 from typing import TYPE_CHECKING, Any
 
 from .core.device import device
@@ -40,6 +42,8 @@ from .core.dtype import (
 )
 from .core.exchange import from_dlpack
 from .core.generator import Generator, default_generator
+from .core.config import config
+from .core.limits import finfo, iinfo
 from .core.printing import set_printoptions
 from .core.realize import recorder
 from .core.size import Size
@@ -340,7 +344,7 @@ from .functions import random  # noqa: E402
 
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
-    from . import nn, optim, utils
+    from . import cpu, cuda, interop, nn, optim, utils
 
 bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
@@ -349,13 +353,23 @@ strided = "strided"
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 __version__ = "0.1.0"
 
-_LAZY = ("nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
+_LAZY = ("cpu", "cuda", "interop", "nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return _importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'flambeau' has no attribute {name!r}")
+
+
+def get_num_threads() -> _builtins.int:
+    """How many threads an operation may use: the processors this process may run on.
+
+    >>> import flambeau as torch
+    >>> torch.get_num_threads() >= 1
+    True
+    """
+    return len(_os.sched_getaffinity(0)) if hasattr(_os, "sched_getaffinity") else _os.cpu_count() or 1
 
 
 def synchronize() -> None:

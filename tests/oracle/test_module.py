@@ -1,4 +1,4 @@
-"""`nn.Module` and its containers against PyTorch's: the same code runs on both, and its traces must be equal."""
+"""`nn.Module` and its containers against PyTorch's: the same code runs on both and leaves equal traces."""
 
 import copy
 import pickle
@@ -425,6 +425,52 @@ def test_the_hook_of_the_last_operation():
         x = t.ones(2, requires_grad=True)
         m(x).sum().backward()
         return x.grad
+
+    both(scenario)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["register_full_backward_hook", "register_backward_hook"])
+@pytest.mark.parametrize(
+    ("forward", "use"),
+    [
+        (lambda x: x * 3, lambda m, x: m(x)),
+        (lambda x: x * 3, lambda m, x: m(x * 2).add_(1)),
+        (lambda x: x * 3, lambda m, x: m(x * 2).mul_(5)),
+        (lambda x: x.mul_(3), lambda m, x: m(x * 2)),
+        (lambda x: x * 3, lambda m, x: m(m(x))),
+        (lambda x: {"y": x * 3}, lambda m, x: m(x)["y"]),
+        (lambda x: [x * 3, x], lambda m, x: m(x)[0]),
+        (lambda xs: xs[0] * 3, lambda m, x: m([x])),
+        (lambda x, y: x * y, lambda m, x: m(x, y=x)),
+        (lambda x, y: x * 3, lambda m, x: m(x, x * 2)),
+        (lambda x: x, lambda m, x: m(x * 2)),
+        (lambda x: x.detach(), lambda m, x: m(x) + x),
+        (lambda x: (x * 3, x + 1, 7), lambda m, x: m(x)[1]),
+    ],
+)
+def test_backward_hooks_of_all_sorts_of_forward(kind, forward, use):
+    full = kind == "register_full_backward_hook"
+
+    def scenario(t, log):
+        m, x = t.nn.Module(), t.ones(2, requires_grad=True)
+        m.forward = forward
+        getattr(m, kind)(lambda module, into, out: log.append((into if full else None, out)))
+        y = use(m, x)
+        log.append(y.grad_fn.name() if full else None)
+        x.register_hook(lambda g: log.append(("x", g)))
+        y.register_hook(lambda g: log.append(("y", g)))
+        y.sum().backward()
+        return x.grad
+
+    both(scenario)
+
+
+def test_backward_hooks_stay_out_of_gradients_of_weights_alone():
+    def scenario(t, log):
+        m = parts(t)[0]()
+        m.register_full_backward_hook(lambda *args: log.append("hook"))
+        return t.autograd.grad(m(t.ones(2, requires_grad=True)).sum(), m.weight)
 
     both(scenario)
 

@@ -2,99 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..core.gradient import RemovableHandle, split
 from ..core.tensor import Tensor
+from ..ops.view import concatenate
 from . import engine
 
 Tensors = Tensor | Sequence[Tensor]
+MaybeTensors = Tensor | Sequence[Tensor | None] | None
 
 
 def _tuple(x: Any) -> tuple:
     return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
-def _ends(what: str, outputs: tuple, grads: Any, create: bool) -> engine.Ends:
+def _ends(what: str, outputs: tuple, grads: Any, create: bool) -> list[engine.End]:
     """The gradient functions of the outputs, with the gradients to start from (ones for a number)."""
     grads = (None,) * len(outputs) if grads is None else _tuple(grads)
     if len(grads) != len(outputs):
         raise RuntimeError(f"{what}: got {len(outputs)} tensors and {len(grads)} gradients")
-    ends: engine.Ends = []
-    for t, g in zip(outputs, grads, strict=True):
+    ends: list[engine.End] = []
+    for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
         if not isinstance(t, Tensor):
             raise TypeError(f"{what}: expected a Tensor, got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError(
-                f"{what}: element 0 of tensors does not require grad and does not have a grad_fn; did you compute it under no_grad, or "
+                f"{what}: element {i} of tensors does not require grad and does not have a grad_fn; did you compute it under no_grad, or "
                 "forget requires_grad=True on the parameters?"
             )
-        fn, index = engine.split(t._edge)
-        ends.append((fn, index, _start(what, t, g, create)))
+        fn, index = split(t._edge)
+        ends.append((fn, index, _start(what, i, t, g, create)))
     return ends
 
 
-def _start(what: str, t: Tensor, g: Tensor | None, create: bool) -> Tensor:
+def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:
+    """The gradient to start from at `t`, output number `i`."""
+    shape, d = t._node.shape, t._node.dtype
     if g is None:
         if t.numel() != 1:
             raise RuntimeError(
-                f"{what}: grad can be implicitly created only for scalar outputs, this one has shape {tuple(t.shape)}; "
+                f"{what}: grad can be implicitly created only for scalar outputs, this one has shape {shape}; "
                 "reduce it (.sum(), .mean()) or pass gradient="
             )
-        return engine.full(1, tuple(t.shape), t.dtype)
+        if d.is_complex:
+            raise RuntimeError(
+                f"{what}: grad can be implicitly created only for real scalar outputs but got {d}; take .abs() or .real, or pass gradient="
+            )
+        return engine.full(1, shape, d)
     if not isinstance(g, Tensor):
         raise TypeError(f"{what}: gradients can be either Tensors or None, but got {type(g).__name__}")
-    if g._node.shape != t._node.shape:
+    if g._node.shape != shape:
         raise RuntimeError(
-            f"{what}: Mismatch in shape: the gradient has a shape of {tuple(g.shape)} and the output has a shape of {tuple(t.shape)}"
+            f"{what}: Mismatch in shape: grad_output[{i}] has a shape of {g._node.shape} and output[{i}] has a shape of {shape}"
         )
-    return g if create else g.detach()
+    if g.is_complex() != d.is_complex:
+        raise RuntimeError(
+            f"{what}: for complex Tensors, both grad_output and output are required to have the same dtype; "
+            f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {d}"
+        )
+    return engine.fit(g if create else g.detach(), shape, d)
+
+
+def _targets(what: str, inputs: Any) -> tuple[Tensor, ...]:
+    """The tensors that a pass is limited to."""
+    wanted = _tuple(inputs)
+    if not wanted:
+        raise RuntimeError(f"{what}: `inputs` argument to `{what}()` cannot be empty.")
+    for t in wanted:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"{what}: all inputs have to be Tensors, but got {type(t).__name__}")
+        if not t.requires_grad:
+            raise RuntimeError(f"{what}: One of the differentiated Tensors does not require grad")
+    return wanted
 
 
 def backward(
     tensors: Tensors,
-    grad_tensors: Tensors | None = None,
+    grad_tensors: MaybeTensors = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: MaybeTensors = None,
     inputs: Tensors | None = None,
 ) -> None:
     """Adds the gradients of `tensors` (weighted by `grad_tensors`; 1 for numbers) to the `.grad` of the leaves they depend on.
 
     `retain_graph` keeps what a second pass needs (default: as `create_graph`), `create_graph` records the pass itself so that it can be
-    differentiated, `inputs` limits it to these tensors. RuntimeError if a tensor requires no gradient.
+    differentiated, `inputs` limits it to these tensors. `grad_variables` is an old name of `grad_tensors`. RuntimeError if a tensor
+    requires no gradient, if one that isn't a number has no gradient to start from, or if a second pass needs what the first has freed.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 2.], requires_grad=True)
     >>> torch.autograd.backward((x * x).sum()); x.grad
     tensor([2., 4.])
     """
-    outputs = _tuple(tensors)
-    targets = None if inputs is None else _tuple(inputs)
-    if targets is not None and not targets:
-        raise RuntimeError("backward: `inputs` argument to `backward()` cannot be empty.")
-    ends = _ends("backward", outputs, grad_tensors, create_graph)
-    keep = create_graph if retain_graph is None else retain_graph
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError("backward: `grad_tensors` and `grad_variables` (deprecated) arguments both passed; pass only `grad_tensors`")
+        grad_tensors = grad_variables
+    targets = None if inputs is None else _targets("backward", inputs)
+    ends = _ends("backward", _tuple(tensors), grad_tensors, create_graph)
     for t in targets or ():
-        if not t.requires_grad:
-            raise RuntimeError("backward: one of the differentiated Tensors does not require grad")
-        if not t.is_leaf:
-            t.retain_grad()
-    engine.run(ends, keep, create_graph, targets, add=True)
+        t.retain_grad()
+    engine.run(ends, create_graph if retain_graph is None else retain_graph, create_graph, targets, add=True)
 
 
 def grad(
     outputs: Tensors,
     inputs: Tensors,
-    grad_outputs: Tensors | None = None,
+    grad_outputs: MaybeTensors = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The gradients of `outputs` for `inputs`, as a tuple; nothing is added to `.grad`.
+    """The gradients of `outputs` (weighted by `grad_outputs`; 1 for numbers) for `inputs`, as a tuple; nothing is added to `.grad`.
 
     An input that doesn't matter is a RuntimeError unless `allow_unused` (then None) or `materialize_grads` (then zeros).
+    With `is_grads_batched` the first dimension of `grad_outputs` counts weightings, and that of the results the gradients for each.
+    `only_inputs` has no other value than True.
 
     >>> import flambeau as torch
     >>> x = torch.tensor(3., requires_grad=True)
@@ -102,28 +131,40 @@ def grad(
     >>> g, torch.autograd.grad(g, x)
     (tensor(6., grad_fn=<MulBackward0>), (tensor(2.),))
     """
-    if is_grads_batched:
-        raise ValueError("grad: is_grads_batched=True is not supported; call grad once for each row of grad_outputs")
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; call backward() to accumulate into .grad of the leaves")
     if materialize_grads and allow_unused is False:
-        raise ValueError("grad: Expected allow_unused to be True or not passed when materialize_grads=True")
-    outs, wanted = _tuple(outputs), _tuple(inputs)
-    for t in wanted:
-        if not isinstance(t, Tensor):
-            raise TypeError(f"grad: expected Tensors as inputs, got {type(t).__name__}")
-        if not t.requires_grad:
-            raise RuntimeError("grad: One of the differentiated Tensors does not require grad")
-    ends = _ends("grad", outs, grad_outputs, create_graph)
+        raise ValueError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
+    outs, wanted = _tuple(outputs), _targets("grad", inputs)
     keep = create_graph if retain_graph is None else retain_graph
-    found = engine.run(ends, keep, create_graph, wanted, add=False)
+    if is_grads_batched:
+        found = _batched(outs, wanted, grad_outputs, keep, create_graph)
+    else:
+        found = engine.run(_ends("grad", outs, grad_outputs, create_graph), keep, create_graph, wanted, add=False)
     for i, g in enumerate(found):
         if g is None and materialize_grads:
-            found[i] = engine.full(0, tuple(wanted[i].shape), wanted[i].dtype)
+            found[i] = engine.zeros(wanted[i]._node.shape, wanted[i].dtype)
         elif g is None and not allow_unused:
             raise RuntimeError(
-                f"grad: One of the differentiated Tensors (number {i}) appears to not have been used in the graph. Set allow_unused=True if "
-                "this is the desired behavior."
+                f"grad: The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this "
+                "is the desired behavior."
             )
     return tuple(found)  # type: ignore[arg-type]
+
+
+def _batched(outs: tuple, wanted: tuple[Tensor, ...], grad_outputs: Any, keep: bool, create: bool) -> engine.Grads:
+    """One pass for each element of the first dimension of the gradients to start from; the results stacked."""
+    starts = _tuple(grad_outputs)
+    sizes = {len(g) for g in starts if isinstance(g, Tensor)}
+    if len(sizes) != 1 or not min(sizes):
+        raise ValueError(
+            f"grad: with is_grads_batched=True all grad_outputs need a first dimension of the same size, at least 1; got {sorted(sizes)}"
+        )
+    rows = []
+    for i in range(*sizes):
+        ends = _ends("grad", outs, tuple(g[i] if isinstance(g, Tensor) else g for g in starts), create)
+        rows.append(engine.run(ends, keep or i + 1 < min(sizes), create, wanted, add=False))
+    return [None if column[0] is None else concatenate(*[g.unsqueeze(0) for g in column], 0) for column in zip(*rows, strict=True)]
 
 
 def _backward(
@@ -140,7 +181,27 @@ def _backward(
     >>> (x ** 2).sum().backward(); x.grad
     tensor([2., 4.])
     """
-    backward(self, gradient, retain_graph, create_graph, inputs)
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+def _register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """Calls `hook(tensor)` whenever a backward pass has brought the `.grad` of this leaf up to date. RuntimeError for other tensors.
+
+    >>> import flambeau as torch
+    >>> x = torch.tensor(2., requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+    >>> (3 * x).backward()
+    tensor(3.)
+    """
+    if not self.requires_grad:
+        raise RuntimeError("register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient")
+    if not self.is_leaf:
+        raise RuntimeError(
+            "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors; "
+            "use register_hook() to see this tensor's gradient"
+        )
+    return RemovableHandle.add(self._edge.own_hooks().accumulated, hook)
 
 
 Tensor.backward = _backward  # type: ignore[attr-defined]
+Tensor.register_post_accumulate_grad_hook = _register_post_accumulate_grad_hook  # type: ignore[attr-defined]

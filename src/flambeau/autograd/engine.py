@@ -1,7 +1,10 @@
 """The backward pass: walks gradient functions from the newest to the oldest and records their formulas.
 
 Gradient functions are numbered as they are recorded, and each is younger than those it feeds, so taking always the youngest of those waiting
-means that everything that flows into it has arrived. No recursion, no counting of dependencies.
+means that everything that flows into it has arrived. A leaf is done as soon as the last gradient for it has arrived. No recursion.
+
+At a function, in this order: hooks of its results (`Tensor.register_hook`), retained gradients, hooks before it, its formulas, hooks after it.
+At a leaf: hooks of the tensor, hooks before, the sum into `.grad`, hooks on the accumulated gradient, hooks after.
 """
 
 from __future__ import annotations
@@ -11,148 +14,234 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import dtype as dt
-from ..core.gradient import Accumulate, GradNode, History, Port, next_number
+from ..core.gradient import Accumulate, GradNode, Hooks, History, Port, Spent, next_number, split
 from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops.creation import full
 from ..ops.kinds import cast
-from ..ops.op import freed
 from ..ops.reduction import sum as sum_dims
 from ..ops.view import clone
 
-Ends = list[tuple[Any, int, Tensor]]  # gradient function, which of its results, the gradient for it
+End = tuple[Any, int, Tensor]  # gradient function, which of its results, the gradient for it
+Grads = list[Tensor | None]
 
 
 def fit(g: Tensor, shape: tuple, d: dt.dtype) -> Tensor:
     """A gradient in the shape and dtype of what it belongs to: summed over broadcast dimensions, cast, the real part of complex."""
-    node = g._node
-    if node.shape != shape:
-        extra = len(node.shape) - len(shape)
-        dims = tuple(range(extra)) + tuple(
-            i for i in range(extra, len(node.shape)) if shape[i - extra] == 1 and node.shape[i] != 1
-        )
+    have = g._node.shape
+    if have != shape:
+        extra = len(have) - len(shape)
+        dims = (*range(extra), *(i for i in range(extra, len(have)) if shape[i - extra] == 1 != have[i]))
         if dims:
             g = sum_dims(g, dims, True)
-        if extra > 0 or g._node.shape != shape:
+        if extra > 0:
             g = g.reshape(shape)
     if g._node.dtype is not d:
         g = cast(g.real if g.is_complex() and not d.is_complex else g, d)
     return g
 
 
-def split(edge: Any) -> tuple[Any, int]:
-    """An edge as (gradient function, result number)."""
-    return (edge.fn, edge.index) if type(edge) is Port else (edge, 0)
-
-
 class Pass:
     """One backward pass: the gradients that have arrived at functions not yet run, and where to stop."""
 
-    def __init__(self, ends: Ends, keep: bool, create: bool, targets: Sequence[Tensor] | None) -> None:
+    def __init__(self, ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> None:
         self.keep, self.create = keep, create
-        self.arrived: dict[int, list[Tensor | None]] = {}  # by sequence number (leaves: by id, as negative numbers)
+        self.capture = targets is not None and not add  # the targets' gradients are asked for: no leaf gets any
+        self.targets = [] if targets is None else [split(t._edge) for t in targets]
+        self.wanted: dict[Any, set[int]] = {}  # the targets as results of functions
+        for fn, index in self.targets:
+            self.wanted.setdefault(fn, set()).add(index)
+        self.found: dict[tuple[Any, int], Tensor | None] = {}
+        self.arrived: dict[Any, Grads] = {}
         self.waiting: list[tuple[int, Any]] = []
-        self.leaves: dict[int, tuple[Accumulate, Tensor]] = {}
-        self.wanted = None if targets is None else [split(t._edge) for t in targets]
-        self.found: dict[tuple[int, int], Tensor] = {}
-        self.useful = None if self.wanted is None else self._paths([fn for fn, _, _ in ends])
+        self.missing: dict[Accumulate, int] = {}  # how many gradients are yet to arrive at a leaf
+        within_reach = self._survey([fn for fn, _, _ in ends])
+        self.useful: set | None = None  # functions to send gradients to (None: all)
+        self.active: set | None = None  # functions to run (None: all); a target at which the pass ends isn't
+        if targets is not None:
+            self._limit(within_reach, add)
         for fn, index, g in ends:
             self.send(fn, index, g)
 
-    def _paths(self, roots: list[Any]) -> set[int]:
-        """The functions from which a wanted one can be reached (by id). Oldest first, so inputs come before what they feed."""
-        assert self.wanted is not None
-        seen: dict[int, Any] = {}
-        stack = list(roots)
+    def _survey(self, roots: list[Any]) -> set:
+        """Counts the gradients that each leaf has to wait for. Returns the functions within reach."""
+        seen: set = set()
+        stack: list[Sequence[Any]] = [roots]
         while stack:
-            fn = stack.pop()
-            if id(fn) not in seen:
-                seen[id(fn)] = fn
-                stack.extend(e.fn if type(e) is Port else e for e in getattr(fn, "edges", ()) if e is not None)
-        useful = {id(fn) for fn, _ in self.wanted}
-        for fn in sorted((f for f in seen.values() if type(f) is not Accumulate), key=lambda f: f.seq):
-            if any(e is not None and id(split(e)[0]) in useful for e in fn.edges):
-                useful.add(id(fn))
-        return useful
+            for fn in stack.pop():
+                if fn is None:
+                    continue
+                if type(fn) is Port:
+                    fn = fn.fn
+                if type(fn) is Accumulate:
+                    self.missing[fn] = self.missing.get(fn, 0) + 1
+                elif fn not in seen:
+                    seen.add(fn)
+                    stack.append(fn.edges)
+        return seen
 
-    def send(self, fn: Any, index: int, g: Tensor) -> None:
-        """Adds a gradient to what has arrived at result `index` of `fn`."""
-        if self.useful is not None and id(fn) not in self.useful:
+    def _limit(self, within_reach: set, add: bool) -> None:
+        """Leaves out what lies on no way to a target. Oldest first: what a function feeds comes before it."""
+        useful, active = set(self.wanted), set(self.wanted) if add else set()
+        for fn in sorted(within_reach, key=lambda fn: fn.seq):
+            if type(fn) is Spent:  # what it stands for may have led to a target: an error if the pass comes here
+                leads_on = any(t.seq <= fn.seq or type(t) is Accumulate for t in self.wanted)
+            else:
+                leads_on = any(e is not None and split(e)[0] in useful for e in fn.edges)
+            if leads_on:
+                useful.add(fn)
+                active.add(fn)
+        self.useful, self.active = useful, active
+
+    def send(self, fn: Any, index: int, g: Tensor | None) -> None:
+        """Adds a gradient (or None for one of zeros) to what has arrived at result `index` of `fn`."""
+        if self.useful is not None and fn not in self.useful:
             return
+        gs = self.arrived.get(fn)
+        if gs is None:
+            if type(fn) is Accumulate:
+                gs = [None]
+            else:
+                gs = [None] * fn.results()
+                heapq.heappush(self.waiting, (-fn.seq, fn))
+            self.arrived[fn] = gs
+        if g is not None:
+            before = gs[index]
+            gs[index] = g if before is None else before + g
         if type(fn) is Accumulate:
-            known = self.leaves.get(id(fn))
-            self.leaves[id(fn)] = (fn, g if known is None else known[1] + g)
-            return
-        slots = self.arrived.get(fn.seq)
-        if slots is None:
-            slots = self.arrived[fn.seq] = [None] * fn.results()
-            heapq.heappush(self.waiting, (-fn.seq, fn))
-        slots[index] = g if slots[index] is None else slots[index] + g
+            self.missing[fn] -= 1
+            if not self.missing[fn]:
+                self._finish(fn, self.arrived.pop(fn))
 
     def run(self) -> None:
-        """Runs everything, then the leaves."""
+        """Runs the functions, each when all gradients for it are there."""
         while self.waiting:
             _, fn = heapq.heappop(self.waiting)
-            self._run(fn, self.arrived.pop(fn.seq))
-        for fn, g in self.leaves.values():
-            for _, hook in list((fn.tensor_hooks or {}).values()):
-                g = _hooked(hook, g, fn)
-            if self.wanted is not None:
-                self.found[id(fn), 0] = g
-            if self.wanted is None or self.accumulate:
-                accumulate(fn, g, self.create)
+            gs = self.arrived.pop(fn)
+            if self.active is None or fn in self.active:
+                if self.capture:
+                    self._take(fn, gs)  # like PyTorch: at a function that the pass goes through, before the hooks
+                self._run(fn, self._tensor_hooks(fn, gs))
+            else:
+                self._take(fn, self._tensor_hooks(fn, gs))
 
-    accumulate = False
+    def _take(self, fn: Any, gs: Grads) -> None:
+        for index in self.wanted.get(fn, ()):
+            self.found[fn, index] = gs[index]
 
-    def _run(self, fn: Any, gs: list[Tensor | None]) -> None:
-        for index, hook in list((fn.tensor_hooks or {}).values()):
-            if gs[index] is not None:
-                gs[index] = _hooked(hook, gs[index], fn)
-        if self.wanted is not None:
-            for f, index in self.wanted:
-                if f is fn and gs[index] is not None:
-                    self.found[id(fn), index] = gs[index]  # type: ignore[assignment]
-        for hook in list((fn.pre_hooks or {}).values()):
-            replaced = hook(tuple(gs))
-            gs = gs if replaced is None else list(replaced)
-        needed = [
-            e is not None and (self.useful is None or id(split(e)[0]) in self.useful) for e in fn.edges
-        ]
-        if fn.released and not fn.edges:
-            raise freed(fn)
-        if any(needed):
-            self._send_inputs(fn, fn.apply(gs, needed), gs)
+    def _run(self, fn: Any, gs: Grads) -> None:
+        hooks = fn.hooks
+        if hooks is not None and hooks.before:
+            gs = _replace(hooks.before, gs)
+        useful = self.useful
+        needed = [e is not None and (useful is None or split(e)[0] in useful) for e in fn.edges]
+        inputs = fn.apply(gs, needed)
+        for i, g in enumerate(inputs):
+            if g is not None and not needed[i]:
+                inputs[i] = None
+            elif g is not None:
+                shape, d = fn.specs[i]
+                if g._node.shape != shape or g._node.dtype is not d:
+                    inputs[i] = fit(g, shape, d)
+        if hooks is not None and hooks.after:
+            inputs = _replace(hooks.after, inputs, gs)
         if not self.keep:
             fn.release()
+        for e, g in zip(fn.edges, inputs, strict=True):
+            if e is not None:
+                self.send(*split(e), g)
 
-    def _send_inputs(self, fn: Any, inputs: list[Tensor | None], gs: list[Tensor | None]) -> None:
-        for hook in list((fn.hooks or {}).values()):
-            replaced = hook(tuple(inputs), tuple(gs))
+    def _finish(self, leaf: Accumulate, gs: Grads) -> None:
+        """What happens at a leaf once its gradient is there."""
+        gs = self._tensor_hooks(leaf, gs)
+        if self.capture:
+            self._take(leaf, gs)
+            return
+        hooks = leaf.hooks
+        if hooks is not None and hooks.before:
+            gs = _replace(hooks.before, gs)
+        tensor, g = leaf.variable, gs[0]
+        if g is not None and tensor is not None and tensor._edge is not None:
+            _accumulate(tensor, g, self.create)
+            for hook in list(hooks.accumulated.values()) if hooks is not None else ():
+                if hook(tensor) is not None:
+                    raise TypeError(f"hook {_name(hook)!r}: a hook on an accumulated gradient must return None")
+        if hooks is not None and hooks.after:
+            _replace(hooks.after, [], gs)
+
+    def _tensor_hooks(self, fn: Any, gs: Grads) -> Grads:
+        """The gradients of the results after the hooks on the tensors."""
+        hooks: Hooks | None = fn.hooks
+        if hooks is None:
+            return gs
+        for index, hook in list(hooks.tensor.values()):
+            _give(gs)
+            replaced = hook(gs[index])
             if replaced is not None:
-                inputs = list(replaced) if isinstance(replaced, (tuple, list)) else [replaced]
-        for edge, g, (shape, d) in zip(fn.edges, inputs, fn.specs, strict=True):
-            if edge is not None and g is not None:
-                self.send(*split(edge), fit(g, shape, d))
+                gs[index] = _checked(hook, gs[index], replaced)
+        for index, ref in hooks.retained.items():
+            tensor, g = ref(), gs[index]
+            if tensor is not None and g is not None and split(tensor._edge) == (fn, index):
+                tensor._grad = clone(g) if tensor._grad is None else tensor._grad + g
+        return gs
 
 
-def _hooked(hook: Any, g: Any, fn: Any) -> Tensor:
-    replaced = hook(g)
-    if replaced is None:
-        return g
-    if not isinstance(replaced, Tensor) or replaced._node.shape != g._node.shape:
-        shape = tuple(replaced.shape) if isinstance(replaced, Tensor) else type(replaced).__name__
-        raise RuntimeError(f"hook on {fn!r}: returned {shape}, expected a Tensor of shape {tuple(g.shape)} or None")
-    return replaced
+def _name(hook: Any) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)
 
 
-def run_formulas(fn: GradNode, gs: list[Tensor | None], needed: list[bool]) -> list[Tensor | None]:
+def _give(gs: Sequence[Tensor | None]) -> None:
+    """Marks gradients that user code gets to see, and may keep."""
+    for g in gs:
+        if g is not None:
+            g._given = True
+
+
+def _replace(hooks: dict[int, Any], gs: Grads, *seen: Grads) -> Grads:
+    """What the hooks `hook(gs, *seen)` make of the gradients `gs`."""
+    for hook in list(hooks.values()):
+        _give(gs)
+        replaced = hook(tuple(gs), *map(tuple, seen))
+        if replaced is None:
+            continue
+        if not isinstance(replaced, tuple):
+            raise TypeError(f"hook {_name(hook)!r}: expected tuple, but hook returned {type(replaced).__name__!r}")
+        if len(replaced) != len(gs):
+            raise RuntimeError(
+                f"hook {_name(hook)!r} has returned an incorrect number of values (got {len(replaced)}, but expected {len(gs)})"
+            )
+        gs = [_checked(hook, old, new) for old, new in zip(gs, replaced, strict=True)]
+    return gs
+
+
+def _checked(hook: Any, old: Tensor | None, new: Any) -> Tensor | None:
+    """What a hook returned for a gradient: None, or a tensor like it."""
+    if new is None:
+        return None
+    if not isinstance(new, Tensor):
+        raise TypeError(f"hook {_name(hook)!r}: expected a Tensor, but hook returned {type(new).__name__!r}")
+    if old is None:
+        raise RuntimeError(f"hook {_name(hook)!r}: can't replace a None gradient with a non-None value")
+    if new._node.shape != old._node.shape:
+        raise RuntimeError(
+            f"hook {_name(hook)!r} has changed the size of value (was {tuple(old.shape)}, got {tuple(new.shape)})"
+        )
+    if new._node.dtype is not old._node.dtype:
+        raise RuntimeError(f"hook {_name(hook)!r} has changed the type of value (was {old.dtype}, got {new.dtype})")
+    _give([new])
+    return new
+
+
+def run_formulas(fn: GradNode, gs: Grads, needed: list[bool]) -> Grads:
     """The gradients towards the needed inputs of a recorded operation, by its formulas."""
-    op = fn.op
     if fn.results() == 1:
         g: Any = gs[0]
+        if g is None:
+            return [None] * len(needed)
     else:
         g = tuple(zeros(s, d) if x is None else x for x, s, d in zip(gs, *fn.outputs, strict=True))
-    return [op.gradient(fn, i, g) if need else None for i, need in enumerate(needed)]
+    gradient = fn.op.gradient
+    return [gradient(fn, i, g) if need else None for i, need in enumerate(needed)]
 
 
 GradNode.run_formulas = staticmethod(run_formulas)
@@ -163,43 +252,25 @@ def zeros(shape: tuple, d: dt.dtype) -> Tensor:
     return full(0, shape, d)
 
 
-def accumulate(fn: Accumulate, g: Tensor, create: bool) -> None:
+def _accumulate(leaf: Tensor, g: Tensor, create: bool) -> None:
     """Adds to the leaf's `.grad`: in place, so that whoever holds it sees the sum, unless the sum itself is differentiated."""
-    leaf = fn.variable
-    if leaf is None:
-        return
-    for hook in list((fn.pre_hooks or {}).values()):
-        replaced = hook((g,))
-        g = g if replaced is None else replaced[0]
-    if leaf._grad is None:
-        leaf._grad = g if create else _own(g, bool(fn.tensor_hooks))
-    elif create:
-        leaf._grad = leaf._grad + g
+    if leaf._grad is not None:
+        leaf._grad = leaf._grad + g if create else leaf._grad.add_(g)
+    elif create or g._storage is not None or g._given:  # somebody else's too: another leaf's, a view's, seen by a hook
+        leaf._grad = clone(g)
     else:
-        leaf._grad += g
-    for hook in list((fn.hooks or {}).values()):
-        hook(leaf)
+        g._given = True
+        leaf._grad = g
 
 
-def _own(g: Tensor, seen: bool) -> Tensor:
-    """A gradient that is nobody else's: two leaves may get the same tensor, or views of one; hooks may keep what they see."""
-    if seen or g._storage is not None or g._given:
-        return clone(g)
-    g._given = True
-    return g
-
-
-def run(ends: Ends, keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> list[Tensor | None]:
-    """Runs a backward pass. With `targets` returns their gradients (and adds them to `.grad` of leaves if `add`)."""
+def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> Grads:
+    """Runs a backward pass. With `targets` it is limited to these: adds to their `.grad` if `add`, otherwise returns their gradients."""
     before = modes.grad
     modes.grad = create
     try:
-        work = Pass(ends, keep, create, targets)
-        work.accumulate = add
+        work = Pass(ends, keep, create, targets, add)
         work.run()
     finally:
         modes.grad = before
         History.pass_ = next_number()
-    if targets is None:
-        return []
-    return [work.found.get((id(fn), i)) for fn, i in (split(t._edge) for t in targets)]
+    return [work.found.get(target) for target in work.targets]

@@ -32,14 +32,21 @@ class _Mode:
             @functools.wraps(f)
             def generator(*args: Any, **kwargs: Any) -> Any:
                 inner = f(*args, **kwargs)
-                sent: Any = None
+                step, value = inner.send, None
                 while True:
-                    with self._again():
-                        try:
-                            item = inner.send(sent)
-                        except StopIteration as end:
-                            return end.value
-                    sent = yield item
+                    try:
+                        with self._again():
+                            item = step(value)
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        step, value = inner.send, (yield item)
+                    except GeneratorExit:
+                        with self._again():
+                            inner.close()
+                        raise
+                    except BaseException as error:
+                        step, value = inner.throw, error
 
             return generator  # type: ignore[return-value]
 
@@ -130,7 +137,7 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         self._before, self._before_inference = modes.grad, modes.inference
-        modes.grad, modes.inference = (not self.mode) and modes.grad, self.mode
+        modes.grad, modes.inference = not self.mode, self.mode
 
     def __exit__(self, *exc: object) -> None:
         modes.grad, modes.inference = self._before, self._before_inference

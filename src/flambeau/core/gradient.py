@@ -138,7 +138,7 @@ class GradNode(Hooked):
         self.released = self.spent = False
         for e in edges:
             if e is not None and e.seq < History.pass_:
-                edges = tuple([_without_dead_ends(e) for e in edges])
+                edges = tuple([without_dead_ends(e) for e in edges])
                 break
         self.edges = edges
         need, need_out = op.saves(edges)
@@ -207,7 +207,7 @@ def freed(fn: Any) -> RuntimeError:
     )
 
 
-def _without_dead_ends(edge: Any) -> Any:
+def without_dead_ends(edge: Any) -> Any:
     """The edge, or a stand-in if it leads nowhere but to spent functions.
 
     Functions that have run themselves stay: their tensors are results of a finished step, which somebody may still ask a gradient for.

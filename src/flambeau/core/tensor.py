@@ -23,8 +23,12 @@ from .storage import Storage, View, contiguous_strides, strided, urge_if_shared
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._methods import TensorMethods  # what functions/methods.py attaches, spelt out
+else:
+    TensorMethods = object
 
-class Tensor:
+
+class Tensor(TensorMethods):
     """A multi-dimensional array of one dtype on one device, which can record how it was made for differentiation.
 
     `Tensor(2, 3)` is uninitialised (here: zeros) of that shape, `Tensor([1, 2])` holds these numbers, both of the default float dtype;

@@ -6,10 +6,9 @@ import builtins
 from typing import Any
 
 from ..core import dtype as dt
-from ..core.node import Node
-from ..core.tensor import Tensor, make
+from ..core.tensor import Tensor
 from ..ops import pointwise as ops
-from ..ops.kinds import Pointwise, broadcast, cast, floating, number_node, result_type
+from ..ops.kinds import Pointwise, cast, floating, result_type
 from ..ops.op import check_tensor
 from .calling import deliver
 
@@ -295,7 +294,7 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     >>> torch.pow(torch.tensor([1., 2., 3.]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(input, Tensor) and not isinstance(exponent, (Tensor, complex)) and input._node.dtype.category >= dt.FLOAT:
+    if isinstance(input, Tensor) and not isinstance(exponent, (Tensor, builtins.complex)) and input._node.dtype.category >= dt.FLOAT:
         if exponent == 2:
             return deliver("pow", ops.mul(input, input), out)
         if exponent == 0.5:
@@ -432,17 +431,7 @@ def where(condition: Tensor, input: Operand | None = None, other: Operand | None
     return deliver("where", choose(condition, input, other), out)
 
 
-def choose(condition: Tensor, x: Any, y: Any) -> Tensor:
-    """`where` after the checks: the two are promoted with each other, the condition stays bool."""
-    d = result_type("where", (x, y))
-    operands = [
-        (t if t._node.dtype is d else cast(t, d)) if isinstance(t, Tensor) else make(number_node("where", t, d)) for t in (x, y)
-    ]
-    parts = (condition, *operands)
-    nodes = tuple(t._current() for t in parts)
-    shape = broadcast("where", *[n.shape for n in nodes])
-    node = Node(ops.select, nodes, (), shape, d)
-    return ops.select._finish(node, nodes, tuple(t._edge for t in parts))
+choose = ops.select  # `where` after the checks
 
 
 def _where_method(self: Tensor, condition: Tensor, other: Operand) -> Tensor:

@@ -90,12 +90,12 @@ class Movable:
         return self._apply(lambda t: t.cpu())
 
     def cuda(self, device: Device | int | None = None) -> Self:
-        """Moves parameters and buffers to a CUDA device; an error where there is none.
+        """Moves parameters and buffers, if there are any, to a CUDA device; RuntimeError where there is none.
 
         Example:
             >>> import flambeau as torch
-            >>> layer = torch.nn.Linear(2, 1)
-            >>> layer = layer.cuda() if torch.cuda.is_available() else layer
+            >>> torch.nn.Module().cuda()
+            Module()
         """
         return self._apply(lambda t: t.cuda(device))
 

@@ -42,7 +42,7 @@ class Parameter(_Owned):
         requires_grad: whether gradients are computed for it.
 
     Raises:
-        TypeError: `data` is not a tensor.
+        TypeError: `data` is not a tensor, or `requires_grad` not a bool.
         RuntimeError: `requires_grad` with a dtype that is neither floating point nor complex.
 
     Example:
@@ -95,4 +95,6 @@ def _own(cls: type[T], data: Tensor | None, requires_grad: bool) -> T:
         raise TypeError(
             f"{cls.__name__}: data must be a Tensor, got {type(data).__name__}; use torch.tensor(...)"
         )
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"{cls.__name__}: requires_grad must be a bool, got {requires_grad!r}")
     return _rebuild(cls, data, requires_grad)

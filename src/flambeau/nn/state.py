@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..autograd.grad_mode import no_grad
 from ..core.gradient import RemovableHandle
+from ..core.inplace import check_writable
 from ..core.tensor import Tensor
 from .hooks import Hook, HookTable, add_hook
 from .parameter import Parameter
@@ -48,19 +49,14 @@ class _Write:
         if not self.assign:
             with no_grad():
                 self.tensor.copy_(self.value)
-        elif isinstance(self.tensor, Parameter):
-            value = (
-                self.value
-                if isinstance(self.value, Parameter)
-                else Parameter(self.value, requires_grad=False)
-            )
-            setattr(self.module, self.name, value.requires_grad_(self.tensor.requires_grad))
-        else:
-            setattr(
-                self.module,
-                self.name,
-                self.value.detach() if isinstance(self.value, Parameter) else self.value,
-            )
+            return
+        value = self.value
+        if isinstance(self.tensor, Parameter):
+            value = value if isinstance(value, Parameter) else Parameter(value, requires_grad=False)
+            value.requires_grad_(self.tensor.requires_grad)
+        elif isinstance(value, Parameter):
+            value = value.detach()  # or the buffer would become a parameter
+        setattr(self.module, self.name, value)
 
     def inverse(self) -> _Write:
         """The write that undoes this one; to be made before it."""
@@ -74,10 +70,14 @@ class _Write:
             return f"{key}: expected a Tensor, got {type(value).__name__}; make one with torch.tensor(...)"
         if value.shape != tensor.shape:
             return f"size mismatch for {key}: checkpoint {tuple(value.shape)}, model {tuple(tensor.shape)}"
-        if self.assign and tensor.requires_grad and not (value.is_floating_point() or value.is_complex()):
-            return (
-                f"{key}: a parameter that requires gradients can't have the checkpoint's dtype {value.dtype}"
-            )
+        if self.assign:
+            fits = value.is_floating_point() or value.is_complex() or not tensor.requires_grad
+            return None if fits else f"{key}: dtype {value.dtype} of the checkpoint can't require gradients"
+        try:
+            with no_grad():
+                check_writable(tensor, key)
+        except RuntimeError as error:
+            return str(error)
         return None
 
 
@@ -296,7 +296,7 @@ class Stateful:
 
     def _load_error(self, keys: _IncompatibleKeys, errors: list[str]) -> RuntimeError:
         lines = [
-            f"{what} key(s) in state_dict: {', '.join(map(repr, names))}."
+            f"{what} key(s) in state_dict: " + ", ".join(f'"{name}"' for name in names)
             for what, names in zip(("Missing", "Unexpected"), keys, strict=True)
             if names
         ]

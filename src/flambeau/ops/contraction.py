@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dtype import dtype
-from .kinds import broadcast, custom
+from .kinds import NO_BOOL, broadcast, custom
 from .samples import Sample, integers, spread
 
 
@@ -41,6 +41,6 @@ def _samples() -> list[Sample]:
 
 # Both inputs are matrices, or batches of them that broadcast.
 matmul = custom(
-    "matmul", _matmul, _matmul_rule, "contraction", inputs="x y", samples=_samples, backward_name="Mm",
+    "matmul", _matmul, _matmul_rule, "contraction", inputs="x y", accepts=NO_BOOL, samples=_samples, backward_name="Mm",
     grad={"x": lambda g, y: matmul(g, y.mH), "y": lambda g, x: matmul(x.mH, g)},
 )  # fmt: skip

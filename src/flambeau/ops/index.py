@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import Custom, broadcast, custom
+from .kinds import NO_BOOL_REAL, REAL, Custom, broadcast, custom
 from .samples import Sample, booleans, integers, spread
 
 Dims = tuple[int, ...]
@@ -219,6 +219,9 @@ class Index(Custom):
         shape = _index_shape(x, indices, dims, "index")
         return self.record((x, *indices), (dims,), shape, x._node.dtype)
 
+    def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:
+        return self(tensors[0], tuple(tensors[1:]), attrs["dims"])
+
     def gradient(self, fn: Any, i: int, g: Any) -> Any:
         if i:
             return None
@@ -244,6 +247,9 @@ class IndexPut(Custom):
                 f"index_put: shape mismatch: value tensor of shape {tuple(src.shape)} cannot be broadcast to indexing result of shape {shape}"
             )
         return self.record((x, src, *indices), (dims, accumulate), x._node.shape, x._node.dtype)
+
+    def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:
+        return self(*tensors[:2], tuple(tensors[2:]), attrs["dims"], attrs["accumulate"])
 
     def gradient(self, fn: Any, i: int, g: Any) -> Any:
         if i > 1:
@@ -302,7 +308,7 @@ def _argsort(x: np.ndarray, dim: int, descending: bool, stable: bool) -> np.ndar
 
 
 argsort = custom(
-    "argsort", _argsort, lambda x, *_: (x._node.shape, dt.int64), "sort", attrs="dim descending stable",
+    "argsort", _argsort, lambda x, *_: (x._node.shape, dt.int64), "sort", attrs="dim descending stable", accepts=REAL,
     samples=lambda: [
         Sample((spread((2, 5)),), {"dim": 1, "descending": False, "stable": True}),
         Sample((integers((4, 3), 0, 3),), {"dim": 0, "descending": True, "stable": True}),
@@ -322,7 +328,7 @@ def _topk_index(x: np.ndarray, k: int, dim: int, largest: bool) -> np.ndarray:
 topk_index = custom(
     "topk_index", _topk_index,
     lambda x, k, dim, largest: ((*x.shape[:dim], k, *x.shape[dim + 1 :]) if x.ndim else (), dt.int64), "sort",
-    attrs="k dim largest",
+    attrs="k dim largest", accepts=NO_BOOL_REAL,
     samples=lambda: [
         Sample((spread((2, 5)),), {"k": 2, "dim": 1, "largest": True}),
         Sample((spread((4, 3)),), {"k": 3, "dim": 0, "largest": False}),
@@ -341,7 +347,7 @@ def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool) -> np.ndar
 
 
 searchsorted = custom(
-    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort", inputs="edges values", attrs="right",
+    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort", inputs="edges values", attrs="right", accepts=REAL,
     samples=lambda: [Sample((np.array([1.0, 2.0, 2.0, 5.0]), np.array([[0.0, 2.0], [5.0, 9.0]])), {"right": r}) for r in (False, True)],
 )  # fmt: skip
 
@@ -351,7 +357,7 @@ def _bincount(x: np.ndarray, length: int) -> np.ndarray:
 
 
 bincount = custom(
-    "bincount", _bincount, lambda x, length: ((length,), dt.int64), "scatter", attrs="length",
+    "bincount", _bincount, lambda x, length: ((length,), dt.int64), "scatter", attrs="length", accepts=(dt.INTEGER, dt.INTEGER),
     samples=lambda: [Sample((np.array([0, 2, 2, 1]),), {"length": 5})],
 )  # fmt: skip
 

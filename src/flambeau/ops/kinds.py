@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
-from ..core.dtype import dtype
+from ..core.dtype import FLOAT, dtype
 from ..core.gradient import attach
 from ..core.modes import modes
 from ..core.node import Node, scalar
@@ -21,12 +21,18 @@ from .op import Op, wrap_dims
 from .samples import Sample
 
 _new = object.__new__
+REAL = (dt.BOOL, dt.FLOAT)  # what operations accept: the lowest and the highest category
+NO_BOOL = (dt.INTEGER, dt.COMPLEX)
+NO_BOOL_REAL = (dt.INTEGER, dt.FLOAT)
+WHOLE = (dt.BOOL, dt.INTEGER)
+FLOATING = (dt.FLOAT, dt.COMPLEX)
 Number = bool | int | float | complex
 
 
 # ----- pointwise -----
 
 
+@lru_cache(maxsize=8192)
 def broadcast(what: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape of operands; RuntimeError if two extents differ and neither is 1."""
     rank = max(map(len, shapes))
@@ -99,33 +105,41 @@ def real(d: dtype) -> dtype:
 
 
 class Pointwise(Op):
-    """Element by element, with broadcasting: operands are cast to `compute(promoted dtype)`, the result is of `result(that)`.
-
-    `accepts` is the lowest and highest dtype category that the operation takes (after promotion).
-    """
+    """Element by element, with broadcasting: operands are cast to `compute(promoted dtype)`, the result is of `result(that)`."""
 
     kind = "pointwise"
     compute: Callable[[dtype], dtype] = staticmethod(same)
     result: Callable[[dtype], dtype] = staticmethod(same)
-    accepts = (dt.BOOL, dt.COMPLEX)
+    takes_floats = True
 
     def __call__(self, *operands: Any) -> Tensor:
         """Records the operation on tensors and Python numbers (at least one tensor)."""
-        if len(operands) == 2:
+        if len(operands) == 2:  # the commonest cases first, for speed: what follows them gives the same
             x, y = operands
-            if isinstance(x, Tensor) and isinstance(y, Tensor):
+            if isinstance(x, Tensor):
                 xn = x._node if x._storage is None else x._current()
-                yn = y._node if y._storage is None else y._current()
                 d = xn.dtype
-                if d is yn.dtype and xn.shape == yn.shape and d is dt.float32:
-                    node = Node(self, (xn, yn), (), xn.shape, self.result(d))
-                    return self._finish(node, (xn, yn), (x._edge, y._edge))
+                if d.category == FLOAT and self.takes_floats:
+                    if isinstance(y, Tensor):
+                        yn = y._node if y._storage is None else y._current()
+                        if yn.dtype is d:
+                            shape = xn.shape if yn.shape == xn.shape else broadcast(self.name, xn.shape, yn.shape)
+                            node = Node(self, (xn, yn), (), shape, self.result(d))
+                            return self._finish(node, (xn, yn), (x._edge, y._edge))
+                    elif type(y) is float or type(y) is int:
+                        yn = number_node(self.name, y, d)
+                        node = Node(self, (xn, yn), (), xn.shape, self.result(d))
+                        return self._finish(node, (xn, yn), (x._edge, None))
+        elif len(operands) == 1 and isinstance(operands[0], Tensor):
+            x = operands[0]
+            xn = x._node if x._storage is None else x._current()
+            if xn.dtype.category == FLOAT and self.takes_floats:
+                return self._finish(Node(self, (xn,), (), xn.shape, self.result(xn.dtype)), (xn,), (x._edge,))
         return self._general(operands)
 
     def _general(self, operands: Sequence[Any]) -> Tensor:
         promoted = result_type(self.name, operands)
-        if not self.accepts[0] <= promoted.category <= self.accepts[1]:
-            raise RuntimeError(f'{self.name}: "{self.name}_cpu" not implemented for dtype {promoted}; cast the input first')
+        self.check_dtype(promoted)
         d = self.compute(promoted)
         nodes, edges = [], []
         for x in operands:
@@ -157,13 +171,12 @@ class Pointwise(Op):
 
 
 def pointwise(
-    name: str, numpy: Callable, *, inputs: str = "x", compute: Any = same, result: Any = same, accepts: Any = None, **rest: Any
+    name: str, numpy: Callable, *, inputs: str = "x", compute: Any = same, result: Any = same, **rest: Any
 ) -> Pointwise:
     """A pointwise operation's record."""
     op = Pointwise(name, numpy, inputs=inputs, **rest)
     op.compute, op.result = compute, result
-    if accepts is not None:
-        op.accepts = accepts
+    op.takes_floats = op.accepts[0] <= FLOAT <= op.accepts[1]
     return op
 
 
@@ -210,6 +223,7 @@ class Reduction(Op):
         """Records the reduction of `x` over `dims` (None: all)."""
         shape = x._node.shape
         axes = wrap_dims(self.name, dims, len(shape))
+        self.check_dtype(x._node.dtype)
         d = self.compute(x._node.dtype)
         if d is not x._node.dtype:
             x = cast(x, d)
@@ -329,6 +343,7 @@ class Custom(Op):
         """Records the operation: tensors first, then the attributes, in the record's order."""
         n = len(args) - len(self.attrs)
         tensors, attrs = args[:n], args[n:]
+        self.check_dtype(tensors[0]._node.dtype)
         found = self.infer(*tensors, *attrs)
         if self.results > 1:
             return record_many(self, tensors, attrs, found)

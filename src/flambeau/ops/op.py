@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..core.dtype import FLOAT
+from ..core.dtype import BOOL, COMPLEX, FLOAT, dtype
 from ..core.gradient import GradNode, Port, freed
 from ..core.record import Results, record
 from ..core.tensor import Tensor, make
@@ -36,6 +36,7 @@ class Op:
     widens = True  # inputs stored in 16 bits are computed with in float32
     results = 1
     checks = False  # can fail on values, so it remembers the user's line
+    accepts = (BOOL, COMPLEX)  # the lowest and the highest dtype category that it takes
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Op:
         samples: Callable[..., Sequence[Sample]],
         lower: Callable[..., Any] | None = None,
         backward_name: str | None = None,
-        **flags: bool,
+        **flags: Any,
     ) -> None:
         if name in self.registry:
             raise ValueError(f"the operation {name} is already there")
@@ -137,6 +138,15 @@ class Op:
         return t
 
     # ----- the call -----
+
+    def check_dtype(self, d: dtype) -> None:
+        """NotImplementedError for a dtype that the operation doesn't take."""
+        if not self.accepts[0] <= d.category <= self.accepts[1]:
+            raise NotImplementedError(f'{self.name}: "{self.name}_cpu" not implemented for dtype {d}; cast the input first')
+
+    def on_sample(self, tensors: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
+        """The operation on a sample's tensors, its attributes given by name."""
+        return self(*tensors, *[attrs[name] for name in self.attrs if name in attrs])  # type: ignore[operator]
 
     def record(self, tensors: Sequence[Tensor], attrs: tuple, shape: tuple, dtype: Any) -> Tensor:
         """Records this operation (shape and dtype are the caller's to know)."""

@@ -8,14 +8,26 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
-from .kinds import boolean, floating, pointwise, real
+from ..core.node import Node
+from ..core.tensor import Tensor, make
+from .kinds import (
+    NO_BOOL,
+    NO_BOOL_REAL,
+    REAL,
+    WHOLE,
+    Pointwise,
+    boolean,
+    broadcast,
+    cast,
+    custom,
+    floating,
+    number_node,
+    pointwise,
+    real,
+    result_type,
+)
 from .reference import special
 from .samples import Sample, binary, boolean_binary, booleans, fixed, integer_binary, integer_unary, spread, unary
-
-REAL = (dt.BOOL, dt.FLOAT)
-NO_BOOL = (dt.INTEGER, dt.COMPLEX)
-NO_BOOL_REAL = (dt.INTEGER, dt.FLOAT)
-WHOLE = (dt.BOOL, dt.INTEGER)
 
 
 def _flat(g: Any) -> Any:
@@ -58,7 +70,7 @@ def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 floor_divide = pointwise(
     "floor_divide", **_xy(_whole_division(_floor_divide)), accepts=NO_BOOL_REAL, checks=True,
-    samples=binary(low2=0.5, high2=3.0),
+    samples=binary(low2=0.5, high2=3.0), grad={"x": _flat, "y": _flat},
 )  # fmt: skip
 remainder = pointwise(
     "remainder", **_xy(_whole_division(np.remainder)), accepts=NO_BOOL_REAL, checks=True, samples=binary(low2=0.5, high2=3.0),
@@ -81,7 +93,7 @@ pow = pointwise(
     grad={
         "x": lambda g, x, y: (g * (y * x ** (y - 1)).conj()).where(y != 0, 0.0),
         # 0**y is flat in y for y >= 0, although log(0) is not finite
-        "y": lambda g, x, y, out: (g * (out * x.log()).conj()).where((x != 0) | (y < 0), 0.0),
+        "y": lambda g, x, y, out: (g * (out * x.log()).conj()).where((x != 0) | (y.real < 0), 0.0),
     },
 )  # fmt: skip
 maximum = pointwise(
@@ -110,8 +122,15 @@ neg = pointwise("neg", np.negative, accepts=NO_BOOL, grad=lambda g: -g, samples=
 absolute = pointwise(
     "abs", np.abs, accepts=NO_BOOL, result=real, grad=lambda g, x: g * x.sgn(), samples=unary()
 )
-sign = pointwise("sign", np.sign, accepts=REAL, grad=_flat, samples=unary())
-sgn = pointwise("sgn", np.sign, grad=lambda g, x, out: _sgn_grad(g, x, out), samples=unary())
+
+
+
+def _sign(x: np.ndarray) -> np.ndarray:
+    return x.copy() if x.dtype.kind == "b" else np.sign(x)
+
+
+sign = pointwise("sign", _sign, accepts=REAL, grad=_flat, samples=unary())
+sgn = pointwise("sgn", _sign, grad=lambda g, x, out: _sgn_grad(g, x, out), samples=unary())
 reciprocal = pointwise(
     "reciprocal", np.reciprocal, compute=floating, grad=lambda g, out: -g * (out * out).conj(), samples=unary(0.4, 3.0)
 )
@@ -198,10 +217,12 @@ erfinv = pointwise(
     "erfinv", special.erfinv, **_real_float, grad=lambda g, out: g * (out * out).exp() / TWO_OVER_ROOT_PI, samples=unary(-0.9, 0.9)
 )
 lgamma = pointwise("lgamma", special.lgamma, **_real_float, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0))
-digamma = pointwise("digamma", special.digamma, **_real_float, grad=lambda g, x: g * trigamma(x), samples=unary(0.3, 4.0))
-trigamma = pointwise(
-    "trigamma", lambda x: special.polygamma(1, x), **_real_float, samples=unary(0.3, 4.0)
-)
+digamma = pointwise("digamma", special.digamma, **_real_float, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0))
+polygamma = custom(
+    "polygamma", lambda x, n: special.polygamma(n, x), lambda x, n: (x._node.shape, x._node.dtype), "pointwise", attrs="n",
+    accepts=(dt.FLOAT, dt.FLOAT), grad=lambda g, x, n: g * polygamma(x, n + 1),
+    samples=lambda: [Sample((spread(s, 0.3, 4.0),), {"n": n}) for s in ((), (3,), (2, 0)) for n in (1, 2)],
+)  # fmt: skip
 
 # ----- comparison and logic -----
 
@@ -243,8 +264,21 @@ def _where_samples() -> list[Sample]:
     ]
 
 
-# `condition` is cast apart from the two it chooses between: see functions.pointwise.where.
-select = pointwise(
+class Select(Pointwise):
+    """`select(condition, x, y)`: the two are promoted with each other, the condition stays bool."""
+
+    def __call__(self, condition: Any, *choice: Any) -> Any:
+        d = result_type("where", choice)
+        operands = [
+            (t if t._node.dtype is d else cast(t, d)) if isinstance(t, Tensor) else make(number_node("where", t, d)) for t in choice
+        ]
+        parts = (condition, *operands)
+        nodes = tuple(t._current() for t in parts)
+        shape = broadcast("where", *[n.shape for n in nodes])
+        return self._finish(Node(self, nodes, (), shape, d), nodes, tuple(t._edge for t in parts))
+
+
+select = Select(
     "where", lambda condition, x, y: np.where(condition, x, y), inputs="condition x y", samples=_where_samples,
     grad={"x": lambda g, condition: g.where(condition, 0.0), "y": lambda g, condition: g.where(~condition, 0.0)},
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from ..core.generator import Generator
+from ..core.generator import Generator, default_generator
 from ..core.node import Node
 from ..core.realize import user_line
 from ..core.record import submit
@@ -32,6 +32,10 @@ class Draw(Op):
         t = make(node)
         submit(node)
         return t
+
+    def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Tensor:
+        shape, d, *parameters = attrs.values()
+        return self(tuple(tensors), shape, d, default_generator.manual_seed(7), *parameters)
 
 
 def _draw(name: str, method: str, parameters: str, samples: Any) -> Draw:

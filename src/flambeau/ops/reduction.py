@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import boolean, custom, floating, real, reduction
+from .kinds import FLOATING, NO_BOOL, NO_BOOL_REAL, REAL, boolean, custom, floating, real, reduction
 from .samples import Sample, booleans, spread
 
 Dims = tuple[int, ...]
@@ -91,8 +92,8 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
     return spread_back(g, x.shape, dims, keepdim) * (mask / sum(mask, dims, True))
 
 
-amax = reduction("amax", _numpy(np.max), grad=_extreme_grad, samples=_samples(), needs_elements=True)
-amin = reduction("amin", _numpy(np.min), grad=_extreme_grad, samples=_samples(), needs_elements=True)
+amax = reduction("amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
+amin = reduction("amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
 any = reduction("any", _numpy(np.any), result=boolean, samples=_samples())
 all = reduction("all", _numpy(np.all), result=boolean, samples=_samples())
 
@@ -103,7 +104,7 @@ def _variance(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
 
 # The mean square deviation; other divisors (Bessel's correction) scale it. Deviations are taken first: E[x²]-E[x]² would cancel.
 variance = reduction(
-    "variance", _variance, compute=floating, result=real, samples=_samples(), backward_name="Var",
+    "variance", _variance, accepts=FLOATING, result=real, samples=_samples(), backward_name="Var",
     grad=lambda g, x, dims, keepdim: spread_back(g, x.shape, dims, keepdim)
     * ((x - mean(x, dims, True)) * (2.0 / max(_count(x.shape, dims), 1))),
 )  # fmt: skip
@@ -131,8 +132,8 @@ _arg_samples: Callable[[], list[Sample]] = lambda: [  # noqa: E731
     Sample((spread((2, 3)),), {"dims": None}),
     Sample((booleans((3, 2)).astype(np.int64),), {"dims": (0,)}),
 ]
-argmax = reduction("argmax", _arg(np.argmax), result=_index, samples=_arg_samples, needs_elements=True)
-argmin = reduction("argmin", _arg(np.argmin), result=_index, samples=_arg_samples, needs_elements=True)
+argmax = reduction("argmax", _arg(np.argmax), accepts=NO_BOOL_REAL, result=_index, samples=_arg_samples, needs_elements=True)
+argmin = reduction("argmin", _arg(np.argmin), accepts=NO_BOOL_REAL, result=_index, samples=_arg_samples, needs_elements=True)
 
 
 def _log_sum_exp(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
@@ -163,7 +164,7 @@ def _euclid_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 
 euclid = reduction(
-    "euclid", _euclid, result=real, grad=_euclid_grad, samples=_samples(0.5, 2.0), backward_name="LinalgVectorNorm"
+    "euclid", _euclid, accepts=FLOATING, result=real, grad=_euclid_grad, samples=_samples(0.5, 2.0), backward_name="LinalgVectorNorm"
 )
 
 # ----- softmax: the same shape as the input, but each element depends on its row -----
@@ -192,11 +193,11 @@ def _row_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
 
 
 softmax = custom(
-    "softmax", _softmax, _row_rule, "composite", attrs="dim", samples=_row_samples,
+    "softmax", _softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT), samples=_row_samples,
     grad=lambda g, out, dim: out * (g - sum(g * out, (dim,), True)),
 )  # fmt: skip
 log_softmax = custom(
-    "log_softmax", _log_softmax, _row_rule, "composite", attrs="dim", samples=_row_samples,
+    "log_softmax", _log_softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT), samples=_row_samples,
     grad=lambda g, out, dim: g - out.exp() * sum(g, (dim,), True),
 )  # fmt: skip
 
@@ -217,14 +218,14 @@ def _cumprod_grad(g: Any, x: Any, out: Any, dim: int) -> Any:
     if n == 0:
         return g
     rows, gs = x.movedim(dim, -1), g.movedim(dim, -1)
-    eye = make_eye(rows, n)
+    eye = make_eye(n)
     without = rows.unsqueeze(-2).where(~eye, 1.0)  # row i: x with 1 at i
     products = cumprod(without, without.ndim - 1)
-    upper = products * make_eye(rows, n, upper=True).to(products.dtype)
+    upper = products * make_eye(n, upper=True).to(products.dtype)
     return sum(gs.unsqueeze(-2) * upper.conj(), (upper.ndim - 1,)).movedim(-1, dim)
 
 
-def make_eye(like: Any, n: int, upper: bool = False) -> Any:
+def make_eye(n: int, upper: bool = False) -> Any:
     """A constant truth table: the diagonal, or the diagonal and what is right of it."""
     from .kinds import make_constant
 
@@ -232,9 +233,12 @@ def make_eye(like: Any, n: int, upper: bool = False) -> Any:
 
 
 cumsum = custom(
-    "cumsum", np.cumsum, _row_rule, "scan", attrs="dim", samples=_scan_samples, grad=lambda g, dim: _reverse_cumsum(g, dim)
+    "cumsum", np.cumsum, _row_rule, "scan", attrs="dim", accepts=NO_BOOL, samples=_scan_samples,
+    grad=lambda g, dim: _reverse_cumsum(g, dim),
+)  # fmt: skip
+cumprod = custom(
+    "cumprod", np.cumprod, _row_rule, "scan", attrs="dim", accepts=NO_BOOL, samples=_scan_samples, grad=_cumprod_grad
 )
-cumprod = custom("cumprod", np.cumprod, _row_rule, "scan", attrs="dim", samples=_scan_samples, grad=_cumprod_grad)
 
 
 def _arg_scan(better: Callable) -> Callable:
@@ -259,16 +263,33 @@ def _arg_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
     return x._node.shape, dt.int64
 
 
-cummax_index = custom("cummax_index", _arg_scan(np.greater_equal), _arg_rule, "scan", attrs="dim", samples=_scan_samples)
-cummin_index = custom("cummin_index", _arg_scan(np.less_equal), _arg_rule, "scan", attrs="dim", samples=_scan_samples)
+cummax_index = custom(
+    "cummax_index", _arg_scan(np.greater_equal), _arg_rule, "scan", attrs="dim", accepts=REAL, samples=_scan_samples
+)
+cummin_index = custom(
+    "cummin_index", _arg_scan(np.less_equal), _arg_rule, "scan", attrs="dim", accepts=REAL, samples=_scan_samples
+)
 
 
 def _logcumsumexp(x: np.ndarray, dim: int) -> np.ndarray:
-    return np.logaddexp.accumulate(x, axis=dim) if x.size else x.copy()
+    if x.dtype.kind != "c":
+        return np.logaddexp.accumulate(x, axis=dim) if x.size else x.copy()
+    out = np.moveaxis(x.copy(), dim, 0)
+    for last, now in zip(out, out[1:], strict=False):
+        top = np.maximum(last.real, now.real)
+        np.copyto(now, np.log(np.exp(last - top) + np.exp(now - top)) + top)
+    return np.moveaxis(out, 0, dim)
+
+
+def _logcumsumexp_grad(g: Any, x: Any, out: Any, dim: int) -> Any:
+    """d out[j] / d x[i] = exp(x[i] - out[j]) for j >= i, one row for each i: apart from each other the exponentials would overflow."""
+    rows, outs, gs = (t.movedim(dim, -1) for t in (x, out, g))
+    n = x.shape[dim]
+    shares = (rows.unsqueeze(-1) - outs.unsqueeze(-2)).where(make_eye(n, upper=True), -math.inf).exp()
+    return sum(gs.unsqueeze(-2) * shares.conj(), (shares.ndim - 1,)).movedim(-1, dim)
 
 
 logcumsumexp = custom(
-    "logcumsumexp", _logcumsumexp, _row_rule, "scan", attrs="dim", samples=_scan_samples,
-    # out[j] = log sum_{i<=j} exp x[i], so dx[i] = exp(x[i]) * sum_{j>=i} g[j] exp(-out[j])
-    grad=lambda g, x, out, dim: _reverse_cumsum(g * (-out).exp(), dim) * x.exp(),
+    "logcumsumexp", _logcumsumexp, _row_rule, "scan", attrs="dim", accepts=FLOATING, samples=_scan_samples,
+    grad=lambda g, x, out, dim: _logcumsumexp_grad(g, x, out, dim),
 )  # fmt: skip

@@ -26,9 +26,9 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 def spread(shape: Sequence[int], low: float = -3.0, high: float = 3.0, seed: int = 0) -> np.ndarray:
-    """Distinct float64 numbers in (low, high), in random order: no ties, and none at the ends."""
+    """Distinct float64 numbers in (low, high), in random order: none at the ends, none whole or half, none in common with another seed."""
     n = int(np.prod(shape))
-    values = low + (high - low) * (np.arange(n) + 0.5) / max(n, 1)
+    values = low + (high - low) * (np.arange(n) + 0.37 + 0.02 * seed) / max(n, 1)
     return generator(seed + 17 * n).permutation(values).reshape(shape)
 
 

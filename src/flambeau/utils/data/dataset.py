@@ -119,7 +119,7 @@ class TensorDataset(Dataset[tuple["Tensor", ...]]):
     def __len__(self) -> int:
         if not self.tensors:
             raise IndexError("TensorDataset: it holds no tensors, so it has no length; pass at least one")
-        return self.tensors[0].size(0)
+        return int(self.tensors[0].size(0))
 
 
 class StackDataset(Dataset[Any]):
@@ -245,7 +245,7 @@ class ConcatDataset(Dataset[T_co]):
         part = bisect.bisect_right(self.cumulative_sizes, index)
         return part, index - (self.cumulative_sizes[part - 1] if part else 0)
 
-    def __getitem__(self, idx: int) -> T_co:
+    def __getitem__(self, idx: int) -> Any:
         part, index = self._locate(idx)
         return get_item(self.datasets[part], index)
 
@@ -283,7 +283,7 @@ class ChainDataset(IterableDataset[T_co]):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self._streams())  # type: ignore[arg-type]
+        return sum(len(dataset) for dataset in self._streams())  # type: ignore[misc, arg-type]
 
     def _streams(self) -> Iterator[IterableDataset[T_co]]:
         for dataset in self.datasets:
@@ -319,7 +319,7 @@ class Subset(Dataset[T_co]):
         self.dataset = dataset
         self.indices = indices
 
-    def __getitem__(self, idx: Any) -> T_co:
+    def __getitem__(self, idx: Any) -> Any:
         inside = [self.indices[i] for i in idx] if isinstance(idx, list) else self.indices[idx]
         return get_item(self.dataset, inside)
 
@@ -329,9 +329,9 @@ class Subset(Dataset[T_co]):
     def __getbatch__(self, indices: Sequence[int]) -> Any:
         if not _are_ints(indices, len(self)):
             return NotImplemented
-        if isinstance(self.indices, Tensor):
-            return get_batch(self.dataset, self.indices[_as_index(indices)])
-        return get_batch(self.dataset, [self.indices[i] for i in indices])
+        chosen: Any = self.indices
+        inside = chosen[_as_index(indices)] if isinstance(chosen, Tensor) else [chosen[i] for i in indices]
+        return get_batch(self.dataset, inside)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -367,7 +367,7 @@ def random_split(
             f"{list(lengths)} sum to {total}, the dataset has {n} items; "
             f"pass lengths that sum to {n} or fractions that sum to 1"
         )
-    sizes = [operator.index(length) for length in lengths]
+    sizes = [operator.index(length) for length in lengths]  # type: ignore[arg-type]
     if any(size < 0 for size in sizes):
         raise ValueError(f"random_split: lengths must not be negative, got {sizes}")
     order = randperm(n, generator=generator).tolist()
@@ -407,7 +407,8 @@ def get_items(dataset: Any, indices: Any) -> list[Any]:
     if not callable(getattr(dataset, "__getitems__", None)):
         return [get_item(dataset, index) for index in indices]
     try:
-        return dataset.__getitems__(indices)
+        items: list[Any] = dataset.__getitems__(indices)
+        return items
     except Exception as error:
         blame(error, f"{type(dataset).__name__}.__getitems__({reprlib.repr(indices)})")
         raise

@@ -261,6 +261,7 @@ class _Pass:
         self._given = 0  # batches given so far
         self._read = 0  # items read from the stream so far
         self._ended = False
+        self._fetch: Callable[[Any], Any]
         if loader._is_stream:
             self._stream = iter(loader.dataset)
             self._fetch = self._next_batch if loader._auto_collation else self._next_item

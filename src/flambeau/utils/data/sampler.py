@@ -91,11 +91,12 @@ class RandomSampler(Sampler[int]):
         self.replacement = replacement
         self._num_samples = num_samples
         self.generator = generator
-        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+        count: object = self.num_samples
+        if not isinstance(count, int) or count <= 0:
             cause = " (the data source is empty)" if num_samples is None else ""
             raise ValueError(
                 "RandomSampler: num_samples should be a positive integer value, "
-                f"but got num_samples={self.num_samples!r}{cause}"
+                f"but got num_samples={count!r}{cause}"
             )
 
     @property
