@@ -234,6 +234,13 @@ def check_gradients(name, label, arrays, attrs):
         raise AssertionError(label) from e
 
 
+@pure
+def test_no_operation_on_floats_loses_the_gradient(name):
+    for label, arrays, attrs in samples(name):
+        if any(a.dtype.kind in "fc" for a in arrays):
+            assert OPS[name].grads is not None or call(name, arrays, attrs).dtype.category < dt.FLOAT, label
+
+
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients(name):
     for label, arrays, attrs in samples(name):

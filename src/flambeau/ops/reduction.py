@@ -275,9 +275,9 @@ def _logcumsumexp(x: np.ndarray, dim: int) -> np.ndarray:
     if x.dtype.kind != "c":
         return np.logaddexp.accumulate(x, axis=dim) if x.size else x.copy()
     out = np.moveaxis(x.copy(), dim, 0)
-    for last, now in zip(out, out[1:], strict=False):
-        top = np.maximum(last.real, now.real)
-        np.copyto(now, np.log(np.exp(last - top) + np.exp(now - top)) + top)
+    for i in range(1, len(out)):
+        top = np.maximum(out[i - 1].real, out[i].real)
+        out[i] = np.log(np.exp(out[i - 1] - top) + np.exp(out[i] - top)) + top
     return np.moveaxis(out, 0, dim)
 
 

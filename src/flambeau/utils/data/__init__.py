@@ -11,7 +11,7 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
-from .loader import DataLoader, get_worker_info
+from .dataloader import DataLoader, get_worker_info
 from .sampler import (
     BatchSampler,
     RandomSampler,
