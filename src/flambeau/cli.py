@@ -21,7 +21,11 @@ def demo(arguments: Sequence[str]) -> int:
             raise
         print(f"flambeau demo needs the package {e.name}; install it with: pip install 'flambeau[demo]'", file=sys.stderr)
         return 1
-    program["main"](arguments)
+    try:
+        program["main"](arguments)
+    except OSError as e:
+        print(f"flambeau demo: can't use {e.filename}: {e.strerror}; choose another folder with --out", file=sys.stderr)
+        return 1
     return 0
 
 

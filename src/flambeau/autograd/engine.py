@@ -161,8 +161,9 @@ class Pass:
         if hooks is not None and hooks.before:
             gs = _replace(hooks.before, gs)
         tensor, g = leaf.variable, gs[0]
-        if g is not None and tensor is not None and tensor._edge is not None:
-            _accumulate(tensor, g, self.create)
+        if tensor is not None:
+            if g is not None and tensor._edge is not None:
+                _accumulate(tensor, g, self.create)
             for hook in list(hooks.accumulated.values()) if hooks is not None else ():
                 if hook(tensor) is not None:
                     raise TypeError(f"hook {_name(hook)!r}: a hook on an accumulated gradient must return None")

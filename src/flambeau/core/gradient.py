@@ -143,7 +143,7 @@ class GradNode(Hooked):
         self.edges = edges
         need, need_out = op.saves(edges)
         self.saved = [x if i in need else None for i, x in enumerate(nodes)] if need else ()
-        self.versions = [0 if x is None or x.version is None else x.version.count for x in self.saved]
+        self.versions: list[int | None] = [0 if x is None or x.version is None else x.version.count for x in self.saved]
         self.out = out if need_out else None
         self.out_version = 0
 

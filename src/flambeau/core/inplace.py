@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .gradient import Accumulate, GradNode, Port
+from .gradient import Accumulate, GradNode, Port, split
 from .modes import modes
 from .node import Node
 from .storage import View
@@ -64,6 +64,20 @@ def assign(t: Tensor, result: Tensor, overwrite: Any) -> Tensor:
     if not storage.is_shared():
         _settle(t, node)
     return t
+
+
+def read_before_write(result: Tensor, old: Node, since: int) -> None:
+    """Lets what was recorded from number `since` on for `result` read `old`, although `result` is about to overwrite it.
+
+    An in-place operation may differentiate by the value that it replaces; only what others saved counts as overwritten.
+    """
+    stack, seen = [result._edge], set()
+    while stack:
+        fn, _ = split(stack.pop())
+        if type(fn) is GradNode and fn.seq >= since and fn not in seen:
+            seen.add(fn)
+            fn.versions = [None if x is old else v for x, v in zip(fn.saved, fn.versions, strict=True)]
+            stack.extend(fn.edges)
 
 
 def _store(t: Tensor, view: View | None, node: Node, tracked: bool) -> None:

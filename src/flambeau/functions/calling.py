@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import dtype as dt
-from ..core.inplace import assign, check_writable
+from ..core.gradient import next_number
+from ..core.inplace import assign, check_writable, read_before_write
 from ..core.modes import modes
 from ..core.tensor import Tensor, _share_memory
 from ..ops.creation import overwrite
@@ -71,7 +72,11 @@ def in_place(f: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
         if "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         check_writable(self, name)
-        return write(name, self, f(self, *args, **kwargs))
+        old, since = self._current(), next_number()
+        result = f(self, *args, **kwargs)
+        if result._edge is not None:
+            read_before_write(result, old, since)
+        return write(name, self, result)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{name.strip('_')}`: changes this tensor (and all views of it) and returns it."

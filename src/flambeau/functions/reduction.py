@@ -88,8 +88,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     >>> torch.tensor([True, False]).all()
     tensor(False)
     """
-    r = ops.all(input, dim, keepdim)
-    return deliver("all", cast(r, dt.uint8) if input._node.dtype is dt.uint8 else r, out)
+    return deliver("all", ops.all(input, dim, keepdim), out)
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -99,8 +98,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     >>> torch.tensor([True, False]).any()
     tensor(True)
     """
-    r = ops.any(input, dim, keepdim)
-    return deliver("any", cast(r, dt.uint8) if input._node.dtype is dt.uint8 else r, out)
+    return deliver("any", ops.any(input, dim, keepdim), out)
 
 
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:

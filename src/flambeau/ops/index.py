@@ -347,7 +347,7 @@ def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool) -> np.ndar
 
 
 searchsorted = custom(
-    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort", inputs="edges values", attrs="right", accepts=REAL,
+    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort", inputs="edges values", attrs="right", accepts=NO_BOOL_REAL,
     samples=lambda: [Sample((np.array([1.0, 2.0, 2.0, 5.0]), np.array([[0.0, 2.0], [5.0, 9.0]])), {"right": r}) for r in (False, True)],
 )  # fmt: skip
 

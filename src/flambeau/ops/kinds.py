@@ -162,8 +162,10 @@ class Pointwise(Op):
     def _finish(self, node: Node, nodes: tuple, edges: tuple) -> Tensor:
         t = _new(Tensor)
         t._node = node
-        if modes.grad and self.grads is not None:
-            attach(t, self, (), nodes, edges, node)
+        for e in edges:
+            if e is not None:
+                attach(t, self, (), nodes, edges, node)
+                break
         if self.checks:
             node.site = user_line()
         submit(node)

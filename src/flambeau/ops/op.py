@@ -164,9 +164,9 @@ def saved_input(fn: GradNode, i: int) -> Tensor:
     return t
 
 
-def check_version(fn: Any, node: Any, version: int) -> None:
-    """RuntimeError if the storage of a saved value has been written to since it was at `version`."""
-    if node.version is not None and node.version.count != version:
+def check_version(fn: Any, node: Any, version: int | None) -> None:
+    """RuntimeError if the storage of a saved value has been written to since it was at `version` (None: it may be)."""
+    if version is not None and node.version is not None and node.version.count != version:
         raise RuntimeError(
             f"{fn.name()}: one of the variables needed for gradient computation has been modified by an inplace operation: a tensor of "
             f"shape {list(node.shape)} is at version {node.version.count}; expected version {version} instead. "

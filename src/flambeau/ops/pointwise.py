@@ -134,7 +134,7 @@ sgn = pointwise("sgn", _sign, grad=lambda g, x, out: _sgn_grad(g, x, out), sampl
 reciprocal = pointwise(
     "reciprocal", np.reciprocal, compute=floating, grad=lambda g, out: -g * (out * out).conj(), samples=unary(0.4, 3.0)
 )
-square = pointwise("square", np.square, grad=lambda g, x: g * (2 * x).conj(), samples=unary())
+square = pointwise("square", np.square, compute=lambda d: dt.int64 if d is dt.bool_ else d, grad=lambda g, x: g * (2 * x).conj(), samples=unary())
 relu = pointwise(
     "relu", lambda x: np.maximum(x, x.dtype.type(0)), accepts=NO_BOOL_REAL, grad=lambda g, out: g.where(out > 0, 0.0), samples=unary()
 )
@@ -294,9 +294,9 @@ make_complex = pointwise(
     "complex", lambda x, y: x + y * x.dtype.type(1) * np.complex64(1j), inputs="x y", accepts=(dt.FLOAT, dt.FLOAT),
     result=lambda d: d.to_complex(), samples=binary(), grad={"x": lambda g: g.real, "y": lambda g: g.imag},
 )  # fmt: skip
-conj = pointwise("conj", np.conj, grad=lambda g: g.conj(), samples=_complex_samples)
+conj = pointwise("conj", np.conj, grad=lambda g: g.conj(), samples=lambda: [*_complex_samples(), *unary()()])
 angle = pointwise(
-    "angle", np.angle, compute=floating, result=real, samples=_complex_samples,
+    "angle", np.angle, compute=floating, result=real, samples=lambda: [*_complex_samples(), *unary()()],
     grad=lambda g, x: _angle_grad(g, x),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import FLOATING, NO_BOOL, NO_BOOL_REAL, REAL, boolean, custom, floating, real, reduction
+from .kinds import FLOATING, NO_BOOL, NO_BOOL_REAL, REAL, custom, floating, real, reduction
 from .samples import Sample, booleans, spread
 
 Dims = tuple[int, ...]
@@ -52,7 +52,7 @@ def _count(shape: Dims, dims: Dims) -> int:
 
 sum = reduction("sum", _numpy(np.sum), compute=whole, grad=_sum_grad, samples=_samples())
 mean = reduction(
-    "mean", _numpy(np.mean), compute=floating, samples=_samples(),
+    "mean", _numpy(np.mean), accepts=FLOATING, samples=_samples(),
     grad=lambda g, x_shape, dims, keepdim: _sum_grad(g / _count(x_shape, dims), x_shape, dims, keepdim),
 )  # fmt: skip
 
@@ -94,8 +94,14 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 amax = reduction("amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
 amin = reduction("amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
-any = reduction("any", _numpy(np.any), result=boolean, samples=_samples())
-all = reduction("all", _numpy(np.all), result=boolean, samples=_samples())
+
+
+def _truth(d: dtype) -> dtype:
+    return d if d is dt.uint8 else dt.bool_
+
+
+any = reduction("any", _numpy(np.any), result=_truth, samples=_samples())
+all = reduction("all", _numpy(np.all), result=_truth, samples=_samples())
 
 
 def _variance(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:

@@ -1,0 +1,146 @@
+"""Activation functions that are one pass over memory, and pointwise losses of the same kind. Their numbers (slopes, limits) are inputs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dt
+from .kinds import pointwise
+from .pointwise import absolute, maximum, minimum
+from .reference import special
+from .samples import Sample, Samples, spread, unary
+
+FLOATS = (dt.FLOAT, dt.FLOAT)
+REAL_NUMBERS = (dt.INTEGER, dt.FLOAT)
+_ROOT_HALF = math.sqrt(0.5)
+_INVERSE_ROOT_TAU = 1 / math.sqrt(2 * math.pi)
+_TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+def _with(*numbers: float) -> Samples:
+    """One input, and numbers."""
+    return lambda: [Sample((spread(s), *map(np.array, numbers))) for s in ((), (4,), (2, 3), (0, 2))]
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def _softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x)), without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+# ----- bent lines -----
+
+leaky_relu = pointwise(
+    "leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope), inputs="x slope", accepts=FLOATS,
+    samples=lambda: [*_with(0.01)(), Sample((spread((2, 3)), spread((2, 1), 0.1, 0.9)))],
+    grad={"x": lambda g, x, slope: g.where(x > 0, g * slope), "slope": lambda g, x: (g * x).where(x <= 0, 0.0)},
+)  # fmt: skip
+hardtanh = pointwise(
+    "hardtanh", lambda x, low, high: np.minimum(np.maximum(x, low), high), inputs="x low high", accepts=REAL_NUMBERS,
+    samples=_with(-0.9, 1.7), grad={"x": lambda g, x, low, high: g.where((x > low) & (x < high), 0.0)},
+)  # fmt: skip
+softshrink = pointwise(
+    "softshrink", lambda x, width: np.where(np.abs(x) <= width, 0, x - np.copysign(width, x)), inputs="x width", accepts=FLOATS,
+    samples=_with(0.6), grad={"x": lambda g, x, width: g.where(absolute(x) > width, 0.0)},
+)  # fmt: skip
+
+# ----- smooth ones -----
+
+
+def _elu(x: np.ndarray, scale: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, scale * np.expm1(np.minimum(x, 0) * rate))
+
+
+# elu is (alpha, 1), celu (alpha, 1 / alpha).
+elu = pointwise(
+    "elu", _elu, inputs="x scale rate", accepts=FLOATS, samples=_with(1.3, 0.7),
+    grad={"x": lambda g, x, scale, rate: g.where(x > 0, g * (minimum(x, 0.0) * rate).exp() * (scale * rate))},
+)  # fmt: skip
+silu = pointwise(
+    "silu", lambda x: x / (1 + np.exp(-x)), accepts=(dt.FLOAT, dt.COMPLEX), samples=unary(), grad=lambda g, x: _silu_grad(g, x)
+)
+gelu = pointwise("gelu", lambda x: x * _normal_cdf(x), accepts=FLOATS, samples=unary(), grad=lambda g, x: _gelu_grad(g, x))
+gelu_tanh = pointwise(
+    "gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))), accepts=FLOATS, samples=unary(),
+    backward_name="Gelu", grad=lambda g, x: _gelu_tanh_grad(g, x),
+)  # fmt: skip
+mish = pointwise("mish", lambda x: x * np.tanh(_softplus(x)), accepts=FLOATS, samples=unary(), grad=lambda g, x: _mish_grad(g, x))
+# Beyond `limit` the function is x itself, to PyTorch's definition.
+softplus = pointwise(
+    "softplus", lambda x, rate, limit: np.where(x * rate > limit, x, _softplus(x * rate) / rate), inputs="x rate limit", accepts=FLOATS,
+    samples=_with(1.5, 2.0), grad={"x": lambda g, x, rate, limit: g.where(x * rate > limit, g * (x * rate).sigmoid())},
+)  # fmt: skip
+logsigmoid = pointwise(
+    "logsigmoid", lambda x: -_softplus(-x), accepts=FLOATS, samples=unary(), backward_name="LogSigmoid",
+    grad=lambda g, x: g * (-x).sigmoid(),
+)  # fmt: skip
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    return 0.5 * special.erfc(x * -_ROOT_HALF)
+
+
+def _silu_grad(g: Any, x: Any) -> Any:
+    s = x.sigmoid()
+    return g * (s * (1 + x * (1 - s))).conj()
+
+
+def _gelu_grad(g: Any, x: Any) -> Any:
+    """The normal distribution's share below x, plus x times its density."""
+    return g * ((x * -_ROOT_HALF).erfc() * 0.5 + x * (x * x * -0.5).exp() * _INVERSE_ROOT_TAU)
+
+
+def _gelu_tanh_grad(g: Any, x: Any) -> Any:
+    square = x * x
+    t = (x * (square * (_TANH_SCALE * _TANH_CUBE) + _TANH_SCALE)).tanh()
+    slope = square * (3 * _TANH_SCALE * _TANH_CUBE) + _TANH_SCALE
+    return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
+
+
+def _mish_grad(g: Any, x: Any) -> Any:
+    t = softplus(x, 1.0, math.inf).tanh()
+    return g * (t + x * (1 - t * t) * x.sigmoid())
+
+
+# ----- losses -----
+
+
+def _bce(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    for name, p in (("input", x), ("target", target)):
+        outside = ~((p >= 0) & (p <= 1)) & (p == p) if name == "input" else False
+        if np.any(outside):
+            raise RuntimeError(
+                f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got {np.asarray(p)[outside][0]}; "
+                "for logits use binary_cross_entropy_with_logits"
+            )
+    return -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
+
+
+# The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss.
+bce = pointwise(
+    "binary_cross_entropy", _bce, inputs="x target", accepts=FLOATS, checks=True,
+    samples=lambda: [Sample((spread((2, 3), 0.1, 0.9), spread((2, 3), 0.0, 1.0, seed=1)))],
+    grad={
+        "x": lambda g, x, target: g * (x - target) / maximum(x * (1 - x), 1e-12),
+        "target": lambda g, x: g * maximum(minimum((1 - x).log() - x.log(), 100.0), -100.0),
+    },
+)  # fmt: skip
+
+
+def _smooth_l1(x: np.ndarray, width: np.ndarray) -> np.ndarray:
+    size = np.abs(x)
+    return np.where(size < width, 0.5 * size * size / width, size - 0.5 * width)
+
+
+smooth_l1 = pointwise(
+    "smooth_l1", _smooth_l1, inputs="x width", accepts=FLOATS, samples=_with(1.4),
+    grad={"x": lambda g, x, width: g * hardtanh(x / width, -1.0, 1.0)},
+)  # fmt: skip

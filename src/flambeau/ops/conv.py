@@ -1,0 +1,137 @@
+"""Convolution of any number of spatial dimensions, its transpose, its gradient towards the weight, and the linear layer's product.
+
+The three convolutions are one trilinear form, sum(y * conv(x, w)), seen from its three sides, so that each one's gradients are the other two
+(see `reference.conv`); the formulas conjugate what they don't differentiate by.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..core.dtype import dtype
+from .contraction import matmul
+from .kinds import NO_BOOL, custom
+from .reference import conv as reference
+from .reference.windows import Pairs, Sizes, conv_out_size
+from .samples import Sample, spread
+from .view import reshape, transpose
+
+_GEOMETRY = "stride padding dilation groups"
+
+
+def _conv_rule(x: Any, w: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> tuple[Sizes, dtype]:
+    spatial = conv_out_size(x._node.shape[2:], w._node.shape[2:], stride, padding, dilation)
+    return (x._node.shape[0], w._node.shape[0], *spatial), x._node.dtype
+
+
+def _input_grad_rule(y: Any, w: Any, spatial: Sizes, *geometry: Any) -> tuple[Sizes, dtype]:
+    return (y._node.shape[0], w._node.shape[1] * geometry[-1], *spatial), y._node.dtype
+
+
+def _weight_grad_rule(y: Any, x: Any, kernel: Sizes, *geometry: Any) -> tuple[Sizes, dtype]:
+    return (y._node.shape[1], x._node.shape[1] // geometry[-1], *kernel), y._node.dtype
+
+
+_CASES: tuple[tuple[Sizes, Sizes, dict[str, Any]], ...] = (  # shapes of x and w, and the geometry
+    ((2, 2, 7), (3, 2, 2), {"stride": (2,), "padding": ((1, 0),), "dilation": (1,), "groups": 1}),
+    ((1, 4, 4, 5), (2, 2, 2, 2), {"stride": (1, 2), "padding": ((1, 1), (0, 2)), "dilation": (2, 1), "groups": 2}),
+    ((2, 2, 3, 3), (4, 1, 2, 2), {"stride": (1, 1), "padding": ((0, 0), (1, 1)), "dilation": (1, 1), "groups": 2}),
+    ((1, 2, 3, 2, 3), (1, 2, 2, 2, 1), {"stride": (1, 1, 2), "padding": ((0, 1),) * 3, "dilation": (1,) * 3, "groups": 1}),
+    ((1, 1, 5), (1, 1, 2), {"stride": (2,), "padding": ((0, -1),), "dilation": (1,), "groups": 1}),
+)  # fmt: skip
+
+
+def _y_shape(x: Sizes, w: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Sizes:
+    return (x[0], w[0], *conv_out_size(x[2:], w[2:], stride, padding, dilation))
+
+
+def _conv_samples() -> list[Sample]:
+    return [Sample((spread(x), spread(w, seed=1)), geometry) for x, w, geometry in _CASES]
+
+
+def _input_grad_samples() -> list[Sample]:
+    return [
+        Sample((spread(_y_shape(x, w, **geometry)), spread(w, seed=1)), {"spatial": x[2:], **geometry})
+        for x, w, geometry in _CASES
+    ]
+
+
+def _weight_grad_samples() -> list[Sample]:
+    return [
+        Sample((spread(_y_shape(x, w, **geometry)), spread(x, seed=1)), {"kernel": w[2:], **geometry})
+        for x, w, geometry in _CASES
+    ]
+
+
+conv = custom(
+    "conv", reference.conv, _conv_rule, "contraction", inputs="x w", attrs=_GEOMETRY, accepts=NO_BOOL, samples=_conv_samples,
+    backward_name="Convolution",
+    grad={
+        "x": lambda g, w, x_shape, stride, padding, dilation, groups: conv_input_grad(
+            g, w.conj(), x_shape[2:], stride, padding, dilation, groups
+        ),
+        "w": lambda g, x, w_shape, stride, padding, dilation, groups: conv_weight_grad(
+            g, x.conj(), w_shape[2:], stride, padding, dilation, groups
+        ),
+    },
+)  # fmt: skip
+# Also the transposed convolution: y (B, Cout, *O), w (Cout, Cin / groups, *K) -> (B, Cin, *spatial).
+conv_input_grad = custom(
+    "conv_input_grad", reference.conv_input_grad, _input_grad_rule, "contraction", inputs="y w", attrs="spatial " + _GEOMETRY,
+    accepts=NO_BOOL, samples=_input_grad_samples, backward_name="Convolution",
+    grad={
+        "y": lambda g, w, stride, padding, dilation, groups: conv(g, w.conj(), stride, padding, dilation, groups),
+        "w": lambda g, y, w_shape, stride, padding, dilation, groups: conv_weight_grad(
+            y.conj(), g, w_shape[2:], stride, padding, dilation, groups
+        ),
+    },
+)  # fmt: skip
+conv_weight_grad = custom(
+    "conv_weight_grad", reference.conv_weight_grad, _weight_grad_rule, "contraction", inputs="y x", attrs="kernel " + _GEOMETRY,
+    accepts=NO_BOOL, samples=_weight_grad_samples, backward_name="Convolution",
+    grad={
+        "y": lambda g, x, stride, padding, dilation, groups: conv(x.conj(), g, stride, padding, dilation, groups),
+        "x": lambda g, y, x_shape, stride, padding, dilation, groups: conv_input_grad(
+            y.conj(), g, x_shape[2:], stride, padding, dilation, groups
+        ),
+    },
+)  # fmt: skip
+
+
+# ----- the linear layer: the weight lies as (out, in), and x may have any leading dimensions -----
+
+
+def _linear(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
+    product: np.ndarray = np.matmul(rows, w.T).reshape(*x.shape[:-1], len(w))
+    return product
+
+
+def _rows(x: Any) -> Any:
+    """All leading dimensions as one."""
+    shape = x._node.shape
+    return x if len(shape) == 2 else reshape.plain(x, ((prod(shape[:-1]), shape[-1]),))
+
+
+def _flipped(x: Any) -> Any:
+    return transpose.plain(x, ((1, 0),))
+
+
+linear = custom(
+    "linear", _linear, lambda x, w: ((*x._node.shape[:-1], w._node.shape[0]), x._node.dtype), "contraction", inputs="x w",
+    accepts=NO_BOOL, backward_name="Linear",
+    grad={
+        "x": lambda g, w: linear(g, _flipped(w.conj())),
+        "w": lambda g, x: matmul(_flipped(_rows(g)), _rows(x.conj())),
+    },
+    samples=lambda: [
+        Sample((spread((2, 3)), spread((4, 3), seed=1))),
+        Sample((spread((2, 2, 3)), spread((1, 3), seed=1))),
+        Sample((spread((3,)), spread((2, 3), seed=1))),
+        Sample((spread((0, 3)), spread((2, 3), seed=1))),
+        Sample((spread((2, 0)), spread((2, 0), seed=1))),
+    ],
+)  # fmt: skip

@@ -1,0 +1,246 @@
+"""Every operation against its peer in PyTorch, on the samples of its record and in many dtypes."""
+
+import importlib
+import pkgutil
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import flambeau
+from flambeau import ops as room
+from flambeau.core import dtype as dt
+from flambeau.ops.op import Op
+from flambeau.ops.samples import spread
+
+torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore:ComplexHalf support")]
+
+for module in pkgutil.iter_modules(room.__path__):
+    importlib.import_module(f"{room.__name__}.{module.name}")
+
+
+# ----- the table -----
+
+
+def dims(f):
+    """A peer that takes `dim=`; an empty tuple means no reduction, which most of PyTorch reads as all."""
+    return lambda T, x, dims, keepdim=False: f(T, x, dims, keepdim) if dims else f(T, x.unsqueeze(0), 0, False)
+
+
+def arg(f):
+    return lambda T, x, dims, keepdim=False: f(T)(x, dim=dims if dims is None else dims[0], keepdim=keepdim)
+
+
+def one_by_one(f):
+    """A peer that reduces one dimension at a time."""
+
+    def peer(T, x, dims, keepdim=False):
+        for d in reversed(dims):
+            x = f(T)(x, dim=d, keepdim=keepdim)
+        return x if dims else f(T)(x.unsqueeze(0), dim=0)
+
+    return peer
+
+
+def ranged(T, x, ranges):
+    return x[tuple(slice(a, a + (n - 1) * s + 1 if n else a, s) for a, n, s in ranges)]
+
+
+def slice_scatter(T, x, part, ranges):
+    x = x.clone()
+    ranged(T, x, ranges).copy_(part)
+    return x
+
+
+def index(T, x, *indices, dims):
+    key = [slice(None)] * x.ndim
+    for d, i in zip(dims, indices, strict=True):
+        key[d] = i
+    return x[tuple(key)]
+
+
+def index_put(T, x, src, *indices, dims, accumulate):
+    assert dims == tuple(range(len(dims)))
+    return x.index_put(indices, src, accumulate=accumulate)
+
+
+def window_sum(T, g, extent, dim, step):
+    return T.ops.aten.unfold_backward(g, (*g.shape[:dim], extent, *g.shape[dim + 1 : -1]), dim, g.shape[-1], step)
+
+
+def theirs(d):
+    return getattr(torch, d.name)
+
+
+PEERS = {
+    "cast": lambda T, x, d: x.to(theirs(d)),
+    "left_shift": lambda T, x, y: T.bitwise_left_shift(x, y),
+    "right_shift": lambda T, x, y: T.bitwise_right_shift(x, y),
+    "polygamma": lambda T, x, n: T.polygamma(n, x),
+    "reshape": lambda T, x, shape: x.reshape(shape),
+    "squeeze": lambda T, x, shape: x.reshape(shape),
+    "unsqueeze": lambda T, x, shape: x.reshape(shape),
+    "permute": lambda T, x, order: x.permute(order),
+    "transpose": lambda T, x, order: x.permute(order),
+    "expand": lambda T, x, shape: x.expand(shape),
+    "slice": ranged,
+    "slice_scatter": slice_scatter,
+    "window_sum": window_sum,
+    "unfold": lambda T, x, dim, size, step: x.unfold(dim, size, step),
+    "as_strided": lambda T, x, shape, strides, offset: x.as_strided(shape, strides, offset),
+    "view_dtype": lambda T, x, d: x.view(theirs(d)),
+    "concatenate": lambda T, *xs, dim: T.cat(xs, dim),
+    "pad": lambda T, x, value, pads: T.nn.functional.pad(x, [n for p in reversed(pads) for n in p], value=value.item()),
+    "full": lambda T, value, shape, d: T.full(shape, value.item(), dtype=theirs(d)),
+    "overwrite": lambda T, old, new: old.clone().copy_(new),
+    "index": index,
+    "index_put": index_put,
+    "gather": lambda T, x, i, dim: T.gather(x, dim, i),
+    "scatter": lambda T, x, i, src, dim: T.scatter(x, dim, i, src),
+    "scatter_add": lambda T, x, i, src, dim: T.scatter_add(x, dim, i, src),
+    "argsort": lambda T, x, dim, descending, stable: T.argsort(x, dim=dim, descending=descending, stable=stable),
+    "topk_index": lambda T, x, k, dim, largest: T.topk(x, k, dim, largest).indices,
+    "bincount": lambda T, x, length: T.bincount(x, minlength=length),
+    "sum": dims(lambda T, x, d, k: T.sum(x, d, k)),
+    "mean": dims(lambda T, x, d, k: T.mean(x, d, k)),
+    "prod": one_by_one(lambda T: T.prod),
+    "amax": dims(lambda T, x, d, k: T.amax(x, d, k)),
+    "amin": dims(lambda T, x, d, k: T.amin(x, d, k)),
+    "any": dims(lambda T, x, d, k: T.any(x, d, k)),
+    "all": dims(lambda T, x, d, k: T.all(x, d, k)),
+    "variance": dims(lambda T, x, d, k: T.var(x, d, correction=0, keepdim=k)),
+    "argmax": arg(lambda T: T.argmax),
+    "argmin": arg(lambda T: T.argmin),
+    "logsumexp": dims(lambda T, x, d, k: T.logsumexp(x, d, k)),
+    "euclid": dims(lambda T, x, d, k: T.linalg.vector_norm(x, 2, d, k)),
+    "cumsum": lambda T, x, dim: T.cumsum(x, dim, dtype=x.dtype),
+    "cumprod": lambda T, x, dim: T.cumprod(x, dim, dtype=x.dtype),
+    "cummax_index": lambda T, x, dim: T.cummax(x, dim).indices,
+    "cummin_index": lambda T, x, dim: T.cummin(x, dim).indices,
+}
+
+NO_PEER = {
+    "pick": "takes one of several results; nobody calls it",
+    **dict.fromkeys(
+        (name for name, op in Op.registry.items() if op.kind == "random"), "compared number by number in test_generator.py"
+    ),
+}
+
+GIVEN = {"cast", "view_dtype", "full"}  # the result's dtype is an attribute: the samples' own dtype is enough
+DIFFERENT = {
+    "polygamma": ("bool int8 int16 int32 int64 uint8", "the function casts whole numbers first"),
+    "complex": ("float16 bfloat16", "PyTorch has no complex type so narrow, Flambeau widens to complex64"),
+    "matmul": ("bool", "PyTorch refuses only where there is something to compute"),
+    "pad": ("complex64 complex128", "PyTorch's value is a real number"),
+}
+
+OPS = [name for name in Op.registry if name not in NO_PEER]
+every = pytest.mark.parametrize("name", OPS)
+
+
+def peer(name):
+    return PEERS.get(name) or (lambda T, *xs, **attrs: getattr(T, name)(*xs, **attrs))
+
+
+# ----- helpers -----
+
+
+def as_torch(array):
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(np.array(array).view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(np.array(array))
+
+
+def as_numpy(t):
+    t = t.detach()
+    return t.view(torch.uint16).numpy().view(ml_dtypes.bfloat16) if t.dtype == torch.bfloat16 else t.numpy(force=True)
+
+
+def retyped(arrays, d):
+    """The floating arrays as `d` (whole numbers at least 1), complex ones as its complex counterpart, the rest as it is."""
+
+    def convert(a):
+        if a.dtype.kind == "c":
+            return a.astype(d.to_complex().np)
+        if a.dtype.kind != "f":
+            return a
+        return np.asarray(np.abs(a).round().clip(1) if d.category <= dt.INTEGER else a).astype(d.np)
+
+    return [convert(a) for a in arrays]
+
+
+def outcome(f):
+    try:
+        return f()
+    except (RuntimeError, TypeError, ValueError, IndexError) as e:
+        return e
+
+
+CLOSE = {"float64": 1e-12, "float32": 2e-5, "float16": 2e-3, "bfloat16": 1.6e-2, "complex128": 1e-12, "complex64": 2e-5}
+
+
+def assert_close(got, want, label, scale=1.0):
+    assert got.dtype == want.dtype and got.shape == want.shape, f"{label}: {got.dtype}{got.shape}, PyTorch {want.dtype}{want.shape}"
+    tolerance = CLOSE.get(str(want.dtype), 0) * scale
+    wide = [a.astype(np.float64) if a.dtype.kind in "fV" else a for a in (got, want)]
+    np.testing.assert_allclose(*wide, rtol=tolerance, atol=tolerance, err_msg=label)
+
+
+# ----- tests -----
+
+
+def test_every_operation_has_a_peer():
+    missing = [name for name in OPS if name not in PEERS and not hasattr(torch, name)]
+    assert not missing
+    assert not set(PEERS) - set(Op.registry)
+
+
+@every
+@pytest.mark.parametrize("d", dt.ALL, ids=lambda d: d.name)
+def test_values(name, d):
+    if (name in GIVEN and d is not dt.float64) or d.name in DIFFERENT.get(name, ("",))[0].split():
+        return
+    for i, (arrays, attrs) in enumerate(Op.registry[name].samples()):
+        label, typed = f"{name}, sample {i}, {d.name}", retyped(arrays, d)
+        want = outcome(lambda: peer(name)(torch, *[as_torch(a) for a in typed], **attrs))
+        got = outcome(lambda: Op.registry[name].on_sample([flambeau.tensor(a) for a in typed], attrs)._value("oracle"))
+        if isinstance(want, Exception) or isinstance(got, Exception):
+            early = isinstance(got, NotImplementedError) and isinstance(want, torch.Tensor) and want.numel() == 0
+            assert early or isinstance(got, type(want)), f"{label}: {got!r}, PyTorch {want!r}"
+        else:
+            assert_close(got, as_numpy(want), label)
+
+
+
+
+# PyTorch has no gradient for these (towards the number).
+NOT_THERE = {"floor_divide", "full", "pad"}
+
+
+@every
+@pytest.mark.parametrize("d", [dt.float64, dt.complex128], ids=lambda d: d.name)
+def test_gradients(name, d):
+    op = Op.registry[name]
+    if op.grads is None or name in NOT_THERE or (name in GIVEN and d.is_complex):
+        return
+    for i, (arrays, attrs) in enumerate(op.samples()):
+        label, typed = f"{name}, sample {i}, {d.name}", retyped(arrays, d)
+        ways = [k for k, a in enumerate(typed) if a.dtype.kind in "fc" and op.rule(k) is not None]
+        ours, peers = [flambeau.tensor(a) for a in typed], [as_torch(a) for a in typed]
+        got = outcome(lambda: gradients(flambeau, op.on_sample, ours, attrs, ways))
+        want = outcome(lambda: gradients(torch, lambda xs, attrs: peer(name)(torch, *xs, **attrs), peers, attrs, ways))
+        if isinstance(want, Exception) or isinstance(got, Exception):
+            assert isinstance(want, Exception) and isinstance(got, Exception), f"{label}: {got!r}, PyTorch {want!r}"
+            continue
+        for k, a, b in zip(ways, got, want, strict=True):
+            assert_close(a._value("oracle"), as_numpy(b), f"{label}, input {k}", 10)
+
+
+def gradients(T, f, xs, attrs, ways):
+    for k in ways:
+        xs[k].requires_grad_()
+    out = f(xs, attrs)
+    w = spread(tuple(out.shape), -1.0, 1.0)
+    weights = T.asarray(w + 0.5j * w if out.is_complex() else w).to(out.dtype)
+    return T.autograd.grad((out * weights).sum().abs(), [xs[k] for k in ways])
