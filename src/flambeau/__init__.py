@@ -345,6 +345,7 @@ from .functions import random  # noqa: E402
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
     from . import cpu, cuda, interop, nn, optim, utils
+    from .interop.files import load, save
 
 bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
@@ -356,9 +357,14 @@ __version__ = "0.1.0"
 _LAZY = ("cpu", "cuda", "interop", "nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
 
 
+_LAZY_FROM = {"load": ".interop.files", "save": ".interop.files"}
+
+
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return _importlib.import_module(f".{name}", __name__)
+    if name in _LAZY_FROM:
+        return getattr(_importlib.import_module(_LAZY_FROM[name], __name__), name)
     raise AttributeError(f"module 'flambeau' has no attribute {name!r}")
 
 

@@ -1,8 +1,17 @@
-"""Differentiation of recorded operations: `backward`, `grad`, custom functions, gradient checks, grad modes."""
+"""Differentiation of recorded operations: `backward`, `grad`, custom functions, gradient checks, grad
+modes.
+"""
 
 from .api import backward, grad
 from .function import Function
-from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .variable import Variable
 

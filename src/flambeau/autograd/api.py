@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..core.gradient import RemovableHandle, split
+from ..core.gradient import split
 from ..core.tensor import Tensor
+from ..ops.creation import full
 from ..ops.view import concatenate
 from . import engine
 
@@ -14,11 +15,11 @@ Tensors = Tensor | Sequence[Tensor]
 MaybeTensors = Tensor | Sequence[Tensor | None] | None
 
 
-def _tuple(x: Any) -> tuple:
+def _tuple(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
-def _ends(what: str, outputs: tuple, grads: Any, create: bool) -> list[engine.End]:
+def _ends(what: str, outputs: tuple[Any, ...], grads: Any, create: bool) -> list[engine.End]:
     """The gradient functions of the outputs, with the gradients to start from (ones for a number)."""
     grads = (None,) * len(outputs) if grads is None else _tuple(grads)
     if len(grads) != len(outputs):
@@ -29,8 +30,8 @@ def _ends(what: str, outputs: tuple, grads: Any, create: bool) -> list[engine.En
             raise TypeError(f"{what}: expected a Tensor, got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError(
-                f"{what}: element {i} of tensors does not require grad and does not have a grad_fn; did you compute it under no_grad, or "
-                "forget requires_grad=True on the parameters?"
+                f"{what}: element {i} of tensors does not require grad and does not have a grad_fn; did you "
+                "compute it under no_grad, or forget requires_grad=True on the parameters?"
             )
         fn, index = split(t._edge)
         ends.append((fn, index, _start(what, i, t, g, create)))
@@ -43,19 +44,21 @@ def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:
     if g is None:
         if t.numel() != 1:
             raise RuntimeError(
-                f"{what}: grad can be implicitly created only for scalar outputs, this one has shape {shape}; "
-                "reduce it (.sum(), .mean()) or pass gradient="
+                f"{what}: grad can be implicitly created only for scalar outputs, this one has shape "
+                f"{shape}; reduce it (.sum(), .mean()) or pass gradient="
             )
         if d.is_complex:
             raise RuntimeError(
-                f"{what}: grad can be implicitly created only for real scalar outputs but got {d}; take .abs() or .real, or pass gradient="
+                f"{what}: grad can be implicitly created only for real scalar outputs but got {d}; take "
+                ".abs() or .real, or pass gradient="
             )
-        return engine.full(1, shape, d)
+        return full(1, shape, d)
     if not isinstance(g, Tensor):
         raise TypeError(f"{what}: gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._node.shape != shape:
         raise RuntimeError(
-            f"{what}: Mismatch in shape: grad_output[{i}] has a shape of {g._node.shape} and output[{i}] has a shape of {shape}"
+            f"{what}: Mismatch in shape: grad_output[{i}] has a shape of {g._node.shape} and output[{i}] has "
+            f"a shape of {shape}"
         )
     if g.is_complex() != d.is_complex:
         raise RuntimeError(
@@ -86,11 +89,13 @@ def backward(
     grad_variables: MaybeTensors = None,
     inputs: Tensors | None = None,
 ) -> None:
-    """Adds the gradients of `tensors` (weighted by `grad_tensors`; 1 for numbers) to the `.grad` of the leaves they depend on.
+    """Adds the gradients of `tensors` to the `.grad` of the leaves that they depend on.
 
-    `retain_graph` keeps what a second pass needs (default: as `create_graph`), `create_graph` records the pass itself so that it can be
-    differentiated, `inputs` limits it to these tensors. `grad_variables` is an old name of `grad_tensors`. RuntimeError if a tensor
-    requires no gradient, if one that isn't a number has no gradient to start from, or if a second pass needs what the first has freed.
+    `grad_tensors` weight the tensors (numbers don't need any), `retain_graph` keeps what a second pass needs
+    (default: as `create_graph`), `create_graph` records the pass itself so that it can be differentiated,
+    `inputs` limits it to these tensors. `grad_variables` is an old name of `grad_tensors`. RuntimeError if a
+    tensor requires no gradient, if one that isn't a number has no gradient to start from, or if a second pass
+    needs what the first has freed.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 2.], requires_grad=True)
@@ -99,7 +104,10 @@ def backward(
     """
     if grad_variables is not None:
         if grad_tensors is not None:
-            raise RuntimeError("backward: `grad_tensors` and `grad_variables` (deprecated) arguments both passed; pass only `grad_tensors`")
+            raise RuntimeError(
+                "backward: `grad_tensors` and `grad_variables` (deprecated) arguments both passed; pass "
+                "only `grad_tensors`"
+            )
         grad_tensors = grad_variables
     targets = None if inputs is None else _targets("backward", inputs)
     ends = _ends("backward", _tuple(tensors), grad_tensors, create_graph)
@@ -119,52 +127,67 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The gradients of `outputs` (weighted by `grad_outputs`; 1 for numbers) for `inputs`, as a tuple; nothing is added to `.grad`.
+    """The gradients of `outputs` for `inputs`, as a tuple; nothing is added to `.grad`.
 
-    An input that doesn't matter is a RuntimeError unless `allow_unused` (then None) or `materialize_grads` (then zeros).
-    With `is_grads_batched` the first dimension of `grad_outputs` counts weightings, and that of the results the gradients for each.
-    `only_inputs` has no other value than True.
+    `grad_outputs` weight the outputs (numbers don't need any), `retain_graph` keeps what a second pass needs
+    (default: as `create_graph`), `create_graph` records the gradients so that they can be differentiated. An
+    input that doesn't matter is a RuntimeError unless `allow_unused` (then None) or `materialize_grads` (then
+    zeros). With `is_grads_batched` the first dimension of `grad_outputs` counts weightings, and that of the
+    results the gradients for each. `only_inputs` has no other value than True.
 
     >>> import flambeau as torch
     >>> x = torch.tensor(3., requires_grad=True)
     >>> (g,) = torch.autograd.grad(x ** 2, x, create_graph=True)
-    >>> g, torch.autograd.grad(g, x)
-    (tensor(6., grad_fn=<MulBackward0>), (tensor(2.),))
+    >>> g.requires_grad, torch.autograd.grad(g, x)
+    (True, (tensor(2.),))
     """
     if not only_inputs:
-        raise ValueError("grad: only_inputs=False is not supported; call backward() to accumulate into .grad of the leaves")
+        raise ValueError(
+            "grad: only_inputs=False is not supported; call backward() to accumulate into .grad of the leaves"
+        )
     if materialize_grads and allow_unused is False:
-        raise ValueError("grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False")
+        raise ValueError(
+            "grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False"
+        )
     outs, wanted = _tuple(outputs), _targets("grad", inputs)
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         found = _batched(outs, wanted, grad_outputs, keep, create_graph)
     else:
-        found = engine.run(_ends("grad", outs, grad_outputs, create_graph), keep, create_graph, wanted, add=False)
+        found = engine.run(
+            _ends("grad", outs, grad_outputs, create_graph), keep, create_graph, wanted, add=False
+        )
     for i, g in enumerate(found):
         if g is None and materialize_grads:
             found[i] = engine.zeros(wanted[i]._node.shape, wanted[i].dtype)
         elif g is None and not allow_unused:
             raise RuntimeError(
-                f"grad: The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this "
-                "is the desired behavior."
+                f"grad: The differentiated Tensor at index {i} appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
             )
     return tuple(found)  # type: ignore[arg-type]
 
 
-def _batched(outs: tuple, wanted: tuple[Tensor, ...], grad_outputs: Any, keep: bool, create: bool) -> engine.Grads:
-    """One pass for each element of the first dimension of the gradients to start from; the results stacked."""
+def _batched(
+    outs: tuple[Any, ...], wanted: tuple[Tensor, ...], grad_outputs: Any, keep: bool, create: bool
+) -> engine.Grads:
+    """The results of one pass for each element of the first dimension of `grad_outputs`, stacked."""
     starts = _tuple(grad_outputs)
     sizes = {len(g) for g in starts if isinstance(g, Tensor)}
     if len(sizes) != 1 or not min(sizes):
         raise ValueError(
-            f"grad: with is_grads_batched=True all grad_outputs need a first dimension of the same size, at least 1; got {sorted(sizes)}"
+            "grad: with is_grads_batched=True all grad_outputs need a first dimension of the same size, at "
+            f"least 1; got {sorted(sizes)}"
         )
     rows = []
     for i in range(*sizes):
         ends = _ends("grad", outs, tuple(g[i] if isinstance(g, Tensor) else g for g in starts), create)
         rows.append(engine.run(ends, keep or i + 1 < min(sizes), create, wanted, add=False))
-    return [None if column[0] is None else concatenate(*[g.unsqueeze(0) for g in column], 0) for column in zip(*rows, strict=True)]
+    return [
+        None if column[0] is None else concatenate(*[g.unsqueeze(0) for g in column], 0)
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def _backward(
@@ -184,24 +207,4 @@ def _backward(
     backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-def _register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
-    """Calls `hook(tensor)` whenever a backward pass has brought the `.grad` of this leaf up to date. RuntimeError for other tensors.
-
-    >>> import flambeau as torch
-    >>> x = torch.tensor(2., requires_grad=True)
-    >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
-    >>> (3 * x).backward()
-    tensor(3.)
-    """
-    if not self.requires_grad:
-        raise RuntimeError("register_post_accumulate_grad_hook: cannot register a hook on a tensor that doesn't require gradient")
-    if not self.is_leaf:
-        raise RuntimeError(
-            "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered on non-leaf tensors; "
-            "use register_hook() to see this tensor's gradient"
-        )
-    return RemovableHandle.add(self._edge.own_hooks().accumulated, hook)
-
-
-Tensor.backward = _backward  # type: ignore[attr-defined]
-Tensor.register_post_accumulate_grad_hook = _register_post_accumulate_grad_hook  # type: ignore[attr-defined]
+Tensor.backward = _backward  # type: ignore[method-assign, assignment]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Saved:
-    """A tensor kept for `backward`: its value, the storage's version at that time, and its edge (an output's: the number)."""
+    """A tensor kept for `backward`: value, version of the storage, and edge (of an output: the number)."""
 
     __slots__ = ("edge", "node", "version")
 
@@ -43,18 +43,18 @@ class FunctionNode(Hooked):
 
     function: ClassVar[type[Function]]
 
-    def __init__(self, ctx: FunctionCtx, args: tuple) -> None:
+    def __init__(self, ctx: FunctionCtx, args: tuple[Any, ...]) -> None:
         self.ctx = ctx
         self.tensor_args = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         self.specs = [(args[i]._node.shape, args[i].dtype) for i in self.tensor_args]
         self.edges = tuple([without_dead_ends(args[i]._edge) for i in self.tensor_args])
-        self.outputs: list[tuple | None] = []
+        self.outputs: list[tuple[Any, ...] | None] = []
         self.saved: tuple[_Saved | None, ...] = ()
         self.seq = next_number()
         self.hooks: Hooks | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["ctx"], name)
+        return getattr(self.__dict__.get("ctx"), name)
 
     def name(self) -> str:
         """The name shown in printed tensors."""
@@ -88,15 +88,15 @@ class FunctionNode(Hooked):
         found = self._by_argument(returned if isinstance(returned, tuple) else (returned,))
         return [None if g is None else self._fitting(i, g) for i, g in enumerate(found)]
 
-    def _by_argument(self, grads: tuple) -> list[Any]:
+    def _by_argument(self, grads: tuple[Any, ...]) -> list[Any]:
         """The gradients of the tensor arguments."""
         n = len(self.ctx.needs_input_grad)
         if len(grads) > n and all(g is None for g in grads[n:]):
             grads = grads[:n]
         if len(grads) != n:
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {n}, got {len(grads)}); "
-                "return one for each argument of forward, None where there is none"
+                f"function {self.name()} returned an incorrect number of gradients (expected {n}, got "
+                f"{len(grads)}); return one for each argument of forward, None where there is none"
             )
         for i, g in enumerate(grads):
             if g is not None and i not in self.tensor_args:
@@ -108,29 +108,32 @@ class FunctionNode(Hooked):
 
     def _fitting(self, i: int, g: Any) -> Tensor:
         if not isinstance(g, Tensor):
-            raise RuntimeError(f"function {self.name()}: expected Tensor or None (got {type(g).__name__}) for gradient {i}")
+            raise RuntimeError(
+                f"function {self.name()}: expected Tensor or None (got {type(g).__name__}) for gradient {i}"
+            )
         (shape, d), have = self.specs[i], g._node.shape
         fits = zip(shape, have[len(have) - len(shape) :], strict=False)
         if len(have) < len(shape) or any(want not in (1, extent) for want, extent in fits):
             raise RuntimeError(
-                f"Function {self.name()} returned an invalid gradient at index {i} - got {list(have)} but expected shape compatible "
-                f"with {list(shape)}"
+                f"Function {self.name()} returned an invalid gradient at index {i} - got {list(have)} but "
+                f"expected shape compatible with {list(shape)}"
             )
         if g.is_complex() and not d.is_complex:
             raise RuntimeError(
-                f"Function {self.name()} returned a complex gradient ({g.dtype}) at index {i} for an input of dtype {d}; return its real part"
+                f"Function {self.name()} returned a complex gradient ({g.dtype}) at index {i} for an input "
+                f"of dtype {d}; return its real part"
             )
         g._given = True  # user code may hold it
         return g
 
 
-def tie(name: str, ctx: FunctionCtx, node: FunctionNode | None, args: tuple, output: Any) -> Any:
+def tie(name: str, ctx: FunctionCtx, node: FunctionNode | None, args: tuple[Any, ...], output: Any) -> Any:
     """Ties the outputs to the graph and saves what `forward` wants saved."""
     outputs = output if isinstance(output, tuple) else (output,)
     if not all(any(t is o for o in outputs) for t in ctx.dirty_tensors):
         raise RuntimeError(
-            f"{name}: Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified "
-            "inplace must all be outputs of the Function."
+            f"{name}: Some elements marked as dirty during the forward method were not returned as output. "
+            "The inputs that are modified inplace must all be outputs of the Function."
         )
     results = []
     for i, t in enumerate(outputs):
@@ -144,7 +147,9 @@ def tie(name: str, ctx: FunctionCtx, node: FunctionNode | None, args: tuple, out
     return tuple(results) if isinstance(output, tuple) else results[0]
 
 
-def _tied(name: str, ctx: FunctionCtx, node: FunctionNode | None, i: int, t: Tensor, args: tuple) -> Tensor:
+def _tied(
+    name: str, ctx: FunctionCtx, node: FunctionNode | None, i: int, t: Tensor, args: tuple[Any, ...]
+) -> Tensor:
     """Output number `i` with its place in the graph."""
     differentiable = (
         node is not None and t.dtype.category >= FLOAT and not any(t is x for x in ctx.non_differentiable)
@@ -168,7 +173,10 @@ def _tied(name: str, ctx: FunctionCtx, node: FunctionNode | None, i: int, t: Ten
 def _written(name: str, edge: Port, t: Tensor) -> Tensor:
     """An argument that `forward` has written to, from now on a result of the function."""
     if type(t._edge) is Accumulate:
-        raise RuntimeError(f"{name}: a leaf Variable that requires grad has been used in an in-place operation; pass a clone() of it")
+        raise RuntimeError(
+            f"{name}: a leaf Variable that requires grad has been used in an in-place operation; pass a "
+            "clone() of it"
+        )
     result = make(t._current())
     result._edge = edge
     return assign(t, result, None)

@@ -1,10 +1,12 @@
 """The backward pass: walks gradient functions from the newest to the oldest and records their formulas.
 
-Gradient functions are numbered as they are recorded, and each is younger than those it feeds, so taking always the youngest of those waiting
-means that everything that flows into it has arrived. A leaf is done as soon as the last gradient for it has arrived. No recursion.
+Gradient functions are numbered as they are recorded, and each is younger than those it feeds, so taking
+always the youngest of those waiting means that everything that flows into it has arrived. A leaf is done as
+soon as the last gradient for it has arrived. No recursion.
 
-At a function, in this order: hooks of its results (`Tensor.register_hook`), retained gradients, hooks before it, its formulas, hooks after it.
-At a leaf: hooks of the tensor, hooks before, the sum into `.grad`, hooks on the accumulated gradient, hooks after.
+At a function, in this order: hooks of its results (`Tensor.register_hook`), retained gradients, hooks before
+it, its formulas, hooks after it. At a leaf: hooks of the tensor, hooks before, the sum into `.grad`, hooks on
+the accumulated gradient, hooks after.
 """
 
 from __future__ import annotations
@@ -14,20 +16,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import dtype as dt
-from ..core.gradient import Accumulate, GradNode, Hooks, History, Port, Spent, next_number, split
+from ..core.gradient import Accumulate, GradNode, History, Hooks, Port, Spent, next_number, split
 from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops.creation import full
 from ..ops.kinds import cast
 from ..ops.reduction import sum as sum_dims
-from ..ops.view import clone
+from ..ops.view import clone, reshape
 
 End = tuple[Any, int, Tensor]  # gradient function, which of its results, the gradient for it
 Grads = list[Tensor | None]
 
 
-def fit(g: Tensor, shape: tuple, d: dt.dtype) -> Tensor:
-    """A gradient in the shape and dtype of what it belongs to: summed over broadcast dimensions, cast, the real part of complex."""
+def fit(g: Tensor, shape: tuple[Any, ...], d: dt.dtype) -> Tensor:
+    """A gradient in the shape and dtype of what it belongs to: summed over broadcast dimensions, and cast."""
     have = g._node.shape
     if have != shape:
         extra = len(have) - len(shape)
@@ -35,7 +37,7 @@ def fit(g: Tensor, shape: tuple, d: dt.dtype) -> Tensor:
         if dims:
             g = sum_dims(g, dims, True)
         if extra > 0:
-            g = g.reshape(shape)
+            g = reshape.plain(g, (shape,))
     if g._node.dtype is not d:
         g = cast(g.real if g.is_complex() and not d.is_complex else g, d)
     return g
@@ -44,28 +46,32 @@ def fit(g: Tensor, shape: tuple, d: dt.dtype) -> Tensor:
 class Pass:
     """One backward pass: the gradients that have arrived at functions not yet run, and where to stop."""
 
-    def __init__(self, ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> None:
+    def __init__(
+        self, ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool
+    ) -> None:
         self.keep, self.create = keep, create
-        self.capture = targets is not None and not add  # the targets' gradients are asked for: no leaf gets any
+        self.capture = targets is not None and not add  # the gradients are returned, no leaf gets any
         self.targets = [] if targets is None else [split(t._edge) for t in targets]
         self.wanted: dict[Any, set[int]] = {}  # the targets as results of functions
         for fn, index in self.targets:
             self.wanted.setdefault(fn, set()).add(index)
         self.found: dict[tuple[Any, int], Tensor | None] = {}
         self.arrived: dict[Any, Grads] = {}
-        self.waiting: list[tuple[int, Any]] = []
+        self.waiting: list[tuple[int, int, Any]] = []
         self.missing: dict[Accumulate, int] = {}  # how many gradients are yet to arrive at a leaf
         within_reach = self._survey([fn for fn, _, _ in ends])
-        self.useful: set | None = None  # functions to send gradients to (None: all)
-        self.active: set | None = None  # functions to run (None: all); a target at which the pass ends isn't
+        self.useful: set[Any] | None = None  # functions to send gradients to (None: all)
+        self.active: set[Any] | None = (
+            None  # functions to run (None: all); a target at which the pass ends isn't
+        )
         if targets is not None:
             self._limit(within_reach, add)
         for fn, index, g in ends:
             self.send(fn, index, g)
 
-    def _survey(self, roots: list[Any]) -> set:
+    def _survey(self, roots: list[Any]) -> set[Any]:
         """Counts the gradients that each leaf has to wait for. Returns the functions within reach."""
-        seen: set = set()
+        seen: set[Any] = set()
         stack: list[Sequence[Any]] = [roots]
         while stack:
             for fn in stack.pop():
@@ -80,11 +86,11 @@ class Pass:
                     stack.append(fn.edges)
         return seen
 
-    def _limit(self, within_reach: set, add: bool) -> None:
+    def _limit(self, within_reach: set[Any], add: bool) -> None:
         """Leaves out what lies on no way to a target. Oldest first: what a function feeds comes before it."""
         useful, active = set(self.wanted), set(self.wanted) if add else set()
         for fn in sorted(within_reach, key=lambda fn: fn.seq):
-            if type(fn) is Spent:  # what it stands for may have led to a target: an error if the pass comes here
+            if type(fn) is Spent:  # may have led to a target, so it is an error if the pass comes here
                 leads_on = any(t.seq <= fn.seq or type(t) is Accumulate for t in self.wanted)
             else:
                 leads_on = any(e is not None and split(e)[0] in useful for e in fn.edges)
@@ -103,7 +109,7 @@ class Pass:
                 gs = [None]
             else:
                 gs = [None] * fn.results()
-                heapq.heappush(self.waiting, (-fn.seq, fn))
+                heapq.heappush(self.waiting, (-fn.seq, id(fn), fn))  # stand-ins may share a number
             self.arrived[fn] = gs
         if g is not None:
             before = gs[index]
@@ -116,11 +122,11 @@ class Pass:
     def run(self) -> None:
         """Runs the functions, each when all gradients for it are there."""
         while self.waiting:
-            _, fn = heapq.heappop(self.waiting)
+            _, _, fn = heapq.heappop(self.waiting)
             gs = self.arrived.pop(fn)
             if self.active is None or fn in self.active:
-                if self.capture:
-                    self._take(fn, gs)  # like PyTorch: at a function that the pass goes through, before the hooks
+                if self.capture:  # before the hooks, as in PyTorch, where the pass goes on
+                    self._take(fn, gs)
                 self._run(fn, self._tensor_hooks(fn, gs))
             else:
                 self._take(fn, self._tensor_hooks(fn, gs))
@@ -166,7 +172,9 @@ class Pass:
                 _accumulate(tensor, g, self.create)
             for hook in list(hooks.accumulated.values()) if hooks is not None else ():
                 if hook(tensor) is not None:
-                    raise TypeError(f"hook {_name(hook)!r}: a hook on an accumulated gradient must return None")
+                    raise TypeError(
+                        f"hook {_name(hook)!r}: a hook on an accumulated gradient must return None"
+                    )
         if hooks is not None and hooks.after:
             _replace(hooks.after, [], gs)
 
@@ -188,7 +196,7 @@ class Pass:
 
 
 def _name(hook: Any) -> str:
-    return getattr(hook, "__name__", type(hook).__name__)
+    return str(getattr(hook, "__name__", type(hook).__name__))
 
 
 def _give(gs: Sequence[Tensor | None]) -> None:
@@ -206,10 +214,13 @@ def _replace(hooks: dict[int, Any], gs: Grads, *seen: Grads) -> Grads:
         if replaced is None:
             continue
         if not isinstance(replaced, tuple):
-            raise TypeError(f"hook {_name(hook)!r}: expected tuple, but hook returned {type(replaced).__name__!r}")
+            raise TypeError(
+                f"hook {_name(hook)!r}: expected tuple, but hook returned {type(replaced).__name__!r}"
+            )
         if len(replaced) != len(gs):
             raise RuntimeError(
-                f"hook {_name(hook)!r} has returned an incorrect number of values (got {len(replaced)}, but expected {len(gs)})"
+                f"hook {_name(hook)!r} has returned an incorrect number of values (got {len(replaced)}, but "
+                f"expected {len(gs)})"
             )
         gs = [_checked(hook, old, new) for old, new in zip(gs, replaced, strict=True)]
     return gs
@@ -225,10 +236,13 @@ def _checked(hook: Any, old: Tensor | None, new: Any) -> Tensor | None:
         raise RuntimeError(f"hook {_name(hook)!r}: can't replace a None gradient with a non-None value")
     if new._node.shape != old._node.shape:
         raise RuntimeError(
-            f"hook {_name(hook)!r} has changed the size of value (was {tuple(old.shape)}, got {tuple(new.shape)})"
+            f"hook {_name(hook)!r} has changed the size of value (was {tuple(old.shape)}, got "
+            f"{tuple(new.shape)})"
         )
     if new._node.dtype is not old._node.dtype:
-        raise RuntimeError(f"hook {_name(hook)!r} has changed the type of value (was {old.dtype}, got {new.dtype})")
+        raise RuntimeError(
+            f"hook {_name(hook)!r} has changed the type of value (was {old.dtype}, got {new.dtype})"
+        )
     _give([new])
     return new
 
@@ -248,16 +262,16 @@ def run_formulas(fn: GradNode, gs: Grads, needed: list[bool]) -> Grads:
 GradNode.run_formulas = staticmethod(run_formulas)
 
 
-def zeros(shape: tuple, d: dt.dtype) -> Tensor:
+def zeros(shape: tuple[Any, ...], d: dt.dtype) -> Tensor:
     """A gradient of nothing."""
     return full(0, shape, d)
 
 
 def _accumulate(leaf: Tensor, g: Tensor, create: bool) -> None:
-    """Adds to the leaf's `.grad`: in place, so that whoever holds it sees the sum, unless the sum itself is differentiated."""
+    """Adds to the leaf's `.grad`, in place if the sum itself is not differentiated."""
     if leaf._grad is not None:
         leaf._grad = leaf._grad + g if create else leaf._grad.add_(g)
-    elif create or g._storage is not None or g._given:  # somebody else's too: another leaf's, a view's, seen by a hook
+    elif create or g._storage is not None or g._given:  # also another leaf's, a view's, known to a hook
         leaf._grad = clone(g)
     else:
         g._given = True
@@ -265,7 +279,9 @@ def _accumulate(leaf: Tensor, g: Tensor, create: bool) -> None:
 
 
 def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> Grads:
-    """Runs a backward pass. With `targets` it is limited to these: adds to their `.grad` if `add`, otherwise returns their gradients."""
+    """Runs a backward pass. One limited to `targets` adds to their `.grad`, or else returns their
+    gradients.
+    """
     before = modes.grad
     modes.grad = create
     try:

@@ -15,7 +15,7 @@ from .grad_mode import no_grad
 
 
 class FunctionCtx:
-    """What `Function.forward` leaves for `Function.backward`: saved tensors, marks, and any attribute one sets."""
+    """What `forward` leaves for `backward`: saved tensors, marks, and any attribute one sets."""
 
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads = True
@@ -26,12 +26,12 @@ class FunctionCtx:
     _node: Callable[[], FunctionNode | None] = staticmethod(lambda: None)
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keeps tensors (or None) for `backward`, which finds them in `saved_tensors`. TypeError for anything else."""
+        """Keeps tensors (or None) for `backward`, as `saved_tensors`. TypeError for anything else."""
         for i, t in enumerate(tensors):
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}; "
-                    "set it as an attribute of ctx"
+                    f"save_for_backward can only save variables, but argument {i} is of type "
+                    f"{type(t).__name__}; set it as an attribute of ctx"
                 )
         self.to_save = tensors
 
@@ -53,17 +53,18 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What `save_for_backward` has kept. RuntimeError after a backward pass that freed it, or if one was overwritten since."""
+        """What `save_for_backward` has kept. RuntimeError if it was freed by a pass, or overwritten."""
         node = self._node()
         return () if node is None else node.unpack()
 
 
 class Function:
-    """An operation with a hand-written backward: subclass it, define `forward` and `backward`, call `apply`.
+    """An operation with a backward of one's own: subclass it, define `forward` and `backward`, call `apply`.
 
-    `forward(ctx, *args)` computes the result (nothing in it is recorded); alternatively `forward(*args)` computes and
-    `setup_context(ctx, inputs, output)` saves. `backward(ctx, *grads)` gets a gradient for each output and returns one for each argument
-    (None for what has none); written in tensor operations it can be differentiated again.
+    `forward(ctx, *args)` computes the result (nothing in it is recorded); alternatively `forward(*args)`
+    computes and `setup_context(ctx, inputs, output)` saves. `backward(ctx, *grads)` gets a gradient for each
+    output and returns one for each argument (None for what has none); written in tensor operations it can be
+    differentiated again.
 
     >>> import flambeau as torch
     >>> class Cube(torch.autograd.Function):
@@ -81,12 +82,13 @@ class Function:
     """
 
     generate_vmap_rule = False
-    _node_class: ClassVar[type[FunctionNode]]
+    boxed_grads_call = False  # `backward(ctx, grads)`, with a list
+    _node_class: ClassVar[type[FunctionNode]] = FunctionNode
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class "
-            "itself, with apply.",
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
+            "should invoke them on the class itself, with apply.",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -97,8 +99,8 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static "
-            "forward method, and call it by apply."
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style "
+            "autograd function with static forward method, and call it by apply."
         )
 
     @staticmethod
@@ -115,7 +117,8 @@ class Function:
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradients of the arguments from those of the outputs. To be defined by the subclass."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use "
+            "it with backward mode AD."
         )
 
     vjp = backward
@@ -136,14 +139,16 @@ class Function:
         return tie(cls.__name__, ctx, node, args, output)
 
     @classmethod
-    def _gradient(cls, ctx: FunctionCtx, *gs: Tensor | None) -> Any:
+    def _gradient(cls, ctx: FunctionCtx, *gs: Any) -> Any:
         """Calls `backward`, or `vjp` if that is what the subclass defines."""
+        if cls.boxed_grads_call:
+            gs = (list(gs),)
         if cls.vjp is Function.vjp:
             return cls.backward(ctx, *gs)
         if cls.backward is not Function.backward:
             raise RuntimeError(
-                f"{cls.__name__}: Implementing both 'backward' and 'vjp' for a custom Function is not allowed. "
-                "You should only implement one of them."
+                f"{cls.__name__}: Implementing both 'backward' and 'vjp' for a custom Function is not "
+                "allowed. You should only implement one of them."
             )
         return cls.vjp(ctx, *gs)
 
@@ -151,7 +156,9 @@ class Function:
 _signature = functools.cache(inspect.signature)
 
 
-def _by_position(forward: Callable[..., Any], in_two_steps: bool, args: tuple, kwargs: dict[str, Any]) -> tuple:
+def _by_position(
+    forward: Callable[..., Any], in_two_steps: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, ...]:
     """The arguments of `forward`, after `ctx`, in its order."""
     before = () if in_two_steps else (None,)
     bound = _signature(forward).bind(*before, *args, **kwargs)
@@ -171,11 +178,13 @@ class _OnlyOnce(Function):
 
     @staticmethod
     def backward(ctx: Any, *gs: Any) -> Any:
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a `backward` that can't be differentiated itself: an attempt is a RuntimeError, not a silent zero.
+    """Decorates a `backward` that can't be differentiated itself: the attempt is a RuntimeError.
 
     >>> import flambeau as torch
     >>> class Double(torch.autograd.Function):

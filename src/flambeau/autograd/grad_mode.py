@@ -13,7 +13,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode:
-    """Sets the grad mode while entered; as a decorator, while the function (or each step of the generator) runs."""
+    """Sets the grad mode while entered; as a decorator, while the function (or each step of the generator)
+    runs.
+    """
 
     _before: bool
 

@@ -13,9 +13,10 @@ class _AnyTensor(type):
 
 
 class Variable(metaclass=_AnyTensor):
-    """Not a class of its own: `Variable(data)` is a tensor on the memory of `data`, without history; every tensor is a `Variable`.
+    """The old way to a tensor that requires gradients; every tensor is a `Variable`.
 
-    TypeError unless `data` is a tensor; an empty one if it isn't given.
+    `Variable(data)` is a tensor on the memory of `data`, without history. TypeError unless `data` is a
+    tensor; an empty one if it isn't given.
 
     >>> import flambeau as torch
     >>> x = torch.autograd.Variable(torch.ones(2), requires_grad=True)
@@ -27,5 +28,7 @@ class Variable(metaclass=_AnyTensor):
         if data is None:
             data = Tensor(0)
         if not isinstance(data, Tensor):
-            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}; use torch.tensor(...)")
+            raise TypeError(
+                f"Variable data has to be a tensor, but got {type(data).__name__}; use torch.tensor(...)"
+            )
         return data.detach().requires_grad_(requires_grad)

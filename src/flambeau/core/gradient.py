@@ -57,7 +57,7 @@ class Hooked:
     def own_hooks(self) -> Hooks:
         """The hooks, made at first need."""
         if self.hooks is None:
-            self.hooks = Hooks()
+            self.hooks = Hooks()  # type: ignore[misc]  # the slot is the subclass's
         return self.hooks
 
     @property
@@ -109,7 +109,7 @@ class Port:
         self.fn, self.index = fn, index
 
     @property
-    def seq(self) -> int:
+    def seq(self) -> Any:
         return self.fn.seq
 
 
@@ -226,7 +226,7 @@ def _leads_nowhere(fn: Any) -> bool:
         fn = stack.pop()
         if fn.spent:
             dead_ends += 1
-        elif type(fn) is Accumulate:
+        elif type(fn) is Accumulate or fn.hooks is not None:  # hooks run, even if an error follows
             return False
         else:
             stack.extend([e.fn if type(e) is Port else e for e in fn.edges if e is not None])
@@ -234,8 +234,8 @@ def _leads_nowhere(fn: Any) -> bool:
 
 
 def attach(out: Tensor, op: Any, attrs: tuple, nodes: tuple, edges: tuple, node: Node) -> None:
-    """Links `out` to the inputs' edges if gradients are recorded and somebody needs one."""
-    if modes.grad and op.grads is not None and node.dtype.category >= 2 and any(e is not None for e in edges):
+    """Links `out` to the inputs' edges, at least one of which leads somewhere, if gradients are recorded."""
+    if modes.grad and op.grads is not None and node.dtype.category >= 2:
         out._edge = GradNode(op, attrs, nodes, edges, node)
 
 

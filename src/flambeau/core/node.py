@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .device import cpu, device
-from .dtype import dtype
+from .dtype import INTEGER, dtype, uint8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +72,21 @@ def leaf(value: np.ndarray, dtype: dtype) -> Node:
 
 
 def scalar(value: Any, dtype: dtype) -> Node:
-    """A 0-d leaf for a Python number. Numbers are program inputs: a new number is never a new program."""
+    """A 0-d leaf for a Python number. Numbers are program inputs: a new number is never a new program.
+
+    What doesn't fit wraps around (whole numbers up to 64 bits, beyond them it is an OverflowError) or becomes infinite (floats).
+    """
     node = Node(LEAF, (), (), (), dtype)
-    node.value = np.asarray(value, dtype.np)
+    kind = type(value)
+    if (kind is float or kind is int) and -128 <= value <= 127 and dtype is not uint8:
+        node.value = np.asarray(value, dtype.np)
+    elif kind is int and dtype.category == INTEGER:
+        if not -(2**63) <= value < 2**64:
+            raise OverflowError(f"{value} has more than 64 bits")
+        node.value = np.asarray(np.uint64(value % 2**64).astype(dtype.np))
+    else:
+        with np.errstate(over="ignore"):
+            node.value = np.asarray(value, dtype.np)
     return node
 
 

@@ -36,8 +36,10 @@ def record(op: Any, tensors: tuple[Tensor, ...], attrs: tuple, shape: tuple, dty
         node.site = user_line()
     t = _new(Tensor)
     t._node = node
-    if modes.grad and op.grads is not None:
-        attach(t, op, attrs, nodes, tuple([x._edge for x in tensors]), node)
+    for x in tensors:
+        if x._edge is not None:
+            attach(t, op, attrs, nodes, tuple([x._edge for x in tensors]), node)
+            break
     submit(node)
     return t
 

@@ -359,6 +359,27 @@ class Tensor(TensorMethods):
         fn, index = split(self._edge)
         return RemovableHandle.add(fn.own_hooks().tensor, (index, hook))
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Calls `hook(tensor)` whenever a backward pass has brought the `.grad` of this leaf up to date.
+
+        RuntimeError for a tensor that is no leaf or requires no gradient.
+
+        >>> import flambeau as torch
+        >>> x = torch.tensor(2.0, requires_grad=True)
+        >>> h = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (3 * x).backward()
+        tensor(3.)
+        """
+        what = "register_post_accumulate_grad_hook"
+        if not self.requires_grad:
+            raise RuntimeError(f"{what}: cannot register a hook on a tensor that doesn't require gradient")
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"{what}: post accumulate grad hooks cannot be registered on non-leaf tensors; use register_hook() to see this tensor's "
+                "gradient"
+            )
+        return RemovableHandle.add(self._edge.own_hooks().accumulated, hook)
+
     def retain_grad(self) -> None:
         """Has backward passes fill in `.grad` although this tensor is not a leaf."""
         if not self.requires_grad:

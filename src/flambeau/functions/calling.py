@@ -83,9 +83,13 @@ def in_place(f: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     return method
 
 
-def shape_of(what: str, size: tuple) -> tuple[int, ...]:
-    """A shape from `f(2, 3)` or `f((2, 3))`. TypeError for anything but whole numbers."""
-    if len(size) == 1 and not isinstance(size[0], int) and not isinstance(size[0], Tensor):
+def shape_of(what: str, size: tuple, named: Any = None) -> tuple[int, ...]:
+    """A shape from `f(2, 3)`, `f((2, 3))` or, by name, `f(size=(2, 3))`. TypeError for anything but whole numbers."""
+    if named is not None:
+        if size:
+            raise TypeError(f"{what}: got the sizes twice, {size} and by name {named}")
+        size = (named,)
+    if len(size) == 1 and not isinstance(size[0], (int, Tensor)):
         size = tuple(size[0])
     try:
         shape = tuple([s if type(s) is int else s.__index__() for s in size])
@@ -94,9 +98,9 @@ def shape_of(what: str, size: tuple) -> tuple[int, ...]:
     return shape
 
 
-def positive_shape(what: str, size: tuple) -> tuple[int, ...]:
+def positive_shape(what: str, size: tuple, named: Any = None) -> tuple[int, ...]:
     """As `shape_of`; RuntimeError for a negative extent."""
-    shape = shape_of(what, size)
+    shape = shape_of(what, size, named)
     for s in shape:
         if s < 0:
             raise RuntimeError(f"{what}: Trying to create tensor with negative dimension {s}: {list(shape)}")

@@ -81,13 +81,26 @@ def to_array(data: Any, d: DType | None) -> np.ndarray:
 
 def _checked(values: Any, d: DType) -> np.ndarray:
     try:
-        return np.array(values, dtype=d.np)
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype=d.np)
     except OverflowError:
-        raise RuntimeError(f"tensor: value cannot be converted to type {d.name} without overflow: {values}") from None
+        return _wrapped(values, d)
     except (TypeError, ValueError):
         if d.category <= dt.INTEGER:  # floats are cut off, as in C
             return np.asarray(values, np.float64).astype(d.np)
         raise TypeError(f"tensor: can't convert {values!r} to numbers of dtype {d}") from None
+
+
+def _wrapped(values: Any, d: DType) -> np.ndarray:
+    """Whole numbers beyond the dtype's range: negative ones wrap around in an unsigned type, others are an error."""
+    try:
+        wide = np.array(values, np.int64)
+    except OverflowError:
+        raise ValueError(f"tensor: Overflow when unpacking long long: a number in {values} has more than 64 bits") from None
+    high = np.iinfo(d.np).max
+    if d.is_signed or (np.abs(wide) > high).any():
+        raise RuntimeError(f"tensor: value cannot be converted to type {d.name} without overflow: {values}")
+    return wide.astype(d.np)
 
 
 def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
@@ -202,18 +215,19 @@ def full(
 def _filled(
     what: str,
     value: int,
-    size: tuple,
+    size: tuple[tuple, Size],
     out: Tensor | None,
     dtype: DType | None,
     device: Device | str | None,
     requires_grad: bool,
 ) -> Tensor:
     d = dtype or (out.dtype if out is not None else dt.get_default_dtype())
-    return finish(deliver(what, ops.full(value, positive_shape(what, size), d), out), device, requires_grad)
+    return finish(deliver(what, ops.full(value, positive_shape(what, *size), d), out), device, requires_grad)
 
 
 def zeros(
-    *size: Size,
+    *shape: Any,
+    size: Size = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
     layout: Any = None,
@@ -226,11 +240,12 @@ def zeros(
     >>> torch.zeros(2, 3).shape
     torch.Size([2, 3])
     """
-    return _filled("zeros", 0, size, out, dtype, device, requires_grad)
+    return _filled("zeros", 0, (shape, size), out, dtype, device, requires_grad)
 
 
 def ones(
-    *size: Size,
+    *shape: Any,
+    size: Size = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
     layout: Any = None,
@@ -243,11 +258,12 @@ def ones(
     >>> torch.ones(3)
     tensor([1., 1., 1.])
     """
-    return _filled("ones", 1, size, out, dtype, device, requires_grad)
+    return _filled("ones", 1, (shape, size), out, dtype, device, requires_grad)
 
 
 def empty(
-    *size: Size,
+    *shape: Any,
+    size: Size = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
     layout: Any = None,
@@ -262,7 +278,7 @@ def empty(
     >>> torch.empty(2, 0).numel()
     0
     """
-    return _filled("empty", 0, size, out, dtype, device, requires_grad)
+    return _filled("empty", 0, (shape, size), out, dtype, device, requires_grad)
 
 
 def _like(what: str, value: Any, x: Tensor, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -344,19 +360,25 @@ def full_like(
     return _like("full_like", fill_value, input, dtype, device, requires_grad)
 
 
-def new_zeros(self: Tensor, *size: Size, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_zeros(
+    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_zeros", 0, size, None, dtype or self._node.dtype, device, requires_grad)
+    return _filled("new_zeros", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
-def new_ones(self: Tensor, *size: Size, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_ones(
+    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_ones", 1, size, None, dtype or self._node.dtype, device, requires_grad)
+    return _filled("new_ones", 1, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
-def new_empty(self: Tensor, *size: Size, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_empty(
+    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """An unset tensor of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_empty", 0, size, None, dtype or self._node.dtype, device, requires_grad)
+    return _filled("new_empty", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
 def new_full(
@@ -402,13 +424,21 @@ def arange(
             f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {step}"
         )
     whole = all(isinstance(x, int) for x in (first, last, step))
-    d = dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype())
-    count = -((first - last) // step) if whole else math.ceil((last - first) / step)
-    if whole:
-        values = np.arange(count, dtype=np.int64) * step + first
+    d = _number_type("arange", dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype()))
+    if d is dt.int64:
+        first, last, step = int(first), int(last), int(step)
+    count = -((first - last) // step) if d is dt.int64 else math.ceil((last - first) / step)
+    if d.category == dt.INTEGER:
+        values = np.arange(count, dtype=np.int64) * int(step) + int(first)
     else:
         values = first + np.arange(count, dtype=np.float64) * step
     return finish(deliver("arange", from_array(values.astype(d.np)), out), device, requires_grad)
+
+
+def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
+    if d is dt.bool_ or (d.is_complex and not complex_too):
+        raise NotImplementedError(f'{what}: "{what}_cpu" not implemented for dtype {d}; make it with another and convert')
+    return d
 
 
 def linspace(
@@ -430,8 +460,10 @@ def linspace(
     """
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
-    d = dtype or dt.get_default_dtype()
+    d = _number_type("linspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True)
     first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    if d.category == dt.INTEGER:
+        first, last = int(first), int(last)
     kind = np.float64 if d is dt.float64 or d.category < dt.FLOAT else np.complex128 if d.is_complex else np.float32
     # Counted from both ends, in the computing type, so that both ends are exact and the middle is symmetric.
     step = kind(last - first) / kind(max(steps - 1, 1))
@@ -460,8 +492,11 @@ def logspace(
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    exponents = linspace(start, end, steps, dtype=dt.float64).numpy()
-    values = np.power(float(base), exponents).astype((dtype or dt.get_default_dtype()).np)
+    d = _number_type("logspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True)
+    if d.category == dt.INTEGER:
+        start, end = int(start), int(end)
+    exponents = linspace(start, end, steps, dtype=dt.complex128 if d.is_complex else dt.float64).numpy()
+    values = np.power(float(base), exponents).astype(d.np)
     return finish(deliver("logspace", from_array(values), out), device, requires_grad)
 
 
@@ -486,6 +521,12 @@ def eye(
     return finish(deliver("eye", from_array(np.eye(*shape, dtype=(dtype or dt.get_default_dtype()).np)), out), device, requires_grad)
 
 
+def _triangle(indices: Any, d: DType, device: Any) -> Tensor:
+    if d.category != dt.INTEGER:
+        raise NotImplementedError(f"tril_indices, triu_indices: not implemented for dtype {d}; ask for int64")
+    return finish(from_array(np.stack(indices).astype(d.np)), device, False)
+
+
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None) -> Tensor:
     """Row and column numbers of the lower triangle of a row x col matrix, as a 2 x N tensor.
 
@@ -494,7 +535,7 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return finish(from_array(np.stack(np.tril_indices(row, offset, col)).astype(dtype.np)), device, False)
+    return _triangle(np.tril_indices(row, offset, col), dtype, device)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None) -> Tensor:
@@ -505,4 +546,4 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return finish(from_array(np.stack(np.triu_indices(row, offset, col)).astype(dtype.np)), device, False)
+    return _triangle(np.triu_indices(row, offset, col), dtype, device)

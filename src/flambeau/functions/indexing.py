@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
+from ..core.modes import modes
 from ..core.tensor import Tensor, from_array
 from ..ops import index as ops
 from ..ops import view as views
-from ..ops.creation import full
+from ..ops.creation import full, overwrite
 from ..ops.kinds import broadcast, cast
 from ..ops.op import check_tensor, wrap_dim
 from .calling import deliver, write
@@ -189,7 +190,10 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
                 f"copy_: The expanded size of the tensor {list(shape)} must match the existing size {list(source.shape)} of the source"
             )
         source = views.expand.plain(source, (shape,))
-    return write("copy_", self, views.clone(source))
+    result = views.clone(source)
+    if self.requires_grad and modes.grad:
+        result = overwrite(self, result)  # what `self` was made from has a gradient of zeros
+    return write("copy_", self, result)
 
 
 # ----- along one dimension -----
@@ -219,6 +223,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     if dim is None:
         return deliver("take_along_dim", ops.gather(reshape(input, -1), reshape(indices, -1), 0), out)
     dim = wrap_dim("take_along_dim", dim, input.ndim)
+    indices = choose(indices < 0, indices + input._node.shape[dim], indices) if input.ndim else indices
     a, b = list(input._node.shape), list(indices._node.shape)
     common = list(broadcast("take_along_dim", tuple(a[:dim] + a[dim + 1 :]), tuple(b[:dim] + b[dim + 1 :])))
     x = views.expand(input, (*common[:dim], a[dim], *common[dim:]))
@@ -291,6 +296,8 @@ def _index_write(what: str, x: Tensor, dim: int, index: Tensor, source: Tensor, 
     i = _vector(what, index)
     if source._node.dtype is not x._node.dtype:
         raise RuntimeError(f"{what}(): self and source expected to have the same dtype, but got {x.dtype} and {source.dtype}")
+    if x.ndim == 0:
+        return reshape(ops.index_put(reshape(x, 1), reshape(source, -1), (i,), (0,), accumulate), ())
     return ops.index_put(x, source, (i,), (dim,), accumulate)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core import dtype as dt
 from ..core.tensor import Tensor
 from ..ops import contraction as ops
 from ..ops.op import check_tensor
@@ -138,6 +139,9 @@ ger = outer
 
 def _plus(input: Tensor, product: Tensor, beta: Number, alpha: Number, what: str, out: Tensor | None) -> Tensor:
     """beta * input + alpha * product; with beta 0 the input doesn't matter, not even its NaNs."""
+    d = product._node.dtype
+    if d.category < dt.FLOAT:
+        alpha, beta = (bool(v) if d is dt.bool_ else int(v.real) for v in (alpha, beta))
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
         return deliver(what, scaled, out)

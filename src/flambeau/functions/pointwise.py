@@ -10,7 +10,7 @@ from ..core.tensor import Tensor
 from ..ops import pointwise as ops
 from ..ops.kinds import Pointwise, cast, floating, result_type
 from ..ops.op import check_tensor
-from .calling import deliver
+from .calling import deliver, write
 
 Number = bool | int | float | complex
 Operand = Tensor | Number
@@ -103,6 +103,14 @@ isnan, isinf, isfinite, signbit = (_unary(n, getattr(ops, n)) for n in ("isnan",
 angle = _unary("angle", ops.angle)
 
 
+def _floating(what: str, *xs: Any) -> Any:
+    """The first of the tensors; NotImplementedError unless all are of real floating dtypes."""
+    for x in xs:
+        if isinstance(x, Tensor) and not x._node.dtype.is_floating_point:
+            raise NotImplementedError(f'{what}: "{what}_cpu" not implemented for dtype {x.dtype}; convert it with .float()')
+    return xs[0]
+
+
 def positive(input: Tensor) -> Tensor:
     """The input itself. RuntimeError for bool.
 
@@ -124,6 +132,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     """
     if decimals == 0:
         return deliver("round", ops.round(input), out)
+    _floating("round", input)
     scale = 10.0 ** decimals if decimals > 0 else 10.0 ** -decimals
     scaled = ops.round(input * scale) / scale if decimals > 0 else ops.round(input / scale) * scale
     return deliver("round", scaled, out)
@@ -136,7 +145,7 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.frac(torch.tensor([2.5, -1.25]))
     tensor([ 0.5000, -0.2500])
     """
-    return deliver("frac", ops.sub(input, ops.trunc(input)), out)
+    return deliver("frac", ops.sub(_floating("frac", input), ops.trunc(input)), out)
 
 
 def conj(input: Tensor) -> Tensor:
@@ -156,6 +165,8 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> torch.logit(torch.tensor([0.5]))
     tensor([0.])
     """
+    if input._node.dtype.is_complex:
+        _floating("logit", input)
     x = input if eps is None else clamp(input, eps, 1 - eps)
     return deliver("logit", ops.log(ops.div(x, ops.sub(1, x))), out)
 
@@ -294,6 +305,8 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     >>> torch.pow(torch.tensor([1., 2., 3.]), 2)
     tensor([1., 4., 9.])
     """
+    if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input._node.dtype.category <= dt.INTEGER:
+        raise RuntimeError(f"pow: Integers to negative integer powers are not allowed, got {exponent}; convert the base to a float dtype")
     if isinstance(input, Tensor) and not isinstance(exponent, (Tensor, builtins.complex)) and input._node.dtype.category >= dt.FLOAT:
         if exponent == 2:
             return deliver("pow", ops.mul(input, input), out)
@@ -312,6 +325,21 @@ def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None)
     d = dt.complex128 if result_type("float_power", (input, exponent)).is_complex else dt.float64
     x, y = (t.to(d) if isinstance(t, Tensor) else t for t in (input, exponent))
     return deliver("float_power", ops.pow(x, y), out)
+
+
+def _float_power_(self: Tensor, exponent: Operand) -> Tensor:
+    """Raises this tensor, which must be float64 or complex128 already, to a power in place."""
+    r = float_power(self, exponent)
+    if r._node.dtype is not self._node.dtype:
+        raise RuntimeError(f"float_power_: the base has dtype {self.dtype} but the operation's result requires dtype {r.dtype}; convert it first")
+    return write("float_power_", self, r)
+
+
+def _abs_(self: Tensor) -> Tensor:
+    """Makes all elements positive in place. RuntimeError for complex numbers, whose moduli are real."""
+    if self._node.dtype.is_complex:
+        raise RuntimeError("abs_: In-place abs is not supported for complex tensors; use abs()")
+    return write("abs_", self, abs(self))
 
 
 def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -364,9 +392,7 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     >>> torch.logaddexp(torch.tensor([0.]), torch.tensor([0.]))
     tensor([0.6931])
     """
-    top = ops.maximum(input, other).detach()
-    top = where(ops.isfinite(top), top, 0.0)
-    return deliver("logaddexp", ops.log(ops.exp(input - top) + ops.exp(other - top)) + top, out)
+    return _binary("logaddexp", ops.logaddexp, input, other, out)
 
 
 _BINARY_EXAMPLES = {
@@ -449,6 +475,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     d = result_type("clamp", [v for v in (input, min, max) if v is not None])
+    if d is dt.bool_ or d.is_complex:
+        raise NotImplementedError(f'clamp: "clamp_cpu" not implemented for dtype {d}; cast the input first')
     x = input if input._node.dtype is d else cast(input, d)
     if min is not None:
         x = choose(ops.lt(x, min) if not isinstance(min, Tensor) else ops.lt(x, min) | ops.isnan(min), min, x)
@@ -487,6 +515,12 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     >>> torch.lerp(torch.tensor([0.]), torch.tensor([10.]), 0.25)
     tensor([2.5000])
     """
+    xs = [x for x in (input, end, weight) if isinstance(x, Tensor)]
+    for x in xs:
+        if x._node.dtype is not input._node.dtype:
+            raise RuntimeError(f"lerp: expected dtype {input.dtype} for `end` and `weight` but got dtype {x.dtype}; convert it with .to()")
+    if input._node.dtype.category < dt.FLOAT:
+        _floating("lerp", input)
     difference = end - input
     if not isinstance(weight, Tensor):
         r = input + weight * difference if builtins.abs(weight) < 0.5 else end - difference * (1 - weight)
@@ -502,6 +536,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     >>> torch.addcmul(torch.tensor([1.]), torch.tensor([2.]), torch.tensor([3.]), value=10)
     tensor([61.])
     """
+    if result_type("addcmul", (input, tensor1, tensor2)) is dt.bool_:
+        raise NotImplementedError('addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type')
     return deliver("addcmul", input + (tensor1 * tensor2 if value == 1 else (tensor1 * value) * tensor2), out)
 
 
@@ -512,6 +548,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     >>> torch.addcdiv(torch.tensor([1.]), torch.tensor([6.]), torch.tensor([3.]), value=10)
     tensor([21.])
     """
+    if tensor1.dtype.category < dt.FLOAT and tensor2.dtype.category < dt.FLOAT:
+        raise RuntimeError("addcdiv: Integer division with addcdiv is not supported; convert tensor1 or tensor2 with .float()")
     return deliver("addcdiv", input + (tensor1 / tensor2 if value == 1 else (tensor1 * value) / tensor2), out)
 
 
@@ -543,6 +581,8 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.complex(torch.tensor([1.]), torch.tensor([2.]))
     tensor([1.+2.j])
     """
+    if real.dtype not in (dt.float16, dt.float32, dt.float64) or imag.dtype not in (dt.float16, dt.float32, dt.float64):
+        raise RuntimeError(f"complex: Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}")
     if real.dtype is not imag.dtype:
         raise RuntimeError(f"complex: Expected object of scalar type {real.dtype.name} but got {imag.dtype.name} for second argument")
     return deliver("complex", ops.make_complex(real, imag), out)
@@ -557,11 +597,13 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: {input.dtype} did not match {other.dtype}")
+    if not (rtol >= 0 and atol >= 0):
+        raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
     close = ops.eq(input, other)
     if equal_nan and input.dtype.category >= dt.FLOAT:
         close = close | (ops.isnan(input) & ops.isnan(other))
-    allowed = atol + ops.absolute(other.to(floating(other.dtype)) * rtol)
-    error = ops.absolute(input - other) if input.dtype is not dt.bool_ else (input ^ other).to(dt.float32)
+    x, y = (t.to(floating(t.dtype)) for t in (input, other))
+    allowed, error = atol + ops.absolute(y * rtol), ops.absolute(x - y)
     return close | (ops.isfinite(error) & ops.le(error, allowed))
 
 

@@ -58,6 +58,8 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DTyp
     """
     from .pointwise import choose, isnan
 
+    if input._node.dtype.is_complex:
+        raise RuntimeError("nansum on CPU does not support complex inputs; sum the real and the imaginary part")
     return sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype)
 
 
@@ -131,6 +133,12 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return ops.amin(input, dim, keepdim), ops.amax(input, dim, keepdim)
 
 
+def _ordered(what: str, x: Tensor) -> Tensor:
+    if x._node.dtype.category in (dt.BOOL, dt.COMPLEX):
+        raise RuntimeError(f"{what}(): does not support {x.dtype.name} input")
+    return x
+
+
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the (first) largest element is: its number in the flattened tensor, or along a dimension.
 
@@ -138,7 +146,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> torch.tensor([[1, 5], [3, 2]]).argmax(1)
     tensor([1, 0])
     """
-    return ops.argmax(input, dim, keepdim)
+    return ops.argmax(_ordered("argmax", input), dim, keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -148,7 +156,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> torch.tensor([[1, 5], [3, 2]]).argmin(1)
     tensor([0, 1])
     """
-    return ops.argmin(input, dim, keepdim)
+    return ops.argmin(_ordered("argmin", input), dim, keepdim)
 
 
 def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: Any, value: Any, pair: Any) -> Any:
@@ -161,6 +169,7 @@ def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: 
             raise RuntimeError(f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
         return deliver(what, value(x, None, False), out)
     dim = wrap_dim(what, dim, x.ndim)
+    position.check_dtype(x._node.dtype)
     if x.ndim == 0:
         return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
     i = position(x, dim, True)
@@ -342,11 +351,13 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     tensor([0.0000, 0.6931])
     """
     dim = wrap_dim("logcumsumexp", dim, input.ndim)
+    ops.logcumsumexp.check_dtype(input._node.dtype)
     return deliver("logcumsumexp", ops.logcumsumexp(input, dim) if input.ndim else input.clone(), out)
 
 
 def _running_extreme(what: str, op: Any, x: Tensor, dim: int) -> ValuesIndices:
     dim = wrap_dim(what, dim, x.ndim)
+    op.check_dtype(x._node.dtype)
     if x.ndim == 0:
         return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
     i = op(x, dim)
@@ -382,7 +393,7 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """
     x = _cast(input, dtype)
     if x._node.dtype.category < dt.FLOAT:
-        raise RuntimeError(f'softmax: "softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+        raise NotImplementedError(f'softmax: "softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
     d = wrap_dim("softmax", dim, x.ndim)
     return ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
 
@@ -396,6 +407,6 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
     """
     x = _cast(input, dtype)
     if x._node.dtype.category < dt.FLOAT:
-        raise RuntimeError(f'log_softmax: "log_softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+        raise NotImplementedError(f'log_softmax: "log_softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
     d = wrap_dim("log_softmax", dim, x.ndim)
     return ops.log_softmax(x, d) if x.ndim else reshape(ops.log_softmax(reshape(x, 1), 0), ())

@@ -37,7 +37,7 @@ def _infer(what: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(have // rest if s == -1 else s for s in shape)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *extents: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape (-1: what is left): a view where possible, else a copy.
 
     >>> import flambeau as torch
@@ -45,19 +45,21 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
-    new = _infer("reshape", input, shape_of("reshape", shape))
+    new = _infer("reshape", input, shape_of("reshape", extents, shape))
     t = ops.reshape.try_view(input, (new,))
     return ops.reshape(ops.clone(input), new) if t is None else t
 
 
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = None) -> Tensor:
     """A view in another shape (-1: what is left) or, given a dtype, on the same bits.
 
     RuntimeError where the elements don't lie so that there can be one (use `reshape`).
     """
     if len(shape) == 1 and isinstance(shape[0], dt.dtype):
-        return _view_as_dtype(self, shape[0])
-    new = _infer("view", self, shape_of("view", shape))
+        dtype = shape[0]
+    if dtype is not None:
+        return _view_as_dtype(self, dtype)
+    new = _infer("view", self, shape_of("view", shape, size))
     t = ops.reshape.try_view(self, (new,))
     if t is None:
         raise RuntimeError(
@@ -158,14 +160,14 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return ops.unsqueeze(input, (*shape[:dim], 1, *shape[dim:]))
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *places: Any, dims: Any = None) -> Tensor:
     """The dimensions in the given order.
 
     >>> import flambeau as torch
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
-    order = shape_of("permute", dims)
+    order = shape_of("permute", places, dims)
     if len(order) != input.ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
@@ -226,12 +228,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 moveaxis = movedim
 
 
-def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+def expand(self: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """A view repeated along dimensions of extent 1 and new leading ones (-1: as it is).
 
     RuntimeError for a dimension of another extent than 1.
     """
-    shape, have = shape_of("expand", sizes), self._node.shape
+    shape, have = shape_of("expand", sizes, size), self._node.shape
     new = len(shape) - len(have)
     if new < 0:
         raise RuntimeError(
@@ -475,15 +477,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last dimension."""
-    if self.ndim == 0:
-        self = reshape(self, 1)
     dim = wrap_dim("unfold", dimension, self.ndim)
-    extent = self._node.shape[dim]
+    extent = self._node.shape[dim] if self.ndim else 1
     if size > extent or size < 0:
         raise RuntimeError(f"unfold: maximum size for tensor at dimension {dimension} is {extent} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"unfold: step is {step} but must be > 0")
-    return ops.unfold(self, dim, size, step)
+    return ops.unfold(self, dim, size, step) if self.ndim else slice_dim(reshape(self, 1), 0, 0, size, 1)
 
 
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
@@ -545,6 +545,8 @@ def view_as_complex(input: Tensor) -> Tensor:
     """
     from ..ops.pointwise import make_complex
 
+    if input.dtype not in (dt.float16, dt.float32, dt.float64):
+        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}")
     if not input.ndim or input.shape[-1] != 2:
         raise RuntimeError(f"view_as_complex: Tensor must have a last dimension of size 2, got shape {tuple(input.shape)}")
     return make_complex(select(input, -1, 0), select(input, -1, 1))
@@ -652,14 +654,14 @@ def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
 row_stack = vstack
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *places: Any, dims: Any = None) -> Tensor:
     """The order along dimensions reversed (a copy).
 
     >>> import flambeau as torch
     >>> torch.arange(3).flip(0)
     tensor([2, 1, 0])
     """
-    wrapped = tuple(wrap_dim("flip", d, input.ndim) for d in shape_of("flip", dims))
+    wrapped = tuple(wrap_dim("flip", d, input.ndim) for d in shape_of("flip", places, dims))
     if len(set(wrapped)) != len(wrapped):
         raise RuntimeError(f"flip: dim appears multiple times in the list of dims {wrapped}")
     return ops.flip(input, tuple(d for d in wrapped if d < input.ndim))
@@ -716,9 +718,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     return ops.roll(input, by, along)
 
 
-def repeat(self: Tensor, *sizes: Any) -> Tensor:
+def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """Copies along each dimension (new ones in front if there are more numbers than dimensions)."""
-    counts = shape_of("repeat", sizes)
+    counts = shape_of("repeat", sizes, repeats)
     if len(counts) < self.ndim:
         raise RuntimeError(
             f"repeat: Number of dimensions of repeat dims ({len(counts)}) can not be smaller than number of dimensions of tensor ({self.ndim})"
@@ -729,14 +731,14 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     return reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)])
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     """`repeat`, with missing counts in front being 1.
 
     >>> import flambeau as torch
     >>> torch.tile(torch.tensor([1, 2]), (2,))
     tensor([1, 2, 1, 2])
     """
-    counts = shape_of("tile", dims)
+    counts = shape_of("tile", counts, dims)
     return repeat(input, *((1,) * (input.ndim - len(counts)) + counts))
 
 
@@ -774,32 +776,31 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     xs = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
-    swap = indexing == "xy" and len(xs) > 1
-    if swap:
-        xs[0], xs[1] = xs[1], xs[0]
-    shape = [x.numel() for x in xs]
-    grids = [expand(reshape(x, *[-1 if d == i else 1 for d in range(len(xs))]), *shape) for i, x in enumerate(xs)]
-    if swap:
-        grids[0], grids[1] = grids[1], grids[0]
-        grids = [transpose(g, 0, 1) for g in grids]
-    return tuple(grids)
+    order = list(range(len(xs)))  # which input lies along each dimension
+    if indexing == "xy" and len(xs) > 1:
+        order[:2] = [1, 0]
+    shape = [xs[k].numel() for k in order]
+    return tuple(expand(reshape(x, *[shape[d] if order[d] == k else 1 for d in range(len(xs))]), *shape) for k, x in enumerate(xs))
 
 
-def atleast_1d(input: Tensor) -> Tensor:
-    """A 0-d tensor as a vector.
+def atleast_1d(*tensors: Any) -> Any:
+    """A 0-d tensor as a vector; of several tensors (or a sequence of them) a tuple.
 
     >>> import flambeau as torch
     >>> torch.atleast_1d(torch.tensor(1.)).shape
     torch.Size([1])
     """
-    return reshape(input, 1) if input.ndim == 0 else input
+    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+        return reshape(tensors[0], 1) if tensors[0].ndim == 0 else tensors[0]
+    xs = tensors[0] if len(tensors) == 1 else tensors
+    return tuple(atleast_1d(check_tensor("atleast_1d", "tensors", x)) for x in xs)
 
 
-def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+def sum_to_size(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
     from ..ops.reduction import sum as sum_dims
 
-    shape, have = shape_of("sum_to_size", size), self._node.shape
+    shape, have = shape_of("sum_to_size", sizes, size), self._node.shape
     extra = len(have) - len(shape)
     if extra < 0 or any(s not in (1, e) for s, e in zip(shape, have[extra:], strict=True)):
         raise RuntimeError(f"sum_to_size: size {list(shape)} is not expandable to size {list(have)}.")

@@ -9,6 +9,8 @@ import numpy as np
 from ..core import dtype as dt
 from ..core.tensor import Tensor, from_array
 from ..ops import index as ops
+from ..ops.creation import full
+from ..ops.kinds import result_type
 from ..ops.op import check_tensor, wrap_dim
 from .calling import deliver
 from .reduction import ValuesIndices
@@ -126,29 +128,54 @@ def _median(x: Tensor, dim: int, keepdim: bool, out: Any = None) -> ValuesIndice
 
 
 def searchsorted(
-    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, out: Tensor | None = None
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    out: Tensor | None = None,
+    sorter: Tensor | None = None,
 ) -> Tensor:
     """Where values would have to be inserted into sorted rows to keep them sorted (left: before equal ones).
+
+    `sorter` gives the order of rows that aren't sorted themselves. RuntimeError for rows that don't match those of the values.
 
     >>> import flambeau as torch
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
     tensor([1, 3])
     """
-    if side not in (None, "left", "right"):
-        raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' but got {side}")
-    values = input if isinstance(input, Tensor) else from_array(np.asarray(input, sorted_sequence.dtype.np))
-    r = ops.searchsorted(sorted_sequence, values, right or side == "right")
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' and must agree with right, but got {side!r} and right={right}")
+    d = result_type("searchsorted", (sorted_sequence, input))
+    edges = sorted_sequence.to(d)
+    values = input.to(d) if isinstance(input, Tensor) else full(input, (), d)
+    if edges.ndim == 0 or (edges.ndim > 1 and (values.ndim == 0 or edges.shape[:-1] != values.shape[:-1])):
+        raise RuntimeError(
+            f"searchsorted(): boundaries tensor should be 1 dimension, or agree with the input value in all dimensions but the last: got "
+            f"{tuple(edges.shape)} and {tuple(values.shape)}"
+        )
+    if sorter is not None:
+        if sorter.shape != edges.shape or sorter.dtype is not dt.int64:
+            raise RuntimeError(
+                f"searchsorted(): boundary and sorter must have the same size and sorter be int64, but got {tuple(edges.shape)} and "
+                f"{tuple(sorter.shape)} of {sorter.dtype}"
+            )
+        edges = ops.gather(edges, sorter, edges.ndim - 1)
+    r = ops.searchsorted(edges, values, right or side == "right")
     return deliver("searchsorted", r.to(dt.int32) if out_int32 else r, out)
 
 
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The number of the interval between `boundaries` that each value falls into.
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Tensor | None = None) -> Tensor:
+    """The number of the interval between `boundaries` (a sorted vector) that each value falls into.
 
     >>> import flambeau as torch
     >>> torch.bucketize(torch.tensor([3, 6]), torch.tensor([1, 3, 5]))
     tensor([1, 3])
     """
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
 def unique(
@@ -203,6 +230,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     tensor([1, 0, 2])
     """
     value = input._value("bincount")
+    ops.bincount.check_dtype(input._node.dtype)
     if input.ndim != 1 or value.dtype.kind not in "iu" or (value.size and value.min() < 0):
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {tuple(input.shape)}")
     length = max(int(value.max()) + 1 if value.size else 0, minlength)

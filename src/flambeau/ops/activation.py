@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
-from .kinds import pointwise
+from .kinds import NO_BOOL_REAL, custom, pointwise
 from .pointwise import absolute, maximum, minimum
 from .reference import special
 from .samples import Sample, Samples, spread, unary
 
 FLOATS = (dt.FLOAT, dt.FLOAT)
-REAL_NUMBERS = (dt.INTEGER, dt.FLOAT)
 _ROOT_HALF = math.sqrt(0.5)
 _INVERSE_ROOT_TAU = 1 / math.sqrt(2 * math.pi)
 _TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
@@ -44,7 +43,7 @@ leaky_relu = pointwise(
     grad={"x": lambda g, x, slope: g.where(x > 0, g * slope), "slope": lambda g, x: (g * x).where(x <= 0, 0.0)},
 )  # fmt: skip
 hardtanh = pointwise(
-    "hardtanh", lambda x, low, high: np.minimum(np.maximum(x, low), high), inputs="x low high", accepts=REAL_NUMBERS,
+    "hardtanh", lambda x, low, high: np.minimum(np.maximum(x, low), high), inputs="x low high", accepts=NO_BOOL_REAL,
     samples=_with(-0.9, 1.7), grad={"x": lambda g, x, low, high: g.where((x > low) & (x < high), 0.0)},
 )  # fmt: skip
 softshrink = pointwise(
@@ -113,21 +112,26 @@ def _mish_grad(g: Any, x: Any) -> Any:
 # ----- losses -----
 
 
+def _check_unit(name: str, p: np.ndarray) -> None:
+    """RuntimeError, naming the value, unless all elements lie in [0, 1]."""
+    outside = ~((p >= 0) & (p <= 1))
+    if outside.any():
+        raise RuntimeError(
+            f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got {p[outside].flat[0]}; for scores that are "
+            "no probabilities use binary_cross_entropy_with_logits"
+        )
+
+
 def _bce(x: np.ndarray, target: np.ndarray) -> np.ndarray:
-    for name, p in (("input", x), ("target", target)):
-        outside = ~((p >= 0) & (p <= 1)) & (p == p) if name == "input" else False
-        if np.any(outside):
-            raise RuntimeError(
-                f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got {np.asarray(p)[outside][0]}; "
-                "for logits use binary_cross_entropy_with_logits"
-            )
+    _check_unit("input", x)
+    _check_unit("target", target)
     return -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
 
 
-# The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss.
-bce = pointwise(
-    "binary_cross_entropy", _bce, inputs="x target", accepts=FLOATS, checks=True,
-    samples=lambda: [Sample((spread((2, 3), 0.1, 0.9), spread((2, 3), 0.0, 1.0, seed=1)))],
+# The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss. Input and target have the same shape.
+bce = custom(
+    "binary_cross_entropy", _bce, lambda x, target: (x._node.shape, x._node.dtype), "composite", inputs="x target", accepts=FLOATS,
+    checks=True, samples=lambda: [Sample((spread((2, 3), 0.1, 0.9), spread((2, 3), 0.0, 1.0, seed=1)))],
     grad={
         "x": lambda g, x, target: g * (x - target) / maximum(x * (1 - x), 1e-12),
         "target": lambda g, x: g * maximum(minimum((1 - x).log() - x.log(), 100.0), -100.0),

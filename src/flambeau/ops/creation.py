@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.dtype import dtype, float64
 from ..core.tensor import Tensor, make
-from .kinds import Custom, custom, number_node
+from .kinds import Custom, custom, exact_number
 from .samples import Sample, spread
 
 
@@ -16,7 +16,7 @@ class Full(Custom):
     """`full(value, shape, dtype)`: one number everywhere. The number is an input, so that another one is the same program."""
 
     def __call__(self, value: Any, shape: tuple[int, ...], d: dtype) -> Tensor:
-        number = value if isinstance(value, Tensor) else make(number_node("full", value, d))
+        number = value if isinstance(value, Tensor) else make(exact_number("full", value, d))
         return self.record((number,), (shape, d), shape, d)
 
 

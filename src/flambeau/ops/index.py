@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _scatter_add(x: np.ndarray, index: np.ndarray, src: np.ndarray, dim: int) ->
 
 
 def _check_index(what: str, index: Any) -> None:
-    if index._node.dtype not in (dt.int64, dt.int32):
+    if index._node.dtype not in (dt.int64, dt.int32) and index.numel():
         raise RuntimeError(f"{what}(): Expected dtype int64 or int32 for index, got {index.dtype}; use index.long()")
 
 
@@ -191,8 +192,8 @@ def _add_at(x: np.ndarray, key: tuple, src: np.ndarray, dims: Dims) -> None:
     """x[key] += src with repeats adding up. Rows (one index along the first dimension) are sorted and summed, which is quicker."""
     if dims == (0,) and x.ndim > 1 and x.dtype.kind in "fc":
         rows = key[0].reshape(-1) % x.shape[0]
-        values = np.broadcast_to(src, key[0].shape + x.shape[1:]).reshape(len(rows), -1)
         if len(rows):
+            values = np.broadcast_to(src, key[0].shape + x.shape[1:]).reshape(len(rows), -1)
             order = np.argsort(rows, kind="stable")
             ordered = rows[order]
             starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
@@ -340,8 +341,8 @@ def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool) -> np.ndar
     side = "right" if right else "left"
     if edges.ndim == 1:
         return np.searchsorted(edges, values, side)
-    rows = edges.reshape(-1, edges.shape[-1])
-    wanted = values.reshape(len(rows), -1)
+    rows = edges.reshape(prod(edges.shape[:-1]), edges.shape[-1])
+    wanted = values.reshape(len(rows), values.shape[-1])
     found = [np.searchsorted(r, v, side) for r, v in zip(rows, wanted, strict=True)]  # type: ignore[call-overload]
     return np.array(found, np.int64).reshape(values.shape)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from ..core import dtype as dt
@@ -62,7 +64,31 @@ def number_node(what: str, value: Any, d: dtype) -> Node:
     try:
         return scalar(value, opmath(d))
     except OverflowError:
-        raise RuntimeError(f"{what}: value {value!r} cannot be converted to type {d.name} without overflow") from None
+        raise _overflow(what, value, d) from None
+
+
+def exact_number(what: str, value: Any, d: dtype) -> Node:
+    """As `number_node`; RuntimeError for a number outside of the dtype's range (negative ones may wrap around in unsigned types)."""
+    if isinstance(value, complex) and not d.is_complex and value.imag:
+        raise _overflow(what, value, d)
+    low, high = _limits(d.to_real())
+    for part in (value.real, value.imag):
+        fits = low <= part <= high or (d.category >= dt.FLOAT and not math.isfinite(part))
+        if not fits and d.category != dt.BOOL:
+            raise _overflow(what, value, d)
+    return number_node(what, value, d)
+
+
+@lru_cache
+def _limits(d: dtype) -> tuple[float, float]:
+    if d.category <= dt.INTEGER:
+        high = 1 if d is dt.bool_ else int(np.iinfo(d.np).max)
+        return (-high - d.is_signed, high)
+    return (-float(ml_dtypes.finfo(d.np).max), float(ml_dtypes.finfo(d.np).max))
+
+
+def _overflow(what: str, value: Any, d: dtype) -> RuntimeError:
+    return RuntimeError(f"{what}: value {value!r} cannot be converted to type {d.name} without overflow")
 
 
 def result_type(what: str, operands: Sequence[Any]) -> dtype:
@@ -185,8 +211,11 @@ def pointwise(
 def _cast_numpy(x: np.ndarray, d: dtype) -> np.ndarray:
     if x.dtype.kind == "c" and not d.is_complex:
         x = x.real
-    if d.category == dt.INTEGER and x.dtype.kind in "fV":  # like C, by way of int64: 300. -> uint8 wraps
-        x = np.trunc(x.astype(np.float64)).astype(np.int64)
+    if d.category == dt.INTEGER and x.dtype.kind in "fV":
+        # By way of a wide integer, so that 300. -> uint8 wraps; what doesn't fit into that is its lowest number, as on x86.
+        wide = np.int64 if d is dt.int64 else np.int32
+        whole, low = np.trunc(x.astype(np.float64)), float(np.iinfo(wide).min)
+        x = np.where((whole >= low) & (whole < -low), whole, low).astype(wide)
     return x.astype(d.np)
 
 

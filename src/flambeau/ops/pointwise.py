@@ -11,6 +11,7 @@ from ..core import dtype as dt
 from ..core.node import Node
 from ..core.tensor import Tensor, make
 from .kinds import (
+    FLOATING,
     NO_BOOL,
     NO_BOOL_REAL,
     REAL,
@@ -20,8 +21,8 @@ from .kinds import (
     broadcast,
     cast,
     custom,
+    exact_number,
     floating,
-    number_node,
     pointwise,
     real,
     result_type,
@@ -83,13 +84,15 @@ fmod = pointwise(
 
 
 def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    if x.dtype.kind in "iu" and np.any(y < 0):
-        raise RuntimeError("pow: Integers to negative integer powers are not allowed; convert the base to a float dtype")
-    return np.power(x, y)
+    if x.dtype.kind not in "iu":
+        return np.power(x, y)
+    down = y < 0  # 1/x cut off: zero but for 1 and -1
+    odd = np.where(y % 2 == 0, 1, x)
+    return np.where(down, np.where(np.abs(x) == 1, odd, 0), np.power(x, np.where(down, 0, y))).astype(x.dtype)
 
 
 pow = pointwise(
-    "pow", **_xy(_pow), accepts=NO_BOOL, checks=True, samples=binary(0.3, 2.0, -2.0, 3.0),
+    "pow", **_xy(_pow), accepts=NO_BOOL, samples=binary(0.3, 2.0, -2.0, 3.0),
     grad={
         "x": lambda g, x, y: (g * (y * x ** (y - 1)).conj()).where(y != 0, 0.0),
         # 0**y is flat in y for y >= 0, although log(0) is not finite
@@ -185,6 +188,20 @@ sigmoid = pointwise(
     "sigmoid", _complex_sigmoid, **_float, grad=lambda g, out: g * (out * (1 - out)).conj(), samples=unary()
 )
 
+
+def log_add_exp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """log(exp(x) + exp(y)): of complex numbers, that with the larger real part is taken out, and keeps its turns around zero."""
+    if x.dtype.kind != "c":
+        return np.logaddexp(x, y)
+    low, high = np.where(x.real < y.real, x, y), np.where(x.real < y.real, y, x)
+    return np.log1p(np.exp(low - high)) + high
+
+
+logaddexp = pointwise(
+    "logaddexp", **_xy(log_add_exp), accepts=FLOATING, samples=binary(),
+    grad={"x": lambda g, x, y: g * (x - y).sigmoid().conj(), "y": lambda g, x, y: g * (y - x).sigmoid().conj()},
+)  # fmt: skip
+
 # ----- trigonometric and hyperbolic -----
 
 sin = pointwise("sin", np.sin, **_float, grad=lambda g, x: g * x.cos().conj(), samples=unary())
@@ -270,7 +287,7 @@ class Select(Pointwise):
     def __call__(self, condition: Any, *choice: Any) -> Any:
         d = result_type("where", choice)
         operands = [
-            (t if t._node.dtype is d else cast(t, d)) if isinstance(t, Tensor) else make(number_node("where", t, d)) for t in choice
+            (t if t._node.dtype is d else cast(t, d)) if isinstance(t, Tensor) else make(exact_number("where", t, d)) for t in choice
         ]
         parts = (condition, *operands)
         nodes = tuple(t._current() for t in parts)

@@ -10,12 +10,11 @@ from typing import Any
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import custom
+from .kinds import NO_BOOL_REAL, custom
 from .reference import pool as reference
 from .reference.windows import Sizes
 from .samples import Sample, spread
 
-NUMBERS = (dt.INTEGER, dt.FLOAT)
 FLOATS = (dt.FLOAT, dt.FLOAT)
 _GEOMETRY = "kernel stride padding"
 
@@ -34,7 +33,7 @@ def _max_rule(x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Si
 
 # Flat positions in the input's pooled dimensions: of equal values the first, of NaNs the last.
 max_pool_index = custom(
-    "max_pool_index", reference.max_pool_indices, _max_rule, "window", attrs=_GEOMETRY + " dilation spatial", accepts=NUMBERS,
+    "max_pool_index", reference.max_pool_indices, _max_rule, "window", attrs=_GEOMETRY + " dilation spatial", accepts=NO_BOOL_REAL,
     samples=lambda: [
         Sample((spread((2, 7)),), {"kernel": (3,), "stride": (2,), "padding": (1,), "dilation": (1,), "spatial": (4,)}),
         Sample(
@@ -46,7 +45,7 @@ max_pool_index = custom(
 )  # fmt: skip
 adaptive_max_index = custom(
     "adaptive_max_index", reference.adaptive_max_pool_indices, lambda x, spatial: (_last(x._node.shape, len(spatial), spatial), dt.int64),
-    "window", attrs="spatial", accepts=NUMBERS,
+    "window", attrs="spatial", accepts=NO_BOOL_REAL,
     samples=lambda: [Sample((spread((2, 7)),), {"spatial": (3,)}), Sample((spread((2, 5, 4)),), {"spatial": (2, 4)})],
 )  # fmt: skip
 
@@ -81,7 +80,7 @@ def _spatial(shape: Sizes, kernel: Sizes) -> Sizes:
 
 
 avg_pool = custom(
-    "avg_pool", reference.avg_pool, _avg_rule, "window", attrs=_GEOMETRY + " spatial count_include_pad divisor", accepts=NUMBERS,
+    "avg_pool", reference.avg_pool, _avg_rule, "window", attrs=_GEOMETRY + " spatial count_include_pad divisor", accepts=NO_BOOL_REAL,
     samples=_avg_samples,
     grad=lambda g, x_shape, kernel, stride, padding, count_include_pad, divisor: avg_pool_grad(
         g, _spatial(x_shape, kernel), kernel, stride, padding, count_include_pad, divisor

@@ -27,6 +27,8 @@ class Draw(Op):
 
     def __call__(self, tensors: tuple[Tensor, ...], shape: tuple, d: dtype, generator: Generator, *parameters: Any) -> Tensor:
         nodes = tuple(t._current() for t in tensors)
+        if not tensors:  # a draw of nothing raises now what the draw would raise, and uses up no numbers
+            self.numpy((0,), d, generator, *parameters)
         node = Node(self, nodes, (shape, d, generator, *parameters), shape, d)
         node.site = user_line()
         t = make(node)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import FLOATING, NO_BOOL, NO_BOOL_REAL, REAL, custom, floating, real, reduction
+from .kinds import FLOATING, NO_BOOL, REAL, custom, floating, real, reduction
+from .pointwise import log_add_exp
 from .samples import Sample, booleans, spread
 
 Dims = tuple[int, ...]
@@ -138,8 +139,8 @@ _arg_samples: Callable[[], list[Sample]] = lambda: [  # noqa: E731
     Sample((spread((2, 3)),), {"dims": None}),
     Sample((booleans((3, 2)).astype(np.int64),), {"dims": (0,)}),
 ]
-argmax = reduction("argmax", _arg(np.argmax), accepts=NO_BOOL_REAL, result=_index, samples=_arg_samples, needs_elements=True)
-argmin = reduction("argmin", _arg(np.argmin), accepts=NO_BOOL_REAL, result=_index, samples=_arg_samples, needs_elements=True)
+argmax = reduction("argmax", _arg(np.argmax), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True)
+argmin = reduction("argmin", _arg(np.argmin), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True)
 
 
 def _log_sum_exp(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
@@ -282,8 +283,7 @@ def _logcumsumexp(x: np.ndarray, dim: int) -> np.ndarray:
         return np.logaddexp.accumulate(x, axis=dim) if x.size else x.copy()
     out = np.moveaxis(x.copy(), dim, 0)
     for i in range(1, len(out)):
-        top = np.maximum(out[i - 1].real, out[i].real)
-        out[i] = np.log(np.exp(out[i - 1] - top) + np.exp(out[i] - top)) + top
+        out[i] = log_add_exp(out[i - 1], out[i])
     return np.moveaxis(out, 0, dim)
 
 

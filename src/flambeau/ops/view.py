@@ -20,7 +20,7 @@ Range = tuple[int, int, int]  # first element, how many, step
 
 def reshape_layout(shape: Shape, strides: Shape, offset: int, new: Shape) -> Layout | None:
     """Strides for `new` if each of its dimensions lies within a run of dimensions that are evenly spaced; None otherwise."""
-    if numel(shape) == 0:
+    if strides == contiguous_strides(shape) or numel(shape) == 0:
         return contiguous_strides(new), offset
     old = [(e, s) for e, s in zip(shape, strides, strict=True) if e != 1]
     runs: list[list[int]] = []  # [number of elements, stride of the last dimension]

@@ -1,0 +1,158 @@
+"""Embeddings: tables of vectors that are looked up by index."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from ...core.dtype import dtype as DType
+from ...core.tensor import Tensor
+from ...autograd.grad_mode import no_grad
+from .. import functional as F
+from .. import init
+from ..module import Module
+from ..parameter import Parameter
+from .utils import DeviceLike, new_parameter
+
+
+class Embedding(Module):
+    """Looks up the rows of a table of learned vectors.
+
+    Args:
+        num_embeddings: number of rows.
+        embedding_dim: size of each vector.
+        padding_idx: a row that starts at zero and gets no gradient; negative counts from the end.
+        max_norm: vectors with a larger norm are scaled down to it, in the table, when they are looked up.
+        norm_type: the exponent of that norm.
+        scale_grad_by_freq: divide a row's gradient by how often it was looked up in the batch.
+        sparse: sparse gradients.
+        device, dtype: of the table.
+
+    Shape:
+        (*) of whole numbers → (*, embedding_dim)
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim), at first standard normal.
+
+    Raises:
+        AssertionError: `padding_idx` is not a row.
+
+    Example:
+        >>> import flambeau as torch
+        >>> m = torch.nn.Embedding(10, 3, padding_idx=0)
+        >>> m(torch.tensor([[0, 2], [4, 3]])).shape, m(torch.tensor(0)).tolist()
+        (torch.Size([2, 2, 3]), [0.0, 0.0, 0.0])
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError(
+                    f"Embedding: padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}"
+                )
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        if _weight is None:
+            self.weight = new_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
+            self.weight.requires_grad_(not _freeze)
+            self.reset_parameters()
+        else:
+            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
+                raise AssertionError(
+                    f"Embedding: the shape of weight, {tuple(_weight.shape)}, does not match num_embeddings and "
+                    f"embedding_dim, {(num_embeddings, embedding_dim)}"
+                )
+            self.weight = Parameter(_weight, requires_grad=not _freeze)
+
+    def reset_parameters(self) -> None:
+        """Draws the table anew."""
+        init.normal_(self.weight)
+        self._fill_padding_idx_with_zero()
+
+    def _fill_padding_idx_with_zero(self) -> None:
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(
+            input,
+            self.weight,
+            self.padding_idx,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.sparse,
+        )
+
+    def extra_repr(self) -> str:
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False, "sparse": False}
+        texts = [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *texts])
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """An embedding on the memory of a given table.
+
+        Args:
+            embeddings: the table: (num_embeddings, embedding_dim).
+            freeze: whether it stays as it is in training.
+
+        The other arguments are those of the class.
+
+        Raises:
+            AssertionError: `embeddings` is not a matrix.
+
+        Example:
+            >>> import flambeau as torch
+            >>> m = torch.nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [4.0, 5.0]]))
+            >>> m(torch.tensor([1]))
+            tensor([[4., 5.]])
+        """
+        if embeddings.ndim != 2:
+            raise AssertionError(
+                f"from_pretrained: Embeddings parameter is expected to be 2-dimensional, got shape "
+                f"{tuple(embeddings.shape)}"
+            )
+        rows, columns = embeddings.shape
+        return cls(
+            num_embeddings=rows,
+            embedding_dim=columns,
+            _weight=embeddings,
+            _freeze=freeze,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+        )

@@ -1,0 +1,86 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.tensor import Tensor
+from ..functions.creation import full_like
+from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, with_decay
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the root of the sum of all squared gradients so far.
+
+    With g the gradient plus weight_decay · p, in step t: s ← s + g²,
+    p ← p - lr / (1 + (t - 1) · lr_decay) · g / (√s + eps).
+
+    Args:
+        params: parameters, (name, parameter) pairs, or groups of them as dicts.
+        lr: learning rate, a number or a tensor of one.
+        lr_decay, weight_decay, eps: as above.
+        initial_accumulator_value: what s starts with.
+        foreach, fused: accepted for PyTorch's sake; they make no difference.
+        maximize: ascend instead.
+        differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option.
+        NotImplementedError: `differentiable=True`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([1.0], requires_grad=True)
+        >>> optimizer = torch.optim.Adagrad([x], lr=0.5)
+        >>> (x * x).sum().backward()
+        >>> optimizer.step()
+        >>> x
+        tensor([0.5000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_not_negative(
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.state[p] = self.init_state(p, group)
+
+    def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        start = group["initial_accumulator_value"]
+        return {"step": new_count(), "sum": full_like(p, complex(start, start) if p.is_complex() else start)}
+
+    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        lr = float(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"])
+        g = with_decay(g, p, group)
+        total = state["sum"].addcmul_(g, g)
+        p.addcdiv_(g, total.sqrt().add_(group["eps"]), value=-lr)

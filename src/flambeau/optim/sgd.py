@@ -1,0 +1,89 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.tensor import Tensor
+from .optimizer import Optimizer, ParamsT, check_not_negative, with_decay
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if wanted.
+
+    With g the gradient plus weight_decay · p, and b ← momentum · b + (1 - dampening) · g (at first b = g):
+    p ← p - lr · g without momentum, p - lr · b with it, p - lr · (g + momentum · b) with `nesterov`.
+
+    Args:
+        params: parameters, (name, parameter) pairs, or groups of them as dicts.
+        lr: learning rate, a number or a tensor of one.
+        momentum, dampening, weight_decay, nesterov: as above.
+        maximize: ascend instead.
+        foreach, fused: accepted for PyTorch's sake; they make no difference.
+        differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option; `nesterov` without momentum or with dampening.
+        NotImplementedError: `differentiable=True`.
+
+    Example:
+        >>> import flambeau as torch
+        >>> x = torch.tensor([1.0], requires_grad=True)
+        >>> optimizer = torch.optim.SGD([x], lr=0.25, momentum=0.5)
+        >>> for _ in range(2):
+        ...     optimizer.zero_grad()
+        ...     (x * x).sum().backward()
+        ...     optimizer.step()
+        >>> x
+        tensor([0.], requires_grad=True)
+    """
+
+    linear = True
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, "
+                f"got momentum={momentum}, dampening={dampening}"
+            )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        return {"momentum_buffer": None} if group["momentum"] else {}
+
+    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        g = with_decay(g, p, group)
+        momentum = group["momentum"]
+        if momentum:
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                state["momentum_buffer"] = buffer = g.clone()
+            else:
+                buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
+            g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+        p.add_(g, alpha=-float(group["lr"]))
