@@ -70,6 +70,7 @@ from .functions.creation import (
     zeros,
     zeros_like,
 )
+from .functions.einsum import einsum, inner, kron, tensordot
 from .functions.indexing import (
     argwhere,
     count_nonzero,
@@ -104,6 +105,22 @@ from .functions.linear import (
     mv,
     outer,
     vdot,
+)
+from .functions.matrix import (
+    cdist,
+    chain_matmul,
+    cholesky,
+    cross,
+    det,
+    inverse,
+    logdet,
+    matrix_exp,
+    matrix_power,
+    pinverse,
+    qr,
+    slogdet,
+    svd,
+    trace,
 )
 from .functions.pointwise import (
     abs,
@@ -344,7 +361,7 @@ from .functions import random  # noqa: E402
 
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
-    from . import cpu, cuda, interop, nn, optim, utils
+    from . import cpu, cuda, interop, linalg, nn, optim, utils
     from .interop.files import load, save
 
 bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
@@ -354,7 +371,7 @@ strided = "strided"
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 __version__ = "0.1.0"
 
-_LAZY = ("cpu", "cuda", "interop", "nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
+_LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
 
 
 _LAZY_FROM = {"load": ".interop.files", "save": ".interop.files"}

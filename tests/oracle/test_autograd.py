@@ -13,19 +13,22 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
 
-def rounded(x):
-    return [rounded(e) for e in x] if isinstance(x, list) else complex(f"{x:.5g}") if x == x else "nan"
+def same(a, b):
+    """Whether two results are equal, numbers up to rounding."""
+    if isinstance(a, (float, complex)) and isinstance(b, (float, complex)):
+        return a == b or abs(a - b) <= 1e-5 * abs(b) or (a != a and b != b)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
 
 
 def plain(x):
-    """A result as Python data: tensors by dtype, values (to 5 digits) and gradient function."""
+    """A result as Python data: tensors by dtype, values and gradient function."""
     if isinstance(x, (torch.Tensor, flambeau.Tensor)):
         fn = None if x.grad_fn is None else x.grad_fn.name()
-        return str(x.dtype), tuple(x.shape), rounded(x.detach().tolist()), x.requires_grad, fn
+        return [str(x.dtype), list(x.shape), x.detach().tolist(), x.requires_grad, fn]
     if isinstance(x, (tuple, list)):
         return [plain(e) for e in x]
-    if isinstance(x, dict):
-        return {k: plain(v) for k, v in x.items()}
     return x
 
 
@@ -228,8 +231,8 @@ def names(t):
     x = t.ones(2, 2, requires_grad=True)
     results = [
         x + 1, x - 1, x * 2, x / 2, -x, x @ x, x.exp(), x.log(), x.sum(), x.mean(), x.view(4),
-        x.transpose(0, 1), x.clone(), x.relu(), x.sigmoid(), x.tanh(), x.abs(), x.sqrt(), x.sin(), x.unsqueeze(0),
-        x[0], x.expand(3, 2, 2), x.permute(1, 0), t.cat([x, x]),
+        x.transpose(0, 1), x.clone(), x.relu(), x.sigmoid(), x.tanh(), x.abs(), x.sqrt(), x.sin(),
+        x.unsqueeze(0), x[0], x.expand(3, 2, 2), x.permute(1, 0), t.cat([x, x]),
     ]  # fmt: skip
     return [r.grad_fn.name() for r in results]
 
@@ -839,6 +842,10 @@ FUNCTIONS = {
 # ----- random programs -----
 
 
+def keeps_grad(x):
+    return x.is_leaf or x.retains_grad
+
+
 STEPS = {
     "add": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
@@ -880,32 +887,30 @@ def random_program(t, seed):
         if result is not None:
             pool.append(result)
     (pool[-1] * choose(pool).sum()).sum().backward()
-    return [
-        (x.detach(), x.requires_grad, x.is_leaf, x.grad if x.is_leaf or x.retains_grad else None)
-        for x in pool
-    ]
+    return [(x.detach(), x.requires_grad, x.is_leaf, x.grad if keeps_grad(x) else None) for x in pool]
 
 
 @pytest.mark.parametrize("first", range(0, 600, 100))
 def test_random_programs(first):
-    same = 0
+    compared = 0
     for seed in range(first, first + 100):
         expected = outcome(lambda t, seed=seed: random_program(t, seed), torch)
         found = outcome(lambda t, seed=seed: random_program(t, seed), flambeau)
         if (
             expected != "RuntimeError"
         ):  # PyTorch refuses more: a saved value's place may hold another one by now
-            assert found == expected, seed
-            same += 1
-    assert same > 20
+            assert same(found, expected), (seed, found, expected)
+            compared += 1
+    assert compared > 20
 
 
 PROGRAMS = {f.__name__: f for f in BACKWARD + HOOKS + MODES} | ERRORS | FUNCTIONS
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_same(name):
-    assert outcome(PROGRAMS[name], flambeau) == outcome(PROGRAMS[name], torch)
+def test_programs(name):
+    found, expected = outcome(PROGRAMS[name], flambeau), outcome(PROGRAMS[name], torch)
+    assert same(found, expected), (found, expected)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -254,7 +254,7 @@ def run_formulas(fn: GradNode, gs: Grads, needed: list[bool]) -> Grads:
         if g is None:
             return [None] * len(needed)
     else:
-        g = tuple(zeros(s, d) if x is None else x for x, s, d in zip(gs, *fn.outputs, strict=True))
+        g = tuple(zeros(*spec) if x is None else x for x, spec in zip(gs, fn.outputs, strict=True))
     gradient = fn.op.gradient
     return [gradient(fn, i, g) if need else None for i, need in enumerate(needed)]
 

@@ -71,7 +71,7 @@ class no_grad(_Mode):
     False
     """
 
-    def __new__(cls, f: Callable | None = None) -> Any:
+    def __new__(cls, f: Callable[..., Any] | None = None) -> Any:
         mode = object.__new__(cls)
         return mode if f is None else mode(f)  # `@torch.no_grad` without parentheses
 
@@ -127,7 +127,7 @@ class inference_mode(_Mode):
     (True, False)
     """
 
-    def __new__(cls, mode: bool | Callable = True) -> Any:
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         made = object.__new__(cls)
         if callable(mode):
             made.mode = True

@@ -133,18 +133,17 @@ class GradNode(Hooked):
     def __init__(self, op: Any, attrs: tuple, nodes: tuple[Node, ...], edges: tuple, out: Any) -> None:
         self.op, self.attrs, self.seq = op, attrs, next_number()
         self.hooks: Hooks | None = None
-        self.specs = [(x.shape, x.dtype) for x in nodes]
-        self.outputs = (out.shape, out.dtype)
         self.released = self.spent = False
         for e in edges:
             if e is not None and e.seq < History.pass_:
                 edges = tuple([without_dead_ends(e) for e in edges])
                 break
         self.edges = edges
+        self.specs = tuple([x.spec() for x in nodes])
         need, need_out = op.saves(edges)
-        self.saved = [x if i in need else None for i, x in enumerate(nodes)] if need else ()
-        self.versions: list[int | None] = [0 if x is None or x.version is None else x.version.count for x in self.saved]
+        self.saved, self.versions = _save(nodes, need) if need else ((), ())
         self.out = out if need_out else None
+        self.outputs = out.specs if op.results > 1 else None
         self.out_version = 0
 
     def name(self) -> str:
@@ -231,6 +230,15 @@ def _leads_nowhere(fn: Any) -> bool:
         else:
             stack.extend([e.fn if type(e) is Port else e for e in fn.edges if e is not None])
     return False
+
+
+def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple, tuple]:
+    """The needed nodes in their places, and the versions of their storages (nothing if none has been written to)."""
+    saved = tuple([x if i in need else None for i, x in enumerate(nodes)])
+    for x in saved:
+        if x is not None and x.version is not None:
+            return saved, tuple([0 if n is None or n.version is None else n.version.count for n in saved])
+    return saved, ()
 
 
 def attach(out: Tensor, op: Any, attrs: tuple, nodes: tuple, edges: tuple, node: Node) -> None:

@@ -76,7 +76,8 @@ def read_before_write(result: Tensor, old: Node, since: int) -> None:
         fn, _ = split(stack.pop())
         if type(fn) is GradNode and fn.seq >= since and fn not in seen:
             seen.add(fn)
-            fn.versions = [None if x is old else v for x, v in zip(fn.saved, fn.versions, strict=True)]
+            versions = fn.versions or (0,) * len(fn.saved)
+            fn.versions = tuple([None if x is old else v for x, v in zip(fn.saved, versions, strict=True)])
             stack.extend(fn.edges)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_specs: dict[tuple, tuple] = {}
+
+
 class Version:
     """How often the storage that a value lives in has been written to. Shared by a storage and the nodes of its value."""
 
@@ -44,6 +47,13 @@ class Node:
         self.device = device
         self.value: Any = None
         self.version: Version | None = None
+
+    def spec(self) -> tuple[tuple, dtype]:
+        """Shape and dtype; one tuple for all nodes of these, as there are many."""
+        key = (self.shape, self.dtype)
+        if len(_specs) > 10_000:
+            _specs.clear()
+        return _specs.setdefault(key, key)
 
     def __repr__(self) -> str:
         names = getattr(self.op, "attrs", ())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .node import LEAF, Node, PoisonedOp
@@ -51,18 +52,22 @@ class Trace(NamedTuple):
 
 
 class ProgramCache:
-    """Programs by structure, the least recently used dropped beyond `size`."""
+    """Programs by structure. The least recently used are dropped when all together have more than `size` steps."""
 
-    def __init__(self, size: int = 512) -> None:
-        self.size, self.programs, self.hits, self.misses = size, OrderedDict[tuple, Program](), 0, 0
+    def __init__(self, size: int = 50_000) -> None:
+        self.size, self.steps = size, 0
+        self.programs: OrderedDict[tuple, Program] = OrderedDict()
+        self.hits = self.misses = 0
 
-    def lookup(self, key: tuple, build: Any) -> Program:
+    def lookup(self, key: tuple, build: Callable[[], Program]) -> Program:
+        """The program of this structure, built if it is new."""
         program = self.programs.get(key)
         if program is None:
             self.misses += 1
             program = self.programs[key] = build()
-            if len(self.programs) > self.size:
-                self.programs.popitem(last=False)
+            self.steps += len(program.steps)
+            while self.steps > self.size and len(self.programs) > 1:
+                self.steps -= len(self.programs.popitem(last=False)[1].steps)
         else:
             self.hits += 1
             self.programs.move_to_end(key)

@@ -84,8 +84,7 @@ class Results:
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
-        self.shape = tuple(n.shape for n in nodes)
-        self.dtype = tuple(n.dtype for n in nodes)
+        self.specs = [(n.shape, n.dtype) for n in nodes]
 
 
 def _pick(node: Node) -> Tensor:

@@ -6,7 +6,6 @@ operation, which gives the storage a new node. Nodes never change, so whoever re
 
 from __future__ import annotations
 
-import sys
 import weakref
 from functools import lru_cache
 from typing import Any
@@ -107,10 +106,14 @@ class Storage:
 
 
 def own_memory(node: Node) -> Node:
-    """The node, or a leaf of the same value, whose array is contiguous, writable and referred to by nobody else."""
+    """The node, or a leaf of the same value, whose array is contiguous and can be written to.
+
+    Other nodes on the same array can only be views of this storage (no other operation returns its input's memory), and these are
+    meant to see what is written.
+    """
     value = value_of(node, "shared memory")
     flags = value.flags
-    if flags.owndata and flags.c_contiguous and flags.writeable and sys.getrefcount(value) <= 3:
+    if flags.owndata and flags.c_contiguous and flags.writeable:
         return node
     value = np.array(value, order="C", copy=True)
     fresh = Node(LEAF, (), (), node.shape, node.dtype)

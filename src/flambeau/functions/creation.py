@@ -417,6 +417,8 @@ def arange(
     """
     first, last = (0, start) if end is None else (start, end)
     first, last, step = (x.item() if isinstance(x, Tensor) else x for x in (first, last, step))
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RuntimeError(f"arange: unsupported range: {first} -> {last}")
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
     if (last - first) * step < 0:
@@ -426,6 +428,8 @@ def arange(
     whole = all(isinstance(x, int) for x in (first, last, step))
     d = _number_type("arange", dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype()))
     if d is dt.int64:
+        if abs(step) < 1:
+            raise ValueError(f"arange: step must be nonzero, {step} is cut off to 0 as an int64; choose a floating dtype")
         first, last, step = int(first), int(last), int(step)
     count = -((first - last) // step) if d is dt.int64 else math.ceil((last - first) / step)
     if d.category == dt.INTEGER:
@@ -458,6 +462,8 @@ def linspace(
     >>> torch.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
+    if not hasattr(steps, "__index__"):
+        raise TypeError(f"linspace: steps must be a whole number, got {steps!r}")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
     d = _number_type("linspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True)

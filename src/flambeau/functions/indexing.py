@@ -223,7 +223,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     if dim is None:
         return deliver("take_along_dim", ops.gather(reshape(input, -1), reshape(indices, -1), 0), out)
     dim = wrap_dim("take_along_dim", dim, input.ndim)
-    indices = choose(indices < 0, indices + input._node.shape[dim], indices) if input.ndim else indices
+    indices = indices % input._node.shape[dim] if input.ndim and input._node.shape[dim] else indices
     a, b = list(input._node.shape), list(indices._node.shape)
     common = list(broadcast("take_along_dim", tuple(a[:dim] + a[dim + 1 :]), tuple(b[:dim] + b[dim + 1 :])))
     x = views.expand(input, (*common[:dim], a[dim], *common[dim:]))
@@ -291,11 +291,23 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     return deliver("index_select", reshape(picked, ()) if input.ndim == 0 else picked, out)
 
 
+def _check_slices(what: str, shape: tuple[int, ...], dim: int, count: int, source: tuple[int, ...]) -> None:
+    """RuntimeError (IndexError from index_copy) unless `source` has `count` slices of the shape that those of the target have."""
+    have, want = (source or (1,)), (shape or (1,))
+    error = IndexError if what == "index_copy" else RuntimeError
+    if len(have) != len(want) or have[dim] != count:
+        raise error(f"{what}(): Number of indices ({count}) should be equal to source.size(dim): source has shape {source}, dim is {dim}")
+    if have[:dim] + have[dim + 1 :] != want[:dim] + want[dim + 1 :]:
+        raise RuntimeError(f"{what}(): source tensor shape {source} must match self tensor shape {shape}, excluding the dimension {dim}")
+
+
 def _index_write(what: str, x: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
     dim = wrap_dim(what, dim, x.ndim)
     i = _vector(what, index)
     if source._node.dtype is not x._node.dtype:
         raise RuntimeError(f"{what}(): self and source expected to have the same dtype, but got {x.dtype} and {source.dtype}")
+    _check_slices(what, x._node.shape, dim, i.numel(), source._node.shape)
+    ops.check_known(what, [(i, x._node.shape[dim] if x.ndim else 1, dim)])
     if x.ndim == 0:
         return reshape(ops.index_put(reshape(x, 1), reshape(source, -1), (i,), (0,), accumulate), ())
     return ops.index_put(x, source, (i,), (dim,), accumulate)
@@ -329,7 +341,14 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     >>> torch.index_fill(torch.zeros(2), 0, torch.tensor([1]), 7)
     tensor([0., 7.])
     """
-    return _index_write("index_fill", input, dim, index, _value_for(input, value), False)
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    x = reshape(input, 1) if input.ndim == 0 else input
+    dim, i = wrap_dim("index_fill", dim, x.ndim), _vector("index_fill", index)
+    extent = x._node.shape[dim]
+    named = ops.index_put(full(False, (extent,), dt.bool_), full(True, (), dt.bool_), (i,), (0,), False)
+    filled = choose(reshape(named, extent, *(1,) * (x.ndim - dim - 1)), _value_for(x, value), x)
+    return reshape(filled, input.shape)
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
@@ -347,14 +366,14 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     return ops.index_put(x, values, tuple(later.values()), tuple(later), accumulate)
 
 
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Elements by their number in the flattened input.
 
     >>> import flambeau as torch
     >>> torch.take(torch.eye(2), torch.tensor([0, 3]))
     tensor([1., 1.])
     """
-    return ops.index(reshape(input, -1), (index,), (0,))
+    return deliver("take", ops.index(reshape(input, -1), (index,), (0,)), out)
 
 
 # ----- masks -----
@@ -401,6 +420,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     tensor([1., 0., 2.])
     """
     shape = broadcast("masked_scatter", input._node.shape, mask._node.shape)
+    if mask._node.dtype is not dt.bool_:
+        raise RuntimeError(f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}")
     m = np.broadcast_to(mask._value("mask"), shape)
     count = int(m.sum())
     if source.numel() < count:

@@ -197,7 +197,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
     >>> torch.addbmm(torch.zeros(1), torch.ones(3, 1, 2), torch.ones(3, 2, 1))
     tensor([[6.]])
     """
-    return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha, "addbmm", out)
+    return _plus(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha, "addbmm", out)
 
 
 def _rmatmul(self: Tensor, other: Any) -> Tensor:

@@ -11,7 +11,7 @@ from ..core.printing import format_tensor
 from ..core.tensor import Tensor, _share_memory
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
-from . import convert, creation, indexing, linear, pointwise, random, reduction, shape, sorting
+from . import convert, creation, einsum, indexing, linear, matrix, pointwise, random, reduction, shape, sorting
 from .calling import in_place, positive_shape
 
 FAMILIES: dict[ModuleType, str] = {
@@ -39,6 +39,8 @@ FAMILIES: dict[ModuleType, str] = {
         | gather take_along_dim index_select take masked_select nonzero argwhere count_nonzero copy_
     """,
     linear: "addmm addmv addr baddbmm addbmm | matmul mm bmm mv dot vdot outer ger",
+    matrix: "| cholesky cross det inverse logdet matrix_exp matrix_power pinverse qr slogdet svd trace",
+    einsum: "| inner kron",
     sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount isin",
     random: "| uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_ bernoulli multinomial",
     creation: "| new_zeros new_ones new_empty new_full new_tensor",

@@ -288,14 +288,14 @@ def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> T
     return _binary("remainder", ops.remainder, input, other, out)
 
 
-def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def fmod(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """The remainder with the sign of `input` (C's fmod).
 
     >>> import flambeau as torch
     >>> torch.fmod(torch.tensor([-3, 3]), 2)
     tensor([-1,  1])
     """
-    return _binary("fmod", ops.fmod, input, other, out)
+    return _binary("fmod", ops.fmod, check_tensor("fmod", "input", input), other, out)
 
 
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
@@ -362,14 +362,14 @@ def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
     return _binary("minimum", ops.minimum, check_tensor("minimum", "input", input), check_tensor("minimum", "other", other), out)
 
 
-def atan2(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle (radians) of the point (other, input).
 
     >>> import flambeau as torch
     >>> torch.atan2(torch.tensor([1.]), torch.tensor([0.]))
     tensor([1.5708])
     """
-    return _binary("atan2", ops.atan2, input, other, out)
+    return _binary("atan2", ops.atan2, check_tensor("atan2", "input", input), check_tensor("atan2", "other", other), out)
 
 
 arctan2 = atan2
@@ -475,7 +475,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     d = result_type("clamp", [v for v in (input, min, max) if v is not None])
-    if d is dt.bool_ or d.is_complex:
+    if d.is_complex or (d is dt.bool_ and min is not None and max is not None):
         raise NotImplementedError(f'clamp: "clamp_cpu" not implemented for dtype {d}; cast the input first')
     x = input if input._node.dtype is d else cast(input, d)
     if min is not None:
@@ -521,6 +521,8 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
             raise RuntimeError(f"lerp: expected dtype {input.dtype} for `end` and `weight` but got dtype {x.dtype}; convert it with .to()")
     if input._node.dtype.category < dt.FLOAT:
         _floating("lerp", input)
+    if input._node.dtype in dt.HALVES:  # rounded once, at the end
+        return deliver("lerp", lerp(*(x.float() if isinstance(x, Tensor) else x for x in (input, end, weight))).to(input.dtype), out)
     difference = end - input
     if not isinstance(weight, Tensor):
         r = input + weight * difference if builtins.abs(weight) < 0.5 else end - difference * (1 - weight)
@@ -536,7 +538,10 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     >>> torch.addcmul(torch.tensor([1.]), torch.tensor([2.]), torch.tensor([3.]), value=10)
     tensor([61.])
     """
-    if result_type("addcmul", (input, tensor1, tensor2)) is dt.bool_:
+    d = result_type("addcmul", (input, tensor1, tensor2))
+    if d in dt.HALVES:  # rounded once, at the end
+        return deliver("addcmul", addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).to(d), out)
+    if d is dt.bool_:
         raise NotImplementedError('addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type')
     return deliver("addcmul", input + (tensor1 * tensor2 if value == 1 else (tensor1 * value) * tensor2), out)
 
@@ -550,6 +555,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     """
     if tensor1.dtype.category < dt.FLOAT and tensor2.dtype.category < dt.FLOAT:
         raise RuntimeError("addcdiv: Integer division with addcdiv is not supported; convert tensor1 or tensor2 with .float()")
+    d = result_type("addcdiv", (input, tensor1, tensor2))
+    if d in dt.HALVES:
+        return deliver("addcdiv", addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).to(d), out)
     return deliver("addcdiv", input + (tensor1 / tensor2 if value == 1 else (tensor1 * value) / tensor2), out)
 
 

@@ -283,7 +283,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     shape, d = tuple(input.shape), input.dtype
     if p is not None:
         return deliver("bernoulli", ops.bernoulli((), shape, d, generator, float(p)), out)
-    _floating("bernoulli", d)
+    ops.bernoulli_each.check_dtype(d)
     value = input._value("probabilities")
     if value.size and not bool(((value >= 0) & (value <= 1)).all()):
         raise RuntimeError(f"bernoulli: Expected p_in >= 0 && p_in <= 1, got values from {value.min()} to {value.max()}")

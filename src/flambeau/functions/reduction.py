@@ -9,7 +9,7 @@ from ..core.dtype import dtype as DType
 from ..core.tensor import Tensor
 from ..ops import index as index_ops
 from ..ops import reduction as ops
-from ..ops.kinds import cast
+from ..ops.kinds import cast, opmath
 from ..ops.op import check_tensor, wrap_dim, wrap_dims
 from .calling import deliver
 from .shape import reshape
@@ -310,8 +310,20 @@ def norm(
     elif p == 2:
         r = ops.euclid(x, dim, keepdim)
     else:
-        r = ops.sum(a**p, dim, keepdim) ** (1.0 / p)
+        r = _power_norm(a, p, dim, keepdim)
     return deliver("norm", r, out)
+
+
+def _power_norm(a: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
+    """Of absolute values; an element, or a norm, of 0 (or infinity) gets no gradient."""
+    from .pointwise import choose
+
+    d = a._node.dtype
+    a = cast(a, opmath(d))
+    powers = choose(a != 0, choose(a != 0, a, 1.0) ** p, 0.0 if p > 0 else float("inf"))
+    total = ops.sum(powers, dim, keepdim)
+    there = (total != 0) & (total != float("inf"))
+    return cast(choose(there, choose(there, total, 1.0) ** (1 / p), total.detach() ** (1 / p)), d)
 
 
 # ----- running -----

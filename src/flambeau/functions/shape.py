@@ -358,7 +358,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     (tensor([1., 0.]), tensor([0., 1.]))
     """
     if input.ndim == 0:
-        raise RuntimeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim("unbind", dim, input.ndim)
     return tuple(ops.select(input, dim, i) for i in range(input._node.shape[dim]))
 
@@ -584,6 +584,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     >>> torch.cat([torch.zeros(2), torch.ones(1)])
     tensor([0., 0., 1.])
     """
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' must be a tuple of Tensors, not Tensor; use unbind() to take it apart")
     xs = list(tensors)
     if not xs:
         raise ValueError("cat: expected a non-empty list of Tensors")
@@ -637,6 +639,8 @@ def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     >>> torch.hstack([torch.zeros(2), torch.ones(1)])
     tensor([0., 0., 1.])
     """
+    if not len(tensors):
+        raise RuntimeError("hstack expects a non-empty TensorList")
     xs = [reshape(x, 1) if x.ndim == 0 else x for x in tensors]
     return cat(xs, 0 if xs and xs[0].ndim == 1 else 1, out=out)
 
@@ -648,6 +652,8 @@ def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     >>> torch.vstack([torch.zeros(2), torch.ones(2)]).shape
     torch.Size([2, 2])
     """
+    if not len(tensors):
+        raise RuntimeError("vstack expects a non-empty TensorList")
     return cat([reshape(x, 1, -1) if x.ndim < 2 else x for x in tensors], 0, out=out)
 
 
@@ -674,6 +680,8 @@ def fliplr(input: Tensor) -> Tensor:
     >>> torch.fliplr(torch.tensor([[1, 2]]))
     tensor([[2, 1]])
     """
+    if input.ndim < 2:
+        raise RuntimeError(f"fliplr: Input must be >= 2-d, got shape {tuple(input.shape)}")
     return flip(input, 1)
 
 
@@ -684,6 +692,8 @@ def flipud(input: Tensor) -> Tensor:
     >>> torch.flipud(torch.tensor([1, 2]))
     tensor([2, 1])
     """
+    if input.ndim < 1:
+        raise RuntimeError("flipud: Input must be >= 1-d, got a 0-d tensor")
     return flip(input, 0)
 
 
@@ -695,7 +705,11 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     tensor([[2, 4],
             [1, 3]])
     """
-    a, b = dims
+    if len(dims) != 2 or input.ndim < 2:
+        raise RuntimeError(f"rot90: expected total rotation dims == 2 and total dims >= 2, but got dims {dims} of {input.ndim}")
+    a, b = (wrap_dim("rot90", d, input.ndim) for d in dims)
+    if a == b:
+        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     turns = {0: lambda x: ops.clone(x), 1: lambda x: transpose(flip(x, b), a, b), 2: lambda x: flip(x, a, b)}
     return turns.get(k % 4, lambda x: flip(transpose(x, a, b), b))(input)
 

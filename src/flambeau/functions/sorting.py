@@ -78,6 +78,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
     tensor(3)
     """
     dim = wrap_dim("kthvalue", dim, input.ndim)
+    ops.topk_index.check_dtype(input._node.dtype)
     extent = input._node.shape[dim] if input.ndim else 1
     if not 1 <= k <= extent:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {extent}")
@@ -103,6 +104,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     >>> torch.median(torch.tensor([1., 3., 2., 4.]))
     tensor(2.)
     """
+    ops.topk_index.check_dtype(input._node.dtype)
     if dim is None:
         flat = reshape(input, -1)
         if flat.numel() == 0:
@@ -187,7 +189,8 @@ def unique(
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    value = check_tensor("unique", "input", input)._value("unique")
+    ops.argsort.check_dtype(check_tensor("unique", "input", input)._node.dtype)
+    value = input._value("unique")
     axis = None if dim is None else wrap_dim("unique", dim, input.ndim)
     values, inverse, counts = np.unique(value, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     inverse = inverse.reshape(value.shape if axis is None else -1)
@@ -210,6 +213,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))
     tensor([1, 2, 1])
     """
+    ops.argsort.check_dtype(check_tensor("unique_consecutive", "input", input)._node.dtype)
     value = input._value("unique_consecutive")
     axis = None if dim is None else wrap_dim("unique_consecutive", dim, input.ndim)
     rows = value.reshape(-1) if axis is None else np.moveaxis(value, axis, 0)
@@ -249,5 +253,8 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2]))
     tensor([False,  True, False])
     """
+    for x in (elements, test_elements):
+        if isinstance(x, Tensor):
+            ops.topk_index.check_dtype(x._node.dtype)
     e, t = (x._value("isin") if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))
     return from_array(np.asarray(np.isin(e, t, invert=invert)))

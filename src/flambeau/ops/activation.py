@@ -112,7 +112,7 @@ def _mish_grad(g: Any, x: Any) -> Any:
 # ----- losses -----
 
 
-def _check_unit(name: str, p: np.ndarray) -> None:
+def check_unit(name: str, p: np.ndarray) -> None:
     """RuntimeError, naming the value, unless all elements lie in [0, 1]."""
     outside = ~((p >= 0) & (p <= 1))
     if outside.any():
@@ -123,8 +123,8 @@ def _check_unit(name: str, p: np.ndarray) -> None:
 
 
 def _bce(x: np.ndarray, target: np.ndarray) -> np.ndarray:
-    _check_unit("input", x)
-    _check_unit("target", target)
+    check_unit("input", x)
+    check_unit("target", target)
     return -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
 
 

@@ -15,14 +15,18 @@ from .samples import Sample, booleans, integers, spread
 Dims = tuple[int, ...]
 
 
+_ALONG = ("gather", "scatter", "scatter_add", "index_add")
+
+
 def _check_range(what: str, index: np.ndarray, extent: int, dim: int, negative: bool = False) -> None:
-    """IndexError, naming the value, if an index is out of range."""
+    """IndexError (RuntimeError for the functions above), naming the value, if an index is out of range."""
     if index.size == 0:
         return
     low, high = int(index.min()), int(index.max())
     if high >= extent or low < (-extent if negative else 0):
         bad = high if high >= extent else low
-        raise IndexError(f"{what}: index {bad} is out of bounds for dimension {dim} with size {extent}")
+        error = RuntimeError if what in _ALONG else IndexError
+        raise error(f"{what}: index {bad} is out of bounds for dimension {dim} with size {extent}")
 
 
 def check_known(op: Any, extents: list[tuple[Any, int, int]], negative: bool = False) -> None:

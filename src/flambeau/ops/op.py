@@ -80,6 +80,7 @@ class Op:
         for name in self.inputs:
             f = by_name.get(name.lstrip("*"))
             rules.append(None if f is None else (f, list(inspect.signature(f).parameters)))
+        self._places = {n: self._place(n) for rule in rules if rule for n in rule[1]}
         return rules
 
     def rule(self, i: int) -> tuple[Formula, list[str]] | None:
@@ -107,21 +108,31 @@ class Op:
         if rule is None:
             return None
         formula, names = rule
-        return formula(*[self._argument(fn, i, g, name) for name in names])
+        return formula(*[self._argument(fn, i, g, *self._places[name]) for name in names])
 
-    def _argument(self, fn: GradNode, i: int, g: Any, name: str) -> Any:
-        if name == "g":
-            return g
-        if name == "i":
-            return i
-        if name == "out":
-            return self._saved_out(fn)
+    def _place(self, name: str) -> tuple[str, int]:
+        """What a formula's parameter is, and the number of the input or attribute it stands for."""
+        if name in ("g", "i", "out"):
+            return name, 0
         if name in self.inputs:
-            return saved_input(fn, self.inputs.index(name))
+            return "saved", self.inputs.index(name)
         if name in self.attrs:
-            return fn.attrs[self.attrs.index(name)]
+            return "attr", self.attrs.index(name)
         of, _, what = name.rpartition("_")
-        return fn.specs[self.inputs.index(of)][what == "dtype"]
+        if of not in self.inputs or what not in ("shape", "dtype"):
+            raise ValueError(f"{self.name}: a gradient formula asks for {name}, which is no input and no attribute")
+        return what, self.inputs.index(of)
+
+    def _argument(self, fn: GradNode, i: int, g: Any, what: str, number: int) -> Any:
+        if what == "g":
+            return g
+        if what == "saved":
+            return saved_input(fn, number)
+        if what == "out":
+            return self._saved_out(fn)
+        if what == "attr":
+            return fn.attrs[number]
+        return i if what == "i" else fn.specs[number][what == "dtype"]
 
     def _saved_out(self, fn: GradNode) -> Any:
         out = fn.out
@@ -130,6 +141,7 @@ class Op:
         if type(out) is Results:
             tensors = tuple(make(node) for node in out.nodes)
             for i, t in enumerate(tensors):
+                check_version(fn, t._node, 0)
                 t._edge = Port(fn, i) if t.dtype.category >= FLOAT else None
             return tensors
         check_version(fn, out, fn.out_version)
@@ -158,7 +170,8 @@ def saved_input(fn: GradNode, i: int) -> Tensor:
     if fn.released or not fn.saved:
         raise freed(fn)
     node = fn.saved[i]
-    check_version(fn, node, fn.versions[i])
+    if node.version is not None:
+        check_version(fn, node, fn.versions[i] if fn.versions else 0)
     t = make(node)
     t._edge = fn.edges[i]
     return t

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
-from ..core.dtype import dtype
+from ..core.dtype import FLOAT, dtype
 from ..core.generator import Generator, default_generator
 from ..core.node import Node
 from ..core.realize import user_line
@@ -66,7 +66,7 @@ permutation = Draw(
     samples=lambda: [Sample((), {"shape": (9,), "d": dt.int64})],
 )  # fmt: skip
 bernoulli_each = Draw(
-    "bernoulli_each", lambda p, shape, d, generator: generator.bernoulli(shape, p, dtype=d.np), inputs="p",
+    "bernoulli_each", lambda p, shape, d, generator: generator.bernoulli(shape, p, dtype=d.np), inputs="p", accepts=(FLOAT, FLOAT),
     attrs="shape d generator", samples=lambda: [Sample((np.array([0.0, 0.3, 1.0]),), {"shape": (2, 3), "d": dt.float32})],
 )  # fmt: skip
 multinomial = Draw(

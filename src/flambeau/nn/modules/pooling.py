@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ...core.tensor import Tensor
 from .. import functional as F
@@ -226,6 +226,149 @@ class AvgPool3d(_AvgPoolNd):
             self.count_include_pad,
             self.divisor_override,
         )
+
+
+# ----- Norm -----
+
+
+@layer
+class _LPPoolNd(Layer):
+    norm_type: float
+    kernel_size: Size
+    stride: Size | None = None
+    ceil_mode: bool = False
+
+
+class LPPool1d(_LPPoolNd):
+    """The p-norm of each window over one dimension: (Σ xᵖ)^(1/p).
+
+    Args:
+        norm_type: p.
+        kernel_size: extent of the window.
+        stride: step of the window; None is `kernel_size`.
+        ceil_mode: whether a window may begin inside the input and end outside of it.
+
+    Shape:
+        (N, C, L) or (C, L) → (N, C, L') or (C, L')
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool1d(2, 2)(torch.tensor([[3.0, 4.0, 5.0, 12.0]]))
+        tensor([[ 5., 13.]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+class LPPool2d(_LPPoolNd):
+    """The p-norm of each window over two dimensions; the arguments are those of `LPPool1d`.
+
+    Shape:
+        (N, C, H, W) or (C, H, W) → (N, C, H', W') or (C, H', W')
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool2d(2, 3, stride=2)(torch.randn(2, 16, 50, 32)).shape
+        torch.Size([2, 16, 24, 15])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+class LPPool3d(_LPPoolNd):
+    """The p-norm of each window over three dimensions; the arguments are those of `LPPool1d`.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W) → the same with D', H', W'
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.LPPool3d(2, 2)(torch.randn(2, 3, 4, 6, 8)).shape
+        torch.Size([2, 3, 2, 3, 4])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+# ----- Back to where the largest elements were -----
+
+
+@layer
+class _MaxUnpoolNd(_Pool):
+    padding: Size = 0
+
+    _dims: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("kernel_size", "stride", "padding"):
+            setattr(self, name, per_dimension(type(self).__name__, name, getattr(self, name), self._dims))
+
+
+class MaxUnpool1d(_MaxUnpoolNd):
+    """Puts the results of `MaxPool1d` back where they were, and zeros elsewhere.
+
+    Args:
+        kernel_size, stride, padding: those of the `MaxPool1d`.
+
+    The call takes the pool's results and indices, and, where several inputs have results of that shape, the
+    `output_size` wanted.
+
+    Shape:
+        (N, C, L) or (C, L) → (N, C, L') or (C, L') with L' = (L - 1) stride - 2 padding + kernel_size
+
+    Example:
+        >>> import flambeau as torch
+        >>> values, indices = torch.nn.MaxPool1d(2, return_indices=True)(torch.tensor([[1.0, 3.0, 5.0, 2.0]]))
+        >>> torch.nn.MaxUnpool1d(2)(values, indices)
+        tensor([[0., 3., 5., 0.]])
+    """
+
+    _dims = 1
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool2d(_MaxUnpoolNd):
+    """Puts the results of `MaxPool2d` back where they were; as `MaxUnpool1d` in all else.
+
+    Shape:
+        (N, C, H, W) or (C, H, W) → (N, C, H', W') or (C, H', W')
+
+    Example:
+        >>> import flambeau as torch
+        >>> values, indices = torch.nn.MaxPool2d(2, return_indices=True)(torch.randn(1, 1, 4, 4))
+        >>> torch.nn.MaxUnpool2d(2)(values, indices).shape
+        torch.Size([1, 1, 4, 4])
+    """
+
+    _dims = 2
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool3d(_MaxUnpoolNd):
+    """Puts the results of `MaxPool3d` back where they were; as `MaxUnpool1d` in all else.
+
+    Shape:
+        (N, C, D, H, W) or (C, D, H, W) → the same with D', H', W'
+
+    Example:
+        >>> import flambeau as torch
+        >>> values, indices = torch.nn.MaxPool3d(2, return_indices=True)(torch.randn(1, 2, 4, 4))
+        >>> torch.nn.MaxUnpool3d(2)(values, indices).shape
+        torch.Size([1, 2, 4, 4])
+    """
+
+    _dims = 3
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 # ----- Windows chosen for the output's extent -----

@@ -1,0 +1,112 @@
+"""Attention."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...core import dtype as dt
+from ...core.tensor import Tensor
+from ...functions.linear import matmul
+from ...functions.pointwise import choose
+from ...functions.reduction import softmax
+from ...functions.shape import repeat_interleave
+from ...ops import reduction as reductions
+from ...ops.kinds import make_constant
+from ...ops.op import check_tensor
+from ...ops.view import transpose
+from .dropout import dropout
+
+INF = float("inf")
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(query @ keyᵀ * scale) @ value: each query takes a mean of the values, weighted by how well their keys match it.
+
+    `query` is (*, L, E), `key` (*, S, E), `value` (*, S, Ev), the result (*, L, Ev); `scale` is 1 / sqrt(E) unless given. `attn_mask`
+    broadcasts to (*, L, S): where a bool mask is False nothing is seen, a float mask is added to the scores; a query that sees nothing
+    gets zeros. `is_causal` lets query i see keys 0 to i. `dropout_p` drops weights. With `enable_gqa` several heads (dimension -3) of the
+    query share one of key and value. RuntimeError for sizes or dtypes that don't fit.
+
+    >>> import flambeau as torch
+    >>> x = torch.tensor([[1.], [2.]])
+    >>> torch.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.0000],
+            [1.8808]])
+    """
+    what = "scaled_dot_product_attention"
+    _check(what, query, key, value, attn_mask, dropout_p)
+    if enable_gqa:
+        key, value = _shared_heads(what, query, key), _shared_heads(what, query, value)
+    factor = 1 / math.sqrt(query._node.shape[-1]) if scale is None else scale
+    scores = matmul(query * factor, _flipped(key))
+    blind = None
+    if is_causal:
+        scores = choose(make_constant(np.tri(*scores._node.shape[-2:], dtype=np.bool_)), scores, -INF)
+    if attn_mask is not None:
+        scores, blind = _masked(scores, attn_mask)
+    weights = softmax(scores, -1)
+    if blind is not None:
+        weights = choose(blind, 0, weights)
+    return matmul(dropout(weights, dropout_p) if dropout_p else weights, value)
+
+
+def _check(what: str, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> None:
+    for name, t in (("query", q), ("key", k), ("value", v)):
+        check_tensor(what, name, t)
+    types = {t._node.dtype for t in (q, k, v)}
+    if len(types) > 1 or q._node.dtype.category != dt.FLOAT:
+        raise RuntimeError(
+            f"{what}: Expected query, key, and value to have the same floating dtype, but got {q.dtype}, {k.dtype} and {v.dtype}"
+        )
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        raise RuntimeError(
+            f"{what}: Expected query, key, and value to all be at least 2 dimensional, but got {q.ndim}, {k.ndim} and {v.ndim} dimensions"
+        )
+    if q._node.shape[-1] != k._node.shape[-1] or k._node.shape[-2] != v._node.shape[-2]:
+        raise RuntimeError(
+            f"{what}: query and key need the same last extent, key and value the same last but one; got shapes {tuple(q.shape)}, "
+            f"{tuple(k.shape)} and {tuple(v.shape)}"
+        )
+    if mask is not None and check_tensor(what, "attn_mask", mask)._node.dtype not in (dt.bool_, dt.float32, q._node.dtype):
+        raise RuntimeError(
+            f"{what}: Expected attn_mask dtype to be bool or float or to match query dtype, but got {mask.dtype} and query {q.dtype}"
+        )
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"{what}: dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _flipped(x: Tensor) -> Tensor:
+    """The last two dimensions swapped, without a view's ties to `x`."""
+    n = x.ndim
+    return transpose.plain(x, ((*range(n - 2), n - 1, n - 2),))
+
+
+def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The scores behind the mask, and where a query sees nothing: its scores stay, lest softmax makes NaN of them."""
+    visible = mask if mask._node.dtype is dt.bool_ else mask != -INF
+    blind = ~reductions.any(visible, (mask.ndim - 1,), True)
+    if visible is mask:
+        return choose(visible | blind, scores, -INF), blind
+    return scores + choose(blind, 0, mask).to(scores.dtype), blind
+
+
+def _shared_heads(what: str, query: Tensor, x: Tensor) -> Tensor:
+    """Each head as often as there are heads of the query for it."""
+    if min(query.ndim, x.ndim) < 3 or query._node.shape[-3] % x._node.shape[-3]:
+        raise RuntimeError(
+            f"{what}: Number of heads in key and value must divide the number of heads in query, got shapes {tuple(query.shape)} and "
+            f"{tuple(x.shape)}"
+        )
+    times = query._node.shape[-3] // x._node.shape[-3]
+    return x if times == 1 else repeat_interleave(x, times, x.ndim - 3)

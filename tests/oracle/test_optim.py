@@ -1,0 +1,302 @@
+"""Optimizers and schedules against PyTorch's: the same gradients must give the same parameters, states and rates."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+
+import flambeau
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
+
+OPTIMIZERS = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True}),
+    ("Adam", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}),
+    ("AdamW", {"lr": 0.01}),
+    ("AdamW", {"lr": 0.01, "weight_decay": 0.3, "amsgrad": True}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}),
+    ("RMSprop", {}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.9, "centered": True}),
+]
+SHAPES = [(4, 3), (3,), ()]
+each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+
+
+def numbers(t):
+    return t.detach().numpy()
+
+
+def start(t, dtype="float32"):
+    """Parameters of the framework `t`; the last one never gets a gradient."""
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(shape).astype(dtype) for shape in [*SHAPES, (2,)]]
+    return [t.tensor(v.tolist(), dtype=getattr(t, dtype), requires_grad=True) for v in values]
+
+
+def run(t, params, optimizer, steps, seed=1):
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        for p in params[: len(SHAPES)]:
+            g = rng.standard_normal(tuple(p.shape))
+            p.grad = t.tensor(g.tolist(), dtype=p.dtype)
+        optimizer.step()
+
+
+def assert_close(ours, theirs, rtol=3e-6, atol=3e-6):
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+
+
+@each_optimizer
+def test_fifty_steps(name, options):
+    results = []
+    for t in (flambeau, torch):
+        params = start(t)
+        run(t, params, getattr(t.optim, name)(params, **options), 50)
+        results.append([numbers(p) for p in params])
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs)
+
+
+@each_optimizer
+def test_fifty_steps_of_doubles(name, options):
+    results = []
+    for t in (flambeau, torch):
+        params = start(t, "float64")
+        run(t, params, getattr(t.optim, name)(params, **options), 50)
+        results.append([numbers(p) for p in params])
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs, 1e-13, 1e-13)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad"])
+def test_complex_parameters(name):
+    options = {"lr": 0.1, "momentum": 0.9} if name in ("SGD", "RMSprop") else {"lr": 0.1}
+    results = []
+    for t in (flambeau, torch):
+        p = t.tensor([1 + 2j, -3j], requires_grad=True)
+        optimizer = getattr(t.optim, name)([p], **options)
+        for g in ([1j, 2 + 1j], [2 - 1j, -1 + 0j], [0.5j, 1 + 1j]):
+            p.grad = t.tensor(g)
+            optimizer.step()
+        results.append(numbers(p))
+    assert_close(*results)
+
+
+@each_optimizer
+def test_names_defaults_and_text(name, options):
+    ours, theirs = getattr(flambeau.optim, name), getattr(torch.optim, name)
+    signatures = [inspect.signature(o.__init__).parameters for o in (ours, theirs)]
+    assert [(p.name, p.kind, p.default) for p in signatures[0].values()] == [
+        (p.name, p.kind, p.default) for p in signatures[1].values()
+    ]
+    texts = []
+    for t in (flambeau, torch):
+        a, b, *_ = start(t)
+        optimizer = getattr(t.optim, name)([{"params": [a]}, {"params": [b], "lr": 0.5}], **options)
+        texts.append(repr(optimizer))
+    assert texts[0] == texts[1]
+
+
+def plain(t, x):
+    """A state dict with its tensors as pairs of dtype and array."""
+    if isinstance(x, t.Tensor):
+        return str(x.dtype), numbers(x)
+    if isinstance(x, dict):
+        return {key: plain(t, y) for key, y in x.items()}
+    return [plain(t, y) for y in x] if isinstance(x, list) else x
+
+
+def rebuilt(t, x):
+    """The inverse of `plain`, for the framework `t`."""
+    if isinstance(x, tuple) and len(x) == 2 and isinstance(x[1], np.ndarray):
+        return t.tensor(x[1].tolist(), dtype=getattr(t, x[0].split(".")[1]))
+    if isinstance(x, dict):
+        return {key: rebuilt(t, y) for key, y in x.items()}
+    return [rebuilt(t, y) for y in x] if isinstance(x, list) else x
+
+
+def assert_same_structure(ours, theirs):
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert list(ours) == list(theirs)
+        for key in ours:
+            assert_same_structure(ours[key], theirs[key])
+    elif isinstance(ours, list):
+        assert len(ours) == len(theirs)
+        for x, y in zip(ours, theirs, strict=True):
+            assert_same_structure(x, y)
+    elif isinstance(ours, tuple) and isinstance(ours[1], np.ndarray):
+        assert ours[0] == theirs[0]
+        assert_close(ours[1], theirs[1])
+    else:
+        assert ours == theirs
+
+
+@each_optimizer
+def test_state_dicts_are_equal_and_go_both_ways(name, options):
+    frameworks = (flambeau, torch)
+    params = [start(t) for t in frameworks]
+    optimizers = [getattr(t.optim, name)(p, **options) for t, p in zip(frameworks, params, strict=True)]
+    for t, p, optimizer in zip(frameworks, params, optimizers, strict=True):
+        run(t, p, optimizer, 3)
+    states = [plain(t, o.state_dict()) for t, o in zip(frameworks, optimizers, strict=True)]
+    assert_same_structure(*states)
+
+    fresh = [getattr(t.optim, name)(p, **options) for t, p in zip(frameworks, params, strict=True)]
+    for t, p, optimizer, state in zip(frameworks, params, fresh, reversed(states), strict=True):
+        optimizer.load_state_dict(rebuilt(t, copy.deepcopy(state)))
+        run(t, p, optimizer, 3, seed=2)
+    for ours, theirs in zip(*params, strict=True):
+        assert_close(numbers(ours), numbers(theirs))
+
+
+def test_names_of_parameters_are_in_the_state_dict():
+    states = []
+    for t in (flambeau, torch):
+        a, b, *_ = start(t)
+        optimizer = t.optim.SGD([("a", a), ("b", b)], lr=0.1)
+        states.append(optimizer.state_dict())
+        optimizer.load_state_dict(t.optim.SGD([a, b], lr=0.2).state_dict())
+        states.append(optimizer.state_dict())
+    assert states[:2] == states[2:]
+
+
+# ----- Schedules -----
+
+SCHEDULES = {
+    "step": lambda s, o: s.StepLR(o, 7, gamma=0.5),
+    "multistep": lambda s, o: s.MultiStepLR(o, [3, 9, 9, 20], gamma=0.5),
+    "exponential": lambda s, o: s.ExponentialLR(o, 0.9),
+    "lambda": lambda s, o: s.LambdaLR(o, lambda epoch: 0.95**epoch),
+    "lambdas": lambda s, o: s.LambdaLR(o, [lambda epoch: 0.95**epoch, lambda epoch: 1 / (1 + epoch)]),
+    "constant": lambda s, o: s.ConstantLR(o, 0.25, 6),
+    "linear": lambda s, o: s.LinearLR(o, 0.3, 0.8, 12),
+    "cosine": lambda s, o: s.CosineAnnealingLR(o, 9, eta_min=0.01),
+    "sequential": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.1, total_iters=5), s.CosineAnnealingLR(o, 20), s.ExponentialLR(o, 0.9)], [5, 25]
+    ),
+    "nested": lambda s, o: s.SequentialLR(
+        o,
+        [s.SequentialLR(o, [s.ConstantLR(o, 0.5, 9), s.StepLR(o, 2)], [5]), s.ExponentialLR(o, 0.9)],
+        [12],
+    ),
+    "cycle": lambda s, o: s.OneCycleLR(o, 0.4, total_steps=51),
+    "cycles": lambda s, o: s.OneCycleLR(
+        o, [0.4, 0.2], epochs=3, steps_per_epoch=17, anneal_strategy="linear", three_phase=True, pct_start=0.2
+    ),
+}
+each_schedule = pytest.mark.parametrize("name", SCHEDULES)
+pytestmark = [pytestmark, pytest.mark.filterwarnings("ignore:Detected call of")]  # a nested sequence warns
+
+
+def scheduled(t, name, kind="SGD", **options):
+    a, b, *_ = start(t)
+    optimizer = getattr(t.optim, kind)([{"params": [a]}, {"params": [b], "lr": 0.5}], lr=0.1, **options)
+    return optimizer, SCHEDULES[name](t.optim.lr_scheduler, optimizer)
+
+
+@each_schedule
+@pytest.mark.parametrize(("kind", "options"), [("SGD", {"momentum": 0.9}), ("Adam", {})])
+def test_fifty_rates(name, kind, options):
+    results = []
+    for t in (flambeau, torch):
+        optimizer, scheduler = scheduled(t, name, kind, **options)
+        rates = []
+        for _ in range(50):
+            groups = optimizer.param_groups
+            rates.append([(g["lr"], g.get("momentum"), g.get("betas")) for g in groups])
+            assert scheduler.get_last_lr() == [g["lr"] for g in groups]
+            optimizer.step()
+            scheduler.step()
+        results.append(rates)
+    assert results[0] == results[1]
+
+
+@each_schedule
+def test_schedules_resume_from_the_other_framework(name):
+    """A schedule stopped in one framework goes on in the other."""
+    for first, second in ((flambeau, torch), (torch, flambeau)):
+        optimizer, scheduler = scheduled(first, name, momentum=0.9)
+        other_optimizer, other = scheduled(second, name, momentum=0.9)
+        for _ in range(8):
+            optimizer.step()
+            scheduler.step()
+        other_optimizer.load_state_dict(rebuilt(second, plain(first, optimizer.state_dict())))
+        other.load_state_dict(scheduler.state_dict())
+        other_optimizer.step()
+        for _ in range(20):
+            optimizer.step()
+            scheduler.step()
+            other_optimizer.step()
+            other.step()
+            assert other.get_last_lr() == scheduler.get_last_lr()
+
+
+@each_schedule
+def test_signatures_of_schedules(name):
+    kinds = [type(scheduled(t, name, momentum=0.9)[1]) for t in (flambeau, torch)]
+    ours, theirs = ([(p.name, p.default) for p in inspect.signature(k).parameters.values()] for k in kinds)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["step", "multistep", "exponential", "constant", "linear", "cosine", "lambda"])
+@pytest.mark.filterwarnings("ignore:.*epoch parameter")
+def test_a_given_epoch_uses_the_closed_form(name):
+    results = []
+    for t in (flambeau, torch):
+        optimizer, scheduler = scheduled(t, name)
+        optimizer.step()
+        rates = []
+        for epoch in (5, 30, 2):
+            scheduler.step(epoch)
+            rates += scheduler.get_last_lr()
+        results.append(rates)
+    assert results[0] == pytest.approx(results[1], rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"patience": 2},
+        {"patience": 1, "cooldown": 3, "factor": 0.5, "min_lr": [0.02, 0.1]},
+        {"mode": "max", "patience": 0, "threshold": 0.1, "threshold_mode": "abs", "eps": 1e-3},
+    ],
+)
+def test_plateau(options):
+    metrics = np.random.default_rng(0).standard_normal(50).cumsum().tolist()
+    results = []
+    for t in (flambeau, torch):
+        a, b, *_ = start(t)
+        optimizer = t.optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.5}], lr=0.1)
+        scheduler = t.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+        rates = []
+        for metric in metrics:
+            scheduler.step(t.tensor(metric))
+            rates.append([g["lr"] for g in optimizer.param_groups])
+        results.append((rates, scheduler.state_dict()))
+    assert results[0] == results[1]
+
+
+def test_rates_that_are_tensors():
+    results = []
+    for t in (flambeau, torch):
+        params = start(t)
+        rate = t.tensor(0.1)
+        optimizer = t.optim.Adam(params, lr=rate)
+        scheduler = t.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        for _ in range(3):
+            run(t, params, optimizer, 1)
+            scheduler.step()
+        assert optimizer.param_groups[0]["lr"] is rate
+        results.append([numbers(rate), *map(numbers, params)])
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs)

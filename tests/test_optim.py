@@ -1,0 +1,528 @@
+"""Optimizers and learning rate schedules: groups, state, hooks, closures, and what must not grow."""
+
+import copy
+import gc
+import math
+import pickle
+
+import pytest
+
+import flambeau as torch
+from flambeau.core.node import Node
+from flambeau.core.realize import recorder
+from flambeau.optim import lr_scheduler as schedules
+from flambeau.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+    required,
+)
+
+CLASSES = [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop]
+every = pytest.mark.parametrize("cls", CLASSES)
+KEEPING = [
+    (torch.optim.SGD, {"momentum": 0.9}),
+    (torch.optim.Adam, {"amsgrad": True}),
+    (torch.optim.AdamW, {}),
+    (torch.optim.Adagrad, {}),
+    (torch.optim.RMSprop, {"momentum": 0.9, "centered": True}),
+]
+keeping = pytest.mark.parametrize(("cls", "options"), KEEPING)
+
+
+def param(*values):
+    return torch.tensor(values or (1.0, -2.0), requires_grad=True)
+
+
+def sgd(*params, **options):
+    return torch.optim.SGD(list(params) or [param()], **options)
+
+
+def descend(optimizer, *params):
+    optimizer.zero_grad()
+    loss = sum((p * p).sum() for p in params)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+# ----- Steps -----
+
+
+@every
+def test_a_step_goes_down(cls):
+    p = param()
+    optimizer = cls([p], lr=0.1)
+    losses = [descend(optimizer, p).item() for _ in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
+
+
+@every
+def test_maximize_goes_up(cls):
+    p = param()
+    optimizer = cls([p], lr=0.1, maximize=True)
+    assert descend(optimizer, p) < descend(optimizer, p)
+
+
+@every
+def test_a_step_leaves_no_pending_work(cls):
+    p = param()
+    descend(cls([p], lr=0.1), p)
+    assert not recorder.pending
+
+
+@every
+def test_the_parameter_stays_the_same_leaf_and_its_views_see_the_step(cls):
+    p = param()
+    view, detached = p[0], p.detach()
+    descend(cls([p], lr=0.5), p)
+    assert p.is_leaf and p.requires_grad and p.grad_fn is None
+    assert detached[0] == p[0] == view != 1.0
+
+
+@every
+def test_parameters_without_gradient_are_left_alone(cls):
+    p, q = param(), param()
+    descend(cls([p, q], lr=0.1), p)
+    assert q.tolist() == [1.0, -2.0]
+
+
+@keeping
+def test_nothing_grows_over_steps(cls, options):
+    params = [param() for _ in range(3)]
+    optimizer = cls(params, lr=0.01, **options)
+
+    def nodes_after(steps):
+        for _ in range(steps):
+            descend(optimizer, *params)
+        gc.collect()
+        return sum(type(x) is Node for x in gc.get_objects())
+
+    first = nodes_after(3)
+    assert nodes_after(20) == first
+
+
+@keeping
+def test_the_state_stays_the_same_tensors(cls, options):
+    p = param()
+    optimizer = cls([p], lr=0.01, **options)
+    descend(optimizer, p)
+    before = dict(optimizer.state[p])
+    descend(optimizer, p)
+    assert all(optimizer.state[p][name] is t for name, t in before.items())
+
+
+def test_the_closure_runs_with_gradients_and_its_loss_is_returned():
+    p = param()
+    optimizer = sgd(p, lr=0.25)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        assert optimizer.step(closure).item() == 5.0
+    assert p.tolist() == [0.5, -1.0]
+
+
+def test_zero_grad():
+    p, q = param(), param()
+    optimizer = sgd(p, q)
+    (p * p).sum().backward()
+    grad = p.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad is grad and grad.tolist() == [0.0, 0.0] and q.grad is None
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+def test_a_rate_may_be_a_tensor():
+    p = param(1.0)
+    rate = torch.tensor(0.25)
+    optimizer = sgd(p, lr=rate)
+    descend(optimizer, p)
+    rate.fill_(0.5)
+    descend(optimizer, p)
+    assert p.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("flag", ["foreach", "fused", "capturable"])
+def test_flags_of_speed_make_no_difference(flag):
+    results = []
+    for options in ({}, {flag: True}):
+        p = param()
+        descend(torch.optim.Adam([p], lr=0.1, **options), p)
+        results.append(p.tolist())
+    assert results[0] == results[1]
+
+
+# ----- Groups -----
+
+
+def test_groups_have_options_of_their_own():
+    p, q = param(1.0), param(1.0)
+    optimizer = torch.optim.SGD([{"params": p}, {"params": [q], "lr": 0.5}], lr=0.25)
+    descend(optimizer, p, q)
+    assert (p.tolist(), q.tolist()) == ([0.5], [0.0])
+
+
+def test_a_group_is_added_later():
+    p, q = param(1.0), param(1.0)
+    optimizer = torch.optim.Adagrad([p], lr=0.5)
+    optimizer.add_param_group({"params": [q]})
+    descend(optimizer, p, q)
+    assert p.tolist() == q.tolist() == [0.5]
+
+
+def test_named_parameters():
+    layer = torch.nn.ParameterDict({"a": param(), "b": param()})
+    optimizer = torch.optim.SGD(layer.named_parameters())
+    assert optimizer.param_groups[0]["param_names"] == ["a", "b"]
+    assert optimizer.param_groups[0]["params"] == list(layer.parameters())
+
+
+def test_errors_of_groups():
+    p = param()
+    with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
+        torch.optim.SGD(p)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        torch.optim.SGD([])
+    with pytest.raises(TypeError, match="one of the params is str"):
+        torch.optim.SGD([p, "q"])
+    with pytest.raises(TypeError, match="ordered collections"):
+        torch.optim.SGD([{"params": {p}}])
+    with pytest.raises(ValueError, match=r"non-leaf Tensor \(shape \(2,\), made by MulBackward0\)"):
+        torch.optim.SGD([p * 2])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        torch.optim.SGD([{"params": [p]}, {"params": [p]}])
+    with pytest.raises(ValueError, match="Some param names are missing"):
+        torch.optim.SGD([("p", p), param()])
+    with pytest.raises(ValueError, match="cannot add param group without names"):
+        torch.optim.SGD([("p", p)]).add_param_group({"params": param()})
+    with pytest.raises(TypeError, match="must be a dict, but got list"):
+        sgd().add_param_group([p])
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        torch.optim.SGD([p, p])
+
+
+def test_errors_of_options():
+    p = param()
+    for options, text in [
+        ({"lr": -1}, "Invalid learning rate: -1"),
+        ({"lr": math.nan}, "Invalid learning rate: nan"),
+        ({"lr": torch.zeros(2)}, "must be 1-element"),
+        ({"momentum": -1}, "Invalid momentum value: -1"),
+        ({"nesterov": True}, "requires a momentum and zero dampening"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            torch.optim.SGD([p], **options)
+    with pytest.raises(ValueError, match="Invalid beta parameter at index 1: 1"):
+        torch.optim.Adam([p], betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="Invalid epsilon value: -1"):
+        torch.optim.RMSprop([p], eps=-1)
+    with pytest.raises(RuntimeError, match="`fused` and `foreach`"):
+        torch.optim.Adam([p], fused=True, foreach=True)
+
+
+@every
+def test_differentiable_is_refused_by_name(cls):
+    with pytest.raises(NotImplementedError, match=f"{cls.__name__}: differentiable=True is not supported"):
+        cls([param()], differentiable=True)
+
+
+# ----- Optimizers of one's own -----
+
+
+class Plain(torch.optim.Optimizer):
+    """An optimizer in the old style: it overrides `step`, and requires a rate."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": required})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.state[p]["count"] = self.state[p].get("count", 0) + 1
+                    p.add_(p.grad, alpha=-group["lr"])
+
+
+class Twice(torch.optim.SGD):
+    def step(self, closure=None):
+        super().step()
+        return super().step(closure)
+
+
+def test_an_optimizer_that_overrides_step():
+    p = param(1.0)
+    with pytest.raises(ValueError, match="required optimization parameter lr"):
+        Plain([p])
+    optimizer = Plain([{"params": [p], "lr": 0.5}])
+    calls = []
+    optimizer.register_step_post_hook(lambda *args: calls.append(args))
+    descend(optimizer, p)
+    assert p.tolist() == [0.0] and len(calls) == 1 and not recorder.pending
+    restored = Plain([{"params": [p], "lr": 0.1}])
+    restored.load_state_dict(optimizer.state_dict())
+    assert restored.state[p] == {"count": 1} and restored.param_groups[0]["lr"] == 0.5
+
+
+def test_hooks_run_once_where_step_calls_its_base():
+    p = param(1.0)
+    optimizer = Twice([p], lr=0.25)
+    calls = []
+    optimizer.register_step_pre_hook(lambda *args: calls.append("pre"))
+    descend(optimizer, p)
+    assert calls == ["pre"] and p.tolist() == [0.0]
+
+
+def test_an_optimizer_without_a_rule():
+    p = param()
+    optimizer = torch.optim.Optimizer([p], {})
+    optimizer.step()
+    with pytest.raises(NotImplementedError, match="override update"):
+        descend(optimizer, p)
+
+
+# ----- Hooks -----
+
+
+def test_step_hooks_run_in_order_and_can_be_removed():
+    p = param(1.0)
+    optimizer = sgd(p, lr=0.25)
+    calls = []
+
+    def note(text):
+        return lambda opt, args, kwargs: calls.append((text, opt is optimizer, args[0] is optimizer))
+
+    handles = [
+        optimizer.register_step_pre_hook(note("pre")),
+        optimizer.register_step_post_hook(note("post")),
+        register_optimizer_step_pre_hook(note("global pre")),
+        register_optimizer_step_post_hook(note("global post")),
+    ]
+    descend(optimizer, p)
+    assert calls == [(text, True, True) for text in ("global pre", "pre", "post", "global post")]
+    for handle in handles:
+        handle.remove()
+    descend(optimizer, p)
+    assert len(calls) == 4
+
+
+def test_a_pre_hook_replaces_arguments():
+    optimizer = sgd()
+    optimizer.register_step_pre_hook(lambda opt, args, kwargs: ((opt, lambda: 7), {}))
+    assert optimizer.step() == 7
+    optimizer.register_step_pre_hook(lambda opt, args, kwargs: 3)
+    with pytest.raises(RuntimeError, match="must return None or a tuple"):
+        optimizer.step()
+
+
+def test_state_dict_hooks():
+    optimizer = sgd(lr=0.5)
+    calls = []
+    optimizer.register_state_dict_pre_hook(lambda opt: calls.append("pre"))
+    optimizer.register_state_dict_post_hook(lambda opt, state: {**state, "extra": 1})
+    state = optimizer.state_dict()
+    assert calls == ["pre"] and state["extra"] == 1
+    optimizer.register_load_state_dict_pre_hook(lambda opt, state: calls.append("second"))
+    optimizer.register_load_state_dict_pre_hook(lambda opt, state: calls.append("first"), prepend=True)
+    optimizer.register_load_state_dict_post_hook(lambda opt: calls.append("loaded"))
+    optimizer.load_state_dict(state)
+    assert calls == ["pre", "first", "second", "loaded"]
+
+
+def test_a_failed_step_can_be_repeated():
+    p = param(1.0)
+    optimizer = sgd(p, lr=0.5)
+    (p * p).sum().backward()
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step(lambda: 1 / 0)
+    calls = []
+    optimizer.register_step_pre_hook(lambda *args: calls.append(args))
+    optimizer.step()
+    assert p.tolist() == [0.0] and len(calls) == 1
+
+
+# ----- State dicts -----
+
+
+@keeping
+def test_a_loaded_state_is_a_copy_and_continues_alike(cls, options):
+    p = param()
+    optimizer = cls([p], lr=0.01, **options)
+    descend(optimizer, p)
+    q = p.detach().clone().requires_grad_()
+    twin = cls([q], lr=0.5, **options)
+    saved = optimizer.state_dict()
+    twin.load_state_dict(saved)
+    for _ in range(2):
+        descend(twin, q)
+    assert {k: float(v.sum()) for k, v in saved["state"][0].items()} == {
+        k: float(v.sum()) for k, v in optimizer.state[p].items()
+    }
+    for _ in range(2):
+        descend(optimizer, p)
+    assert p.tolist() == q.tolist()
+
+
+def test_a_loaded_state_takes_the_dtype_of_the_parameter():
+    p = param()
+    optimizer = torch.optim.Adam([p])
+    descend(optimizer, p)
+    q = p.detach().double().requires_grad_()
+    twin = torch.optim.Adam([q])
+    twin.load_state_dict(optimizer.state_dict())
+    assert {name: t.dtype for name, t in twin.state[q].items()} == {
+        "step": torch.float32,
+        "exp_avg": torch.float64,
+        "exp_avg_sq": torch.float64,
+    }
+
+
+def test_an_old_state_gets_the_options_it_lacks():
+    p = param()
+    state = {"state": {0: {"step": 3, "exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)}}}
+    state["param_groups"] = [
+        {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0, "params": [0]}
+    ]
+    optimizer = torch.optim.Adam([p])
+    optimizer.load_state_dict(state)
+    descend(optimizer, p)
+    assert optimizer.state[p]["step"].item() == 4.0
+    assert optimizer.param_groups[0]["amsgrad"] is False
+
+
+def test_an_adamw_that_loads_an_adam_stays_an_adamw():
+    p = param()
+    optimizer = torch.optim.AdamW([p])
+    optimizer.load_state_dict(torch.optim.Adam([p]).state_dict())
+    assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
+
+
+def test_errors_of_loading():
+    p, q = param(), param()
+    with pytest.raises(ValueError, match="different number of parameter groups: 2, the optimizer has 1"):
+        sgd(p).load_state_dict(torch.optim.SGD([{"params": p}, {"params": q}]).state_dict())
+    with pytest.raises(ValueError, match="group 0 has 2 parameters there, 1 here"):
+        sgd(p).load_state_dict(sgd(p, q).state_dict())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies(copied):
+    p = param()
+    optimizer = torch.optim.Adam([p], lr=0.1)
+    descend(optimizer, p)
+    twin = copied(optimizer)
+    (q,) = twin.param_groups[0]["params"]
+    assert q is not p
+    descend(optimizer, p)
+    descend(twin, q)
+    assert p.tolist() == q.tolist()
+
+
+# ----- Schedules -----
+
+
+def test_a_schedule_needs_an_optimizer():
+    for make in (
+        lambda o: schedules.StepLR(o, 1),
+        schedules.ReduceLROnPlateau,
+        lambda o: schedules.OneCycleLR(o, 1.0, 10),
+        lambda o: schedules.LambdaLR(o, lambda epoch: 1.0),
+    ):
+        with pytest.raises(TypeError, match="str is not an Optimizer"):
+            make("adam")
+
+
+def test_warnings_of_schedules():
+    optimizer = sgd(lr=1.0)
+    scheduler = schedules.StepLR(optimizer, 1, gamma=0.5)
+    with pytest.warns(UserWarning, match=r"`lr_scheduler.step\(\)` before `optimizer.step\(\)`"):
+        scheduler.step()
+    with pytest.warns(UserWarning, match="get_last_lr"):
+        assert scheduler.get_lr() == [0.25]
+    with pytest.warns(UserWarning, match="epoch parameter"):
+        scheduler.step(5)
+    assert scheduler.get_last_lr() == [1 / 32]
+
+
+def test_continuing_needs_the_initial_rate():
+    p = param()
+    with pytest.raises(KeyError, match="'initial_lr' is not specified in param_groups"):
+        schedules.StepLR(sgd(p), 1, last_epoch=3)
+    optimizer = torch.optim.SGD([{"params": [p], "initial_lr": 1.0, "lr": 0.25}])
+    scheduler = schedules.StepLR(optimizer, 2, gamma=0.5, last_epoch=4)
+    optimizer.step()
+    scheduler.step()
+    assert scheduler.last_epoch == 6 and scheduler.get_last_lr() == [0.125]
+
+
+def test_errors_of_schedules():
+    optimizer, other = sgd(), sgd()
+    adagrad = torch.optim.Adagrad([param()])
+    exponential = schedules.ExponentialLR(optimizer, 0.5)
+    plateau = schedules.ReduceLROnPlateau(optimizer)
+    for make, text in [
+        (lambda: schedules.ConstantLR(optimizer, 1.5), "between 0 and 1, got 1.5"),
+        (lambda: schedules.LinearLR(optimizer, 0.0), "greater than 0 and less or equal to 1, got 0"),
+        (lambda: schedules.LinearLR(optimizer, end_factor=2.0), "between 0 and 1, got 2"),
+        (lambda: schedules.LambdaLR(optimizer, [abs, abs]), "one entry for each of 1 param_groups, got 2"),
+        (lambda: schedules.SequentialLR(optimizer, [], []), "at least one scheduler"),
+        (lambda: schedules.SequentialLR(optimizer, [exponential], [3]), "1 schedulers and 1 milestones"),
+        (lambda: schedules.SequentialLR(optimizer, [plateau], []), "does not support ReduceLROnPlateau"),
+        (lambda: schedules.SequentialLR(other, [exponential], []), "belong to the same optimizer"),
+        (lambda: schedules.ReduceLROnPlateau(optimizer, "best"), "mode best is unknown"),
+        (lambda: schedules.ReduceLROnPlateau(optimizer, threshold_mode="x"), "threshold mode x is unknown"),
+        (lambda: schedules.ReduceLROnPlateau(optimizer, factor=1.0), "Factor should be < 1.0"),
+        (lambda: schedules.OneCycleLR(optimizer, 1.0), "either total_steps OR"),
+        (lambda: schedules.OneCycleLR(optimizer, 1.0, 0), "positive integer total_steps, but got 0"),
+        (lambda: schedules.OneCycleLR(optimizer, 1.0, 9, pct_start=2.0), "pct_start, but got 2.0"),
+        (lambda: schedules.OneCycleLR(optimizer, 1.0, 9, anneal_strategy="x"), "'cos' or 'linear'"),
+        (lambda: schedules.OneCycleLR(adagrad, 1.0, 9), "Adagrad has neither momentum nor betas"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            make()
+
+
+def test_one_cycle_ends():
+    optimizer = sgd(momentum=0.9)
+    scheduler = schedules.OneCycleLR(optimizer, 1.0, total_steps=2)
+    optimizer.step()
+    for _ in range(2):
+        scheduler.step()
+    with pytest.raises(ValueError, match="Tried to step 3 times"):
+        scheduler.step()
+
+
+def test_a_plateau_asks_for_the_lowest_rates_of_new_groups():
+    p = param()
+    optimizer = sgd(p, lr=1.0)
+    scheduler = schedules.ReduceLROnPlateau(optimizer, patience=0, min_lr=[0.5])
+    shared = schedules.ReduceLROnPlateau(optimizer, patience=0, min_lr=0.25)
+    optimizer.add_param_group({"params": param(), "lr": 1.0})
+    scheduler.step(1.0)
+    shared.step(1.0)
+    shared.step(1.0)
+    assert shared.get_last_lr() == [0.25, 0.25]
+    with pytest.raises(RuntimeError, match="has 2 param groups now, and there are 1 min_lrs"):
+        scheduler.step(1.0)
+
+
+def test_a_lambda_object_keeps_its_state():
+    class Power:
+        def __init__(self, base):
+            self.base = base
+
+        def __call__(self, epoch):
+            return self.base**epoch
+
+    optimizer = sgd(lr=1.0)
+    state = schedules.LambdaLR(optimizer, Power(0.5)).state_dict()
+    other = schedules.LambdaLR(optimizer, Power(0.1))
+    other.load_state_dict(state)
+    assert other.lr_lambdas[0].base == 0.5
+    assert schedules.LambdaLR(optimizer, lambda epoch: 1.0).state_dict()["lr_lambdas"] == [None]
