@@ -76,17 +76,24 @@ def test_the_value_has_the_recorded_shape_and_dtype(name):
 
 
 @pure
-def test_the_reference_leaves_its_inputs_alone(name):
-    op = OPS[name]
+def test_the_reference_leaves_its_inputs_alone(name, monkeypatch):
+    op, reference, calls = OPS[name], OPS[name].numpy, []
+
+    def watched(*args):
+        inputs = [a for a in args if isinstance(a, np.ndarray)][op.writes :]
+        before = [a.copy() for a in inputs]
+        results = reference(*args)
+        for was, now in zip(before, inputs, strict=True):
+            assert_equal(now, was, label)
+            shared = any(np.shares_memory(now, r) for r in (results if isinstance(results, tuple) else (results,)))
+            assert op.kind == "view" or not shared, f"{label}: the result is an input's memory"
+        calls.append(label)
+        return results
+
+    monkeypatch.setattr(op, "numpy", watched)
     for label, arrays, attrs in samples(name):
-        t = call(name, arrays, attrs)
-        node, operands = t._node, list(t._node.inputs)
-        value(t)
-        inputs = [x.value.copy() for x in operands]
-        result = op.numpy(*inputs, *node.attrs)
-        for x, now in list(zip(operands, inputs, strict=True))[op.writes :]:
-            assert_equal(now, x.value, label)
-            assert op.kind == "view" or not np.shares_memory(now, result), f"{label}: the result is an input's memory"
+        value(call(name, arrays, attrs))
+        assert label in calls
 
 
 @every
@@ -106,10 +113,9 @@ def test_eager_is_lazy(name, monkeypatch):
 def test_the_second_time_the_program_is_known(name):
     for label, arrays, attrs in samples(name):
         first = value(call(name, arrays, attrs))
-        t = call(name, arrays, attrs)
         hits, misses = programs.hits, programs.misses
-        again = value(t)
-        assert (programs.hits, programs.misses) == (hits + 1, misses), label
+        again = value(call(name, arrays, attrs))
+        assert programs.hits > hits and programs.misses == misses, label
         assert_equal(again, first, label)
 
 
@@ -157,7 +163,11 @@ def test_narrow_floats_are_close_to_float64(name, d):
         pytest.skip("its dtype is given, or there is no such complex type")
     for label, arrays, attrs in samples(name):
         narrow = converted(arrays, d)
-        got, want = call(name, narrow, attrs), call(name, [wide(a) for a in narrow], attrs)
+        try:
+            got, want = call(name, narrow, attrs), call(name, [wide(a) for a in narrow], attrs)
+        except NotImplementedError as e:
+            assert d in dt.HALVES and f"linalg.{name}" in str(e), label
+            continue
         expected = want.dtype
         if expected.category >= dt.FLOAT:
             expected = d.to_complex() if expected.is_complex else d.to_complex().to_real() if has_complex(arrays) else d

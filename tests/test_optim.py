@@ -386,9 +386,7 @@ def test_a_loaded_state_takes_the_dtype_of_the_parameter():
 def test_an_old_state_gets_the_options_it_lacks():
     p = param()
     state = {"state": {0: {"step": 3, "exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)}}}
-    state["param_groups"] = [
-        {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0, "params": [0]}
-    ]
+    state["param_groups"] = [{"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0, "params": [0]}]
     optimizer = torch.optim.Adam([p])
     optimizer.load_state_dict(state)
     descend(optimizer, p)

@@ -69,6 +69,37 @@ def window_sum(T, g, extent, dim, step):
     return T.ops.aten.unfold_backward(g, (*g.shape[:dim], extent, *g.shape[dim + 1 : -1]), dim, g.shape[-1], step)
 
 
+def hermitian(T, x):
+    return x.tril() + x.tril(-1).mH
+
+
+def slogdet(T, x):
+    sign, log = T.linalg.slogdet(x)
+    return sign * log
+
+
+def qr(T, x, complete):
+    q, r = T.linalg.qr(x, "complete" if complete else "reduced")
+    return T.cat([q, r.mT], -2)
+
+
+def eigh(T, x):
+    w, v = T.linalg.eigh(hermitian(T, x))
+    return v * T.arange(1, len(w.mT) + 1).to(w.dtype) @ v.mH + w.diag_embed()
+
+
+def eig(T, x):
+    w, v = T.linalg.eig(x)
+    return v * (w * w * w).unsqueeze(-2) @ T.linalg.inv(v)
+
+
+def svd(T, x, full):
+    u, s, vh = T.linalg.svd(x, full)
+    k = s.shape[-1]
+    counting = T.arange(1, k + 1).to(s.dtype)
+    return u[..., :k] * counting @ vh[..., :k, :] + (s * counting).sum(-1)[..., None, None]
+
+
 def theirs(d):
     return getattr(torch, d.name)
 
@@ -118,10 +149,22 @@ PEERS = {
     "cumprod": lambda T, x, dim: T.cumprod(x, dim, dtype=x.dtype),
     "cummax_index": lambda T, x, dim: T.cummax(x, dim).indices,
     "cummin_index": lambda T, x, dim: T.cummin(x, dim).indices,
+    "cholesky": lambda T, x: T.linalg.cholesky(hermitian(T, x)),
+    "inv": lambda T, x, strict: T.linalg.inv(x),
+    "solve": lambda T, x, y: T.linalg.solve(x, y),
+    "solve_triangular": lambda T, x, y, upper, unit: T.linalg.solve_triangular(x, y, upper=upper, unitriangular=unit),
+    "cofactor": lambda T, x: T.linalg.det(x)[..., None, None] * T.linalg.inv(x).mT,
+    "slogdet": slogdet,
+    "qr": qr,
+    "eigh": eigh,
+    "eig": eig,
+    "svd": svd,
+    "pinv": lambda T, x, atol, rtol: T.linalg.pinv(x, atol=atol.real.item(), rtol=rtol.real.item()),
 }
 
 NO_PEER = {
     "pick": "takes one of several results; nobody calls it",
+    "phase_free": "passes its input on",
     **dict.fromkeys(
         (name for name, op in Op.registry.items() if op.kind == "random"), "compared number by number in test_generator.py"
     ),
@@ -132,6 +175,8 @@ DIFFERENT = {
     "polygamma": ("bool int8 int16 int32 int64 uint8", "the function casts whole numbers first"),
     "complex": ("float16 bfloat16", "PyTorch has no complex type so narrow, Flambeau widens to complex64"),
     "matmul": ("bool", "PyTorch refuses only where there is something to compute"),
+    "det": ("float16 bfloat16", "PyTorch refuses only where there is something to compute"),
+    "matrix_exp": ("float16 bfloat16", "PyTorch's is wrong by orders of magnitude"),
     "pad": ("complex64 complex128", "PyTorch's value is a real number"),
 }
 

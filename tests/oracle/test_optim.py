@@ -1,4 +1,4 @@
-"""Optimizers and schedules against PyTorch's: the same gradients must give the same parameters, states and rates."""
+"""Optimizers and schedules against PyTorch's: equal gradients give equal parameters, states and rates."""
 
 import copy
 import inspect
@@ -248,7 +248,9 @@ def test_signatures_of_schedules(name):
     assert ours == theirs
 
 
-@pytest.mark.parametrize("name", ["step", "multistep", "exponential", "constant", "linear", "cosine", "lambda"])
+@pytest.mark.parametrize(
+    "name", ["step", "multistep", "exponential", "lambda", "constant", "linear", "cosine"]
+)
 @pytest.mark.filterwarnings("ignore:.*epoch parameter")
 def test_a_given_epoch_uses_the_closed_form(name):
     results = []

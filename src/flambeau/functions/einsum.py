@@ -46,7 +46,9 @@ class Term(NamedTuple):
     def ordered(self, labels: Sequence[int]) -> Tensor:
         """The tensor with its dimensions in that order; labels that it lacks get dimensions of 1."""
         there = [label for label in labels if label in self.labels]
-        t = shape.permute(self.tensor, [self.labels.index(label) for label in there])
+        t = self.tensor
+        if tuple(there) != self.labels:
+            t = shape.permute(t, [self.labels.index(label) for label in there])
         for d, label in enumerate(labels):
             if label not in self.labels:
                 t = t.unsqueeze(d)
@@ -80,7 +82,8 @@ def einsum(*args: Any) -> Tensor:
     inputs = [_with_ellipsis(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))]
     wanted = _output(inputs, output)
     terms = _broadcast([_diagonals(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))])
-    return contract(terms, wanted)
+    result = contract(terms, wanted)
+    return shape.permute(result, range(result.ndim)) if result is operands[0] else result  # a view at least
 
 
 def contract(terms: list[Term], wanted: Sequence[int]) -> Tensor:

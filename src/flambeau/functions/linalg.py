@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,50 +14,12 @@ from ..ops import linalg as ops
 from ..ops import reduction as reduction_ops
 from ..ops.kinds import broadcast, cast, make_constant
 from ..ops.op import check_tensor, wrap_dim
-from . import indexing, linear, reduction, shape
+from . import indexing, linear, reduction, return_types, shape
 from .calling import deliver
 from .pointwise import choose
 
 Tolerance = Tensor | float | None
 INF = float("inf")
-
-
-class Slogdet(NamedTuple):
-    """The sign (of a complex determinant: its direction) and the logarithm of the absolute value."""
-
-    sign: Tensor
-    logabsdet: Tensor
-
-
-class QR(NamedTuple):
-    """Orthonormal columns and an upper triangle."""
-
-    Q: Tensor
-    R: Tensor
-
-
-class Eigen(NamedTuple):
-    """Eigenvalues, and eigenvectors as columns."""
-
-    eigenvalues: Tensor
-    eigenvectors: Tensor
-
-
-class SVD(NamedTuple):
-    """Left singular vectors as columns, singular values from the largest down, right singular vectors as (conjugated) rows."""
-
-    U: Tensor
-    S: Tensor
-    Vh: Tensor
-
-
-class LeastSquares(NamedTuple):
-    """What `lstsq` found; what its driver doesn't compute is empty."""
-
-    solution: Tensor
-    residuals: Tensor
-    rank: Tensor
-    singular_values: Tensor
 
 
 def deliver_all(what: str, results: Any, out: Any) -> Any:
@@ -96,7 +58,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     return deliver("linalg.cholesky", ops.cholesky(A.mH).mH if upper else ops.cholesky(A), out)
 
 
-def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
+def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """A = Q R for (..., m, n), with k = min(m, n): Q (..., m, k) of orthonormal columns, R (..., k, n) upper triangular.
 
     `mode` "complete" makes Q square (no gradient if m > n), "r" leaves it empty. RuntimeError for another mode.
@@ -113,7 +75,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
             f"linalg.qr: qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
     q, r = ops.qr(A, mode == "complete")
-    return deliver_all("linalg.qr", QR(A.new_zeros(0) if mode == "r" else q, r), out)
+    return deliver_all("linalg.qr", return_types.linalg_qr(A.new_zeros(0) if mode == "r" else q, r), out)
 
 
 def _lower(A: Tensor, UPLO: str) -> Tensor:
@@ -123,7 +85,7 @@ def _lower(A: Tensor, UPLO: str) -> Tensor:
     return A if UPLO in "Ll" else A.mH
 
 
-def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigen:
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """A = V diag(w) Vᴴ for Hermitian matrices (..., n, n): real eigenvalues from the smallest up, orthonormal vectors as columns.
 
     Reads only the lower (`UPLO` "U": upper) triangle. Vectors are determined up to a sign or phase, on which a loss must not depend; gradients
@@ -133,7 +95,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigen:
     >>> torch.linalg.eigh(torch.tensor([[2., 1.], [1., 2.]])).eigenvalues
     tensor([1., 3.])
     """
-    return deliver_all("linalg.eigh", Eigen(*ops.eigh(_lower(_square("eigh", A), UPLO))), out)
+    return deliver_all("linalg.eigh", return_types.linalg_eigh(*ops.eigh(_lower(_square("eigh", A), UPLO))), out)
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
@@ -146,7 +108,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     return deliver("linalg.eigvalsh", ops.eigh(_lower(_square("eigvalsh", A), UPLO))[0], out)
 
 
-def eig(A: Tensor, *, out: Any = None) -> Eigen:
+def eig(A: Tensor, *, out: Any = None) -> Any:
     """A = V diag(w) V⁻¹ for square matrices (..., n, n): complex eigenvalues in no order, vectors of length 1 as columns.
 
     LinAlgError if a matrix is not finite. Gradients need distinct eigenvalues and a loss that doesn't depend on the vectors' phase.
@@ -155,7 +117,7 @@ def eig(A: Tensor, *, out: Any = None) -> Eigen:
     >>> torch.linalg.eig(torch.tensor([[0., 1.], [-1., 0.]])).eigenvalues
     tensor([0.+1.j, 0.-1.j])
     """
-    return deliver_all("linalg.eig", Eigen(*ops.eig(_square("eig", A))), out)
+    return deliver_all("linalg.eig", return_types.linalg_eig(*ops.eig(_square("eig", A))), out)
 
 
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -168,7 +130,7 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver("linalg.eigvals", ops.eig(_square("eigvals", A))[0], out)
 
 
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> SVD:
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """A = U diag(S) Vᴴ for (..., m, n): orthonormal vectors, singular values from the largest down.
 
     With `full_matrices` U and Vᴴ are square; the vectors that this adds are arbitrary and have no gradient. The others are determined up to a
@@ -180,7 +142,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out
     """
     if driver is not None:
         raise RuntimeError(f"linalg.svd: keyword argument `driver=` ({driver!r}) is only supported on CUDA inputs; leave it out")
-    return deliver_all("linalg.svd", SVD(*ops.svd(_matrix("svd", A), full_matrices)), out)
+    return deliver_all("linalg.svd", return_types.linalg_svd(*ops.svd(_matrix("svd", A), full_matrices)), out)
 
 
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
@@ -315,15 +277,15 @@ def matrix_rank(
     return deliver("linalg.matrix_rank", reduction.sum(values > cut.unsqueeze(-1), -1), out)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X (..., n, k) of least |A X - B|, and of these the shortest, for (..., m, n) and B (..., m, k) or vectors (..., m).
 
     All drivers give the same solution, by the pseudo-inverse: "gelsy" (default), "gelsd" and "gelss" give the rank too, the last two also the
     singular values, and these two and "gels" the squared residuals if m > n and all matrices are of full rank.
 
     >>> import flambeau as torch
-    >>> torch.linalg.lstsq(torch.tensor([[1.], [1.]]), torch.tensor([[1.], [3.]])).solution
-    tensor([[2.]])
+    >>> torch.linalg.lstsq(torch.tensor([[0.], [2.]]), torch.tensor([[1.], [3.]])).solution
+    tensor([[1.5000]])
     """
     drivers = ("gels", "gelsy", "gelsd", "gelss")
     if driver is not None and driver not in drivers:
@@ -343,7 +305,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = reduction_ops.sum((linear.matmul(A, x) - b).abs().square(), -2)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A.detach())
-    return LeastSquares(x.squeeze(-1) if vector else x, residuals, rank.new_zeros(0) if driver == "gels" else rank, values)
+    return return_types.linalg_lstsq(x.squeeze(-1) if vector else x, residuals, rank.new_zeros(0) if driver == "gels" else rank, values)
 
 
 # ----- determinants, powers -----
@@ -359,16 +321,17 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver("linalg.det", ops.det(_square("det", A)), out)
 
 
-def slogdet(A: Tensor, *, out: Any = None) -> Slogdet:
+def slogdet(A: Tensor, *, out: Any = None) -> Any:
     """The sign and the logarithm of the absolute value of determinants, which would over- or underflow themselves.
 
     A singular matrix has sign 0 and logarithm -inf, and an infinite gradient.
 
     >>> import flambeau as torch
-    >>> torch.linalg.slogdet(torch.tensor([[0., 1.], [1., 0.]]))
-    Slogdet(sign=tensor(-1.), logabsdet=tensor(0.))
+    >>> sign, log = torch.linalg.slogdet(torch.tensor([[0., 1.], [1., 0.]]))
+    >>> sign, log
+    (tensor(-1.), tensor(0.))
     """
-    return deliver_all("linalg.slogdet", Slogdet(*ops.slogdet(_square("slogdet", A))), out)
+    return deliver_all("linalg.slogdet", return_types.linalg_slogdet(*ops.slogdet(_square("slogdet", A))), out)
 
 
 def logdet(input: Tensor) -> Tensor:

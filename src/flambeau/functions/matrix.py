@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core import dtype as dt
 from ..core.tensor import Tensor
 from ..ops.op import check_tensor
-from . import linalg, linear, reduction, shape
+from . import linalg, linear, reduction, return_types, shape
 from .calling import deliver
-from .linalg import det, logdet, matrix_exp, matrix_power, slogdet
+from .linalg import det, logdet, matrix_exp, matrix_power
 from .pointwise import choose
 
 __all__ = [
     "cdist", "chain_matmul", "cholesky", "cross", "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "qr", "slogdet",
     "svd", "trace",
 ]  # fmt: skip
-
-
-class SVD(NamedTuple):
-    """Left singular vectors as columns, singular values, right singular vectors as columns."""
-
-    U: Tensor
-    S: Tensor
-    V: Tensor
 
 
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -47,17 +39,17 @@ def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return linalg.inv(input, out=out)
 
 
-def qr(input: Tensor, some: bool = True, *, out: Any = None) -> linalg.QR:
+def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """`torch.linalg.qr`: reduced, or complete if not `some`.
 
     >>> import flambeau as torch
     >>> torch.qr(torch.ones(3, 2), some=False).Q.shape
     torch.Size([3, 3])
     """
-    return linalg.qr(input, "reduced" if some else "complete", out=out)
+    return linalg.deliver_all("qr", return_types.qr(*linalg.qr(input, "reduced" if some else "complete")), out)
 
 
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> SVD:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """`torch.linalg.svd`, but with V instead of Vᴴ: input = U diag(S) Vᴴ. Without `compute_uv` U and V are square and zero.
 
     >>> import flambeau as torch
@@ -69,8 +61,10 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     u, s, vh = linalg.svd(input, not some)
     if not compute_uv:
         *batch, m, n = input.shape
-        return linalg.deliver_all("svd", SVD(input.new_zeros(*batch, m, m), s, input.new_zeros(*batch, n, n)), out)
-    return linalg.deliver_all("svd", SVD(u, s, vh.mH), out)
+        u, v = input.new_zeros(*batch, m, m), input.new_zeros(*batch, n, n)
+    else:
+        v = vh.mH
+    return linalg.deliver_all("svd", return_types.svd(u, s, v), out)
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -82,6 +76,16 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
             [0.0000]])
     """
     return linalg.pinv(input, rcond)
+
+
+def slogdet(input: Tensor, *, out: Any = None) -> Any:
+    """`torch.linalg.slogdet`.
+
+    >>> import flambeau as torch
+    >>> torch.slogdet(torch.eye(2)).logabsdet
+    tensor(0.)
+    """
+    return linalg.deliver_all("slogdet", return_types.slogdet(*linalg.slogdet(input)), out)
 
 
 def trace(input: Tensor) -> Tensor:

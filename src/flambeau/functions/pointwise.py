@@ -8,7 +8,7 @@ from typing import Any
 from ..core import dtype as dt
 from ..core.tensor import Tensor
 from ..ops import pointwise as ops
-from ..ops.kinds import Pointwise, cast, floating, result_type
+from ..ops.kinds import Pointwise, cast, floating, opmath, result_type
 from ..ops.op import check_tensor
 from .calling import deliver, write
 
@@ -417,6 +417,8 @@ def _compare(name: str, op: Pointwise) -> Any:
     what, args, result = _BINARY_EXAMPLES[name]
 
     def function(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+        if name.startswith("logical"):
+            check_tensor(name, "other", other)
         return deliver(name, op(check_tensor(name, "input", input), other), out)
 
     function.__name__ = function.__qualname__ = name
@@ -539,11 +541,16 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     tensor([61.])
     """
     d = result_type("addcmul", (input, tensor1, tensor2))
-    if d in dt.HALVES:  # rounded once, at the end
-        return deliver("addcmul", addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).to(d), out)
     if d is dt.bool_:
         raise NotImplementedError('addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type')
-    return deliver("addcmul", input + (tensor1 * tensor2 if value == 1 else (tensor1 * value) * tensor2), out)
+    x, a, b = _together(d, input, tensor1, tensor2)
+    return deliver("addcmul", (x + (a * b if value == 1 else (a * value) * b)).to(d), out)
+
+
+def _together(d: dt.dtype, *xs: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in the dtype in which several operations on `d` that round once compute: float32 for the 16-bit types."""
+    wide = opmath(d)
+    return tuple(x if x._node.dtype is wide else cast(x, wide) for x in xs)
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None) -> Tensor:
@@ -556,9 +563,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     if tensor1.dtype.category < dt.FLOAT and tensor2.dtype.category < dt.FLOAT:
         raise RuntimeError("addcdiv: Integer division with addcdiv is not supported; convert tensor1 or tensor2 with .float()")
     d = result_type("addcdiv", (input, tensor1, tensor2))
-    if d in dt.HALVES:
-        return deliver("addcdiv", addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).to(d), out)
-    return deliver("addcdiv", input + (tensor1 / tensor2 if value == 1 else (tensor1 * value) / tensor2), out)
+    x, a, b = _together(d, input, tensor1, tensor2)
+    return deliver("addcdiv", (x + (a / b if value == 1 else (a * value) / b)).to(d), out)
 
 
 def nan_to_num(

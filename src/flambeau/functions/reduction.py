@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import builtins
+from typing import Any
 
 from ..core import dtype as dt
 from ..core.dtype import dtype as DType
@@ -11,17 +12,11 @@ from ..ops import index as index_ops
 from ..ops import reduction as ops
 from ..ops.kinds import cast, opmath
 from ..ops.op import check_tensor, wrap_dim, wrap_dims
+from . import return_types
 from .calling import deliver
 from .shape import reshape
 
 Dim = Any
-
-
-class ValuesIndices(NamedTuple):
-    """Values and where they were found."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def _cast(input: Tensor, d: DType | None) -> Tensor:
@@ -103,6 +98,13 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     return deliver("any", ops.any(input, dim, keepdim), out)
 
 
+def _some(what: str, x: Tensor, dim: Dim) -> Tensor:
+    """The tensor; RuntimeError if all of its elements are asked for and there are none."""
+    if x.numel() == 0 and (dim is None or dim == ()):
+        raise RuntimeError(f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+    return x
+
+
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The largest element over dimensions; equal ones share the gradient.
 
@@ -110,7 +112,7 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor |
     >>> torch.tensor([[1, 5], [3, 2]]).amax(1)
     tensor([5, 3])
     """
-    return deliver("amax", ops.amax(input, dim, keepdim), out)
+    return deliver("amax", ops.amax(_some("amax", input, dim), dim, keepdim), out)
 
 
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -120,17 +122,21 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor |
     >>> torch.tensor([[1, 5], [3, 2]]).amin(1)
     tensor([1, 2])
     """
-    return deliver("amin", ops.amin(input, dim, keepdim), out)
+    return deliver("amin", ops.amin(_some("amin", input, dim), dim, keepdim), out)
 
 
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest element.
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
+    """The smallest and the largest element, as (min, max).
 
     >>> import flambeau as torch
-    >>> torch.aminmax(torch.tensor([1, 5]))
-    (tensor(1), tensor(5))
+    >>> torch.aminmax(torch.tensor([1, 5])).max
+    tensor(5)
     """
-    return ops.amin(input, dim, keepdim), ops.amax(input, dim, keepdim)
+    x = _some("aminmax", input, dim)
+    low, high = ops.amin(x, dim, keepdim), ops.amax(x, dim, keepdim)
+    if out is not None:
+        low, high = deliver("aminmax", low, out[0]), deliver("aminmax", high, out[1])
+    return return_types.aminmax(low, high)
 
 
 def _ordered(what: str, x: Tensor) -> Tensor:
@@ -165,21 +171,20 @@ def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: 
     if isinstance(dim, Tensor):
         return deliver(what, pair(x, dim), out)
     if dim is None:
-        if x.numel() == 0:
-            raise RuntimeError(f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
-        return deliver(what, value(x, None, False), out)
+        return deliver(what, value(_some(what, x, None), None, False), out)
     dim = wrap_dim(what, dim, x.ndim)
     position.check_dtype(x._node.dtype)
+    of = getattr(return_types, what)
     if x.ndim == 0:
-        return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
+        return of(x.clone(), x.new_zeros((), dtype=dt.int64))
     i = position(x, dim, True)
     values = index_ops.gather(x, i, dim)
     if not keepdim:
         shape = tuple(e for d, e in enumerate(x._node.shape) if d != dim)
         values, i = reshape(values, *shape) if shape else reshape(values, ()), reshape(i, *shape) if shape else reshape(i, ())
     if out is not None:
-        return ValuesIndices(deliver(what, values, out[0]), deliver(what, i, out[1]))
-    return ValuesIndices(values, i)
+        return of(deliver(what, values, out[0]), deliver(what, i, out[1]))
+    return of(values, i)
 
 
 def max(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
@@ -299,6 +304,8 @@ def norm(
     if isinstance(p, str):
         raise RuntimeError(f"norm: only valid string values are 'fro', got {p!r}; see torch.linalg.matrix_norm")
     a = x.abs()
+    if builtins.abs(p) == float("inf"):
+        _some("norm", x, dim)
     if p == float("inf"):
         r = ops.amax(a, dim, keepdim)
     elif p == float("-inf"):
@@ -367,33 +374,34 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     return deliver("logcumsumexp", ops.logcumsumexp(input, dim) if input.ndim else input.clone(), out)
 
 
-def _running_extreme(what: str, op: Any, x: Tensor, dim: int) -> ValuesIndices:
+def _running_extreme(what: str, op: Any, x: Tensor, dim: int, out: Any) -> Any:
     dim = wrap_dim(what, dim, x.ndim)
     op.check_dtype(x._node.dtype)
-    if x.ndim == 0:
-        return ValuesIndices(x.clone(), x.new_zeros((), dtype=dt.int64))
-    i = op(x, dim)
-    return ValuesIndices(index_ops.gather(x, i, dim), i)
+    i = op(x, dim) if x.ndim else x.new_zeros((), dtype=dt.int64)
+    values = index_ops.gather(x, i, dim)
+    if out is not None:
+        values, i = deliver(what, values, out[0]), deliver(what, i, out[1])
+    return getattr(return_types, what)(values, i)
 
 
-def cummax(input: Tensor, dim: int) -> ValuesIndices:
+def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """The largest element so far along a dimension, and where it is.
 
     >>> import flambeau as torch
     >>> torch.tensor([1, 3, 2]).cummax(0).values
     tensor([1, 3, 3])
     """
-    return _running_extreme("cummax", ops.cummax_index, input, dim)
+    return _running_extreme("cummax", ops.cummax_index, input, dim, out)
 
 
-def cummin(input: Tensor, dim: int) -> ValuesIndices:
+def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """The smallest element so far along a dimension, and where it is.
 
     >>> import flambeau as torch
     >>> torch.tensor([3, 1, 2]).cummin(0).values
     tensor([3, 1, 1])
     """
-    return _running_extreme("cummin", ops.cummin_index, input, dim)
+    return _running_extreme("cummin", ops.cummin_index, input, dim, out)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:

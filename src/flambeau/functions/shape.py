@@ -318,6 +318,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim, shape = wrap_dim("narrow", dim, input.ndim), input._node.shape
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.category != dt.INTEGER):
+        raise RuntimeError("narrow: start must be an 0-dim integral Tensor.")
     extent = shape[dim]
     begin = int(start)
     if not -extent <= begin <= extent:

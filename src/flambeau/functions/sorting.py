@@ -12,8 +12,8 @@ from ..ops import index as ops
 from ..ops.creation import full
 from ..ops.kinds import result_type
 from ..ops.op import check_tensor, wrap_dim
+from . import return_types
 from .calling import deliver
-from .reduction import ValuesIndices
 from .shape import reshape
 
 
@@ -27,7 +27,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return ops.argsort(input, wrap_dim("argsort", dim, input.ndim), bool(descending), True)
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> ValuesIndices:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> Any:
     """The elements in order along a dimension, and where they were. NaN counts as the largest.
 
     >>> import flambeau as torch
@@ -37,11 +37,15 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return _picked("sort", input, argsort(input, dim, descending), dim, out)
 
 
-def _picked(what: str, x: Tensor, i: Tensor, dim: int, out: Any = None) -> ValuesIndices:
+def _picked(what: str, x: Tensor, i: Tensor, dim: int, out: Any = None) -> Any:
     values = x.clone() if x.ndim == 0 else ops.gather(x, i, wrap_dim(what, dim, x.ndim))
+    return _pair(what, values, i, out)
+
+
+def _pair(what: str, values: Tensor, i: Tensor, out: Any) -> Any:
     if out is not None:
-        return ValuesIndices(deliver(what, values, out[0]), deliver(what, i, out[1]))
-    return ValuesIndices(values, i)
+        values, i = deliver(what, values, out[0]), deliver(what, i, out[1])
+    return getattr(return_types, what)(values, i)
 
 
 def msort(input: Tensor) -> Tensor:
@@ -56,7 +60,7 @@ def msort(input: Tensor) -> Tensor:
 
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
-) -> ValuesIndices:
+) -> Any:
     """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if there aren't k.
 
     >>> import flambeau as torch
@@ -70,7 +74,7 @@ def topk(
     return _picked("topk", input, ops.topk_index(input, int(k), dim, bool(largest)), dim, out)
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> ValuesIndices:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (counted from 1) along a dimension, and where it is.
 
     >>> import flambeau as torch
@@ -80,21 +84,25 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
     dim = wrap_dim("kthvalue", dim, input.ndim)
     ops.topk_index.check_dtype(input._node.dtype)
     extent = input._node.shape[dim] if input.ndim else 1
+    if extent == 0:
+        raise IndexError(f"kthvalue(): Expected reduction dim {dim} to have non-zero size.")
     if not 1 <= k <= extent:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {extent}")
-    return _at_rank("kthvalue", input, k - 1, dim, keepdim, out)
+    return _single("kthvalue", input, _ranked(input, k - 1, dim), dim, keepdim, out)
 
 
-def _at_rank(what: str, x: Tensor, rank: int, dim: int, keepdim: bool, out: Any = None) -> ValuesIndices:
+def _ranked(x: Tensor, rank: int, dim: int) -> Tensor:
+    """Where the element is that has `rank` others before it in order."""
     i = ops.argsort(x, dim, False, True)
-    if x.ndim:
-        i = i.narrow(dim, rank, 1)
+    return i.narrow(dim, rank, 1) if x.ndim else i
+
+
+def _single(what: str, x: Tensor, i: Tensor, dim: int, keepdim: bool, out: Any) -> Any:
+    """The elements at `i`, which has an extent of 1 along `dim`."""
     pair = _picked(what, x, i, dim)
-    if not keepdim and x.ndim:
-        pair = ValuesIndices(pair.values.squeeze(dim), pair.indices.squeeze(dim))
-    if out is not None:
-        return ValuesIndices(deliver(what, pair.values, out[0]), deliver(what, pair.indices, out[1]))
-    return pair
+    if keepdim or not x.ndim:
+        return _pair(what, *pair, out)
+    return _pair(what, pair.values.squeeze(dim), pair.indices.squeeze(dim), out)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
@@ -113,20 +121,15 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     return _median(input, wrap_dim("median", dim, input.ndim), keepdim, out)
 
 
-def _median(x: Tensor, dim: int, keepdim: bool, out: Any = None) -> ValuesIndices:
+def _median(x: Tensor, dim: int, keepdim: bool, out: Any = None) -> Any:
     extent = x._node.shape[dim] if x.ndim else 1
     if extent == 0:
         raise IndexError(f"median(): Expected reduction dim {dim} to have non-zero size.")
-    if x.dtype.category >= dt.FLOAT and x.ndim:
-        # A NaN is the median: count it as smaller than everything by moving the middle's rank to the first NaN.
-        nan = (x != x).any(dim, keepdim=True)
-        first_nan = (x != x).to(dt.int64).argmax(dim, keepdim=True)
-        middle = ops.argsort(x, dim, False, True).narrow(dim, (extent - 1) // 2, 1)
-        pair = _picked("median", x, first_nan.where(nan, middle), dim)
-        if not keepdim:
-            pair = ValuesIndices(pair.values.squeeze(dim), pair.indices.squeeze(dim))
-        return pair if out is None else ValuesIndices(deliver("median", pair.values, out[0]), deliver("median", pair.indices, out[1]))
-    return _at_rank("median", x, (extent - 1) // 2, dim, keepdim, out)
+    middle = _ranked(x, (extent - 1) // 2, dim)
+    if x.dtype.category >= dt.FLOAT and x.ndim:  # a NaN is the median: the first one's place
+        nan = x != x
+        middle = nan.to(dt.int64).argmax(dim, keepdim=True).where(nan.any(dim, keepdim=True), middle)
+    return _single("median", x, middle, dim, keepdim, out)
 
 
 def searchsorted(

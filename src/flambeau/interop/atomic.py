@@ -21,7 +21,7 @@ def checked_path(what: str, path: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """The name of a temporary file beside `path`, which takes its place at the end of the block, unless that raises.
+    """The name of a temporary file beside `path`, which takes its place if the block ends well.
 
     The new file is on the disk before it gets the name, and has the old one's permissions.
     """

@@ -65,9 +65,9 @@ def load(
 
     Args:
         f: the path of the file.
-        map_location: the device that the tensors go to; or a dict of devices by the device that they were saved
-            from, which counts as `"cpu"`; or a function of each tensor and `"cpu"`, whose result (if not None)
-            takes the tensor's place.
+        map_location: the device that the tensors go to; or a dict of devices by the device that they were
+            saved from, which counts as `"cpu"`; or a function of each tensor and `"cpu"`, whose result (if
+            not None) takes the tensor's place.
         weights_only: makes no difference: this format holds nothing but tensors and never runs code.
         mmap: not supported.
 

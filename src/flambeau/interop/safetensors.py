@@ -1,4 +1,4 @@
-"""Tensors in `.safetensors` files: a header and plain numbers, which other frameworks read and which never run code."""
+"""Tensors in `.safetensors` files: a header and plain numbers, which others read and which never run code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,16 @@ _DTYPES = {
     "F64": dt.float64,
     "C64": dt.complex64,
 }
-_ORDER = "flambeau.order"  # the metadata under which the names stand in their order, which the format doesn't keep
+_ORDER = (
+    "flambeau.order"  # the metadata under which the names stand in their order, which the format doesn't keep
+)
 _HEADER = "__metadata__"  # the one name that the format has taken
 
 
 def save_file(
     tensors: Mapping[str, Tensor], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes tensors to a `.safetensors` file, all or nothing: an older file is replaced when the new one is whole.
+    """Writes tensors to a `.safetensors` file, all or nothing: an old file stays until the new one is whole.
 
     Args:
         tensors: the tensors by name. Those that are not contiguous are written in order.
@@ -54,8 +57,9 @@ def save_file(
         >>> from flambeau.interop.safetensors import load_file, save_file
         >>> import os, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_file({"w": torch.ones(2), "b": torch.zeros(())}, os.path.join(folder, "model.safetensors"))
-        ...     load_file(os.path.join(folder, "model.safetensors"))
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     save_file({"w": torch.ones(2), "b": torch.zeros(())}, path)
+        ...     load_file(path)
         {'w': tensor([1., 1.]), 'b': tensor(0.)}
     """
     target = checked_path("save", path)
@@ -98,7 +102,9 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 def _read(source: str, file: Any, name: str) -> Tensor:
     kind = file.get_slice(name).get_dtype()
     if kind not in _DTYPES:
-        raise RuntimeError(f"load: '{name}' in {source} has dtype {kind}; the supported ones are {', '.join(_DTYPES)}")
+        raise RuntimeError(
+            f"load: '{name}' in {source} has dtype {kind}; the supported ones are {', '.join(_DTYPES)}"
+        )
     return from_array(file.get_tensor(name))
 
 
@@ -115,7 +121,9 @@ def _header(names: list[str], metadata: Mapping[str, str] | None) -> dict[str, s
     header = {key: text for key, text in (metadata or {}).items() if key != _ORDER}
     for key, text in header.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise TypeError(f"save: metadata must be texts by name, got {key!r}: {text!r}; use str() or json.dumps()")
+            raise TypeError(
+                f"save: metadata must be texts by name, got {key!r}: {text!r}; use str() or json.dumps()"
+            )
     return header if names == sorted(names) else {**header, _ORDER: json.dumps(names)}
 
 
@@ -133,7 +141,9 @@ def _check_tensors(tensors: Mapping[str, Tensor]) -> None:
         if not isinstance(t, Tensor):
             raise TypeError(f"save: '{name}' is a {type(t).__name__}; a safetensors file holds tensors only")
         if t.dtype not in _DTYPES.values():
-            raise TypeError(f"save: '{name}' has dtype {t.dtype}, which safetensors files don't know; convert it first")
+            raise TypeError(
+                f"save: '{name}' has dtype {t.dtype}, which safetensors files don't know; convert it first"
+            )
     _check_memory(tensors)
 
 
@@ -141,12 +151,12 @@ def _check_memory(tensors: Mapping[str, Tensor]) -> None:
     """RuntimeError for tensors that overlap in memory: loaded again, they would have become independent."""
     spans = defaultdict(list)
     for name, t in tensors.items():
-        if t.numel() and t._storage is not None:
+        if t.numel():
             memory, start, end = _span(t)
             spans[memory].append((start, end, name))
     for places in spans.values():
         places.sort()
-        for (_, end, first), (start, _, second) in zip(places, places[1:], strict=False):
+        for (_, end, first), (start, _, second) in pairwise(places):
             if start < end:
                 raise RuntimeError(
                     f"save: '{first}' and '{second}' share memory, which the file could not tell; "
@@ -156,10 +166,10 @@ def _check_memory(tensors: Mapping[str, Tensor]) -> None:
 
 def _span(t: Tensor) -> tuple[Any, int, int]:
     """Which memory a tensor lies in, and from where to where."""
-    assert t._storage is not None
+    storage = t._own_storage()
     strides, start = t._layout()
     length = 1 + sum((extent - 1) * stride for extent, stride in zip(t.shape, strides, strict=True))
-    if not t._storage.is_shared():
-        return t._storage, start, start + length
+    if not storage.is_shared():
+        return storage, start, start + length
     start = t.data_ptr()  # of arrays from outside several may look at the same memory
     return None, start, start + length * t.itemsize

@@ -1,19 +1,7 @@
-"""Neural networks: modules and their parameters, as in `torch.nn`."""
+"""Neural networks: modules, their parameters, and the functions that they call, as in `torch.nn`."""
 
-from . import modules
-from .containers import ModuleDict, ModuleList, Sequential
-from .module import Module
+from . import functional, init, modules
+from .modules import *  # noqa: F403 - all layers: the list stands there
 from .parameter import Buffer, Parameter
-from .parameter_containers import ParameterDict, ParameterList
 
-__all__ = [
-    "Buffer",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "Parameter",
-    "ParameterDict",
-    "ParameterList",
-    "Sequential",
-    "modules",
-]
+__all__ = ["Buffer", "Parameter", "functional", "init", "modules", *modules.__all__]

@@ -1,4 +1,4 @@
-"""Starting values of parameters: functions that fill a tensor in place, outside of recorded history, and return it.
+"""Starting values of parameters: functions that fill a tensor, outside of its history, and return it.
 
 With the same seed they draw PyTorch's numbers, in PyTorch's order.
 """
@@ -16,7 +16,8 @@ import numpy as np
 from ..autograd.grad_mode import no_grad
 from ..core.generator import Generator
 from ..core.tensor import Tensor, from_array
-from ..functions.creation import empty_like, eye as identity
+from ..functions.creation import empty_like
+from ..functions.creation import eye as identity
 from ..functions.pointwise import where
 from ..functions.random import randperm
 
@@ -32,7 +33,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much weights before this nonlinearity should be larger, so that the variance of activations is kept.
+    """By how much weights before this nonlinearity should be larger to keep the variance of activations.
 
     | nonlinearity | gain |
     |---|---|
@@ -57,7 +58,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         return math.sqrt(2 / (1 + slope**2))
     if nonlinearity not in _GAINS:
         known = ", ".join([*_GAINS, "leaky_relu"])
-        raise ValueError(f"calculate_gain: Unsupported nonlinearity {nonlinearity!r}; the known ones are {known}")
+        raise ValueError(
+            f"calculate_gain: Unsupported nonlinearity {nonlinearity!r}; the known ones are {known}"
+        )
     return _GAINS[nonlinearity]
 
 
@@ -142,7 +145,7 @@ def _draw_normal_inside(
 def _draw_uniform_accepted(
     like: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None
 ) -> Tensor:
-    """Uniform numbers in [a, b], each accepted with its density relative to the peak: good far out in the tail."""
+    """Uniform numbers in [a, b], each accepted with its density relative to the peak: good in a tail."""
     log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     drawn = pending = None
     while pending is None or pending.any():
@@ -334,7 +337,9 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fills with normal numbers of standard deviation gain / √fan. The arguments are those of `kaiming_uniform_`.
+    """Fills with normal numbers of standard deviation gain / √fan.
+
+    The arguments are those of `kaiming_uniform_`.
 
     Raises:
         ValueError: the tensor has fewer than 2 dimensions; an unknown mode or nonlinearity.
@@ -366,7 +371,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 @no_grad()
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
-    """Fills with a random orthogonal matrix times `gain`: rows or columns, whichever are fewer, are orthonormal.
+    """Fills with a random matrix of orthonormal rows (or columns, if these are fewer) times `gain`.
 
     Dimensions after the first count as one. Saxe et al. (2013), "Exact solutions to the nonlinear dynamics of
     learning in deep linear neural networks".
@@ -399,9 +404,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
 
 @no_grad()
-def sparse_(
-    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
-) -> Tensor:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Fills a matrix with normal numbers, then sets the fraction `sparsity` of each column to zero.
 
     Which elements are zero always follows the default generator. Martens (2010), "Deep learning via
@@ -440,7 +443,9 @@ def _renamed(f: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(f)
     def deprecated(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2)
+        warnings.warn(
+            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2
+        )
         return f(*args, **kwargs)
 
     deprecated.__name__ = deprecated.__qualname__ = old

@@ -1,4 +1,6 @@
-"""Activation functions that are one pass over memory, and pointwise losses of the same kind. Their numbers (slopes, limits) are inputs."""
+"""Activation functions that are one pass over memory, and pointwise losses of the same kind. Their numbers
+(slopes, limits) are inputs.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +40,32 @@ def _softplus(x: np.ndarray) -> np.ndarray:
 # ----- bent lines -----
 
 leaky_relu = pointwise(
-    "leaky_relu", lambda x, slope: np.where(x > 0, x, x * slope), inputs="x slope", accepts=FLOATS,
+    "leaky_relu",
+    lambda x, slope: np.where(x > 0, x, x * slope),
+    inputs="x slope",
+    accepts=FLOATS,
     samples=lambda: [*_with(0.01)(), Sample((spread((2, 3)), spread((2, 1), 0.1, 0.9)))],
-    grad={"x": lambda g, x, slope: g.where(x > 0, g * slope), "slope": lambda g, x: (g * x).where(x <= 0, 0.0)},
-)  # fmt: skip
+    grad={
+        "x": lambda g, x, slope: g.where(x > 0, g * slope),
+        "slope": lambda g, x: (g * x).where(x <= 0, 0.0),
+    },
+)
 hardtanh = pointwise(
-    "hardtanh", lambda x, low, high: np.minimum(np.maximum(x, low), high), inputs="x low high", accepts=NO_BOOL_REAL,
-    samples=_with(-0.9, 1.7), grad={"x": lambda g, x, low, high: g.where((x > low) & (x < high), 0.0)},
-)  # fmt: skip
+    "hardtanh",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    inputs="x low high",
+    accepts=NO_BOOL_REAL,
+    samples=_with(-0.9, 1.7),
+    grad={"x": lambda g, x, low, high: g.where((x > low) & (x < high), 0.0)},
+)
 softshrink = pointwise(
-    "softshrink", lambda x, width: np.where(np.abs(x) <= width, 0, x - np.copysign(width, x)), inputs="x width", accepts=FLOATS,
-    samples=_with(0.6), grad={"x": lambda g, x, width: g.where(absolute(x) > width, 0.0)},
-)  # fmt: skip
+    "softshrink",
+    lambda x, width: np.where(np.abs(x) <= width, 0, x - np.copysign(width, x)),
+    inputs="x width",
+    accepts=FLOATS,
+    samples=_with(0.6),
+    grad={"x": lambda g, x, width: g.where(absolute(x) > width, 0.0)},
+)
 
 # ----- smooth ones -----
 
@@ -60,27 +76,55 @@ def _elu(x: np.ndarray, scale: np.ndarray, rate: np.ndarray) -> np.ndarray:
 
 # elu is (alpha, 1), celu (alpha, 1 / alpha).
 elu = pointwise(
-    "elu", _elu, inputs="x scale rate", accepts=FLOATS, samples=_with(1.3, 0.7),
+    "elu",
+    _elu,
+    inputs="x scale rate",
+    accepts=FLOATS,
+    samples=_with(1.3, 0.7),
     grad={"x": lambda g, x, scale, rate: g.where(x > 0, g * (minimum(x, 0.0) * rate).exp() * (scale * rate))},
-)  # fmt: skip
-silu = pointwise(
-    "silu", lambda x: x / (1 + np.exp(-x)), accepts=(dt.FLOAT, dt.COMPLEX), samples=unary(), grad=lambda g, x: _silu_grad(g, x)
 )
-gelu = pointwise("gelu", lambda x: x * _normal_cdf(x), accepts=FLOATS, samples=unary(), grad=lambda g, x: _gelu_grad(g, x))
+silu = pointwise(
+    "silu",
+    lambda x: x / (1 + np.exp(-x)),
+    accepts=(dt.FLOAT, dt.COMPLEX),
+    samples=unary(),
+    grad=lambda g, x: _silu_grad(g, x),
+)
+gelu = pointwise(
+    "gelu", lambda x: x * _normal_cdf(x), accepts=FLOATS, samples=unary(), grad=lambda g, x: _gelu_grad(g, x)
+)
 gelu_tanh = pointwise(
-    "gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))), accepts=FLOATS, samples=unary(),
-    backward_name="Gelu", grad=lambda g, x: _gelu_tanh_grad(g, x),
-)  # fmt: skip
-mish = pointwise("mish", lambda x: x * np.tanh(_softplus(x)), accepts=FLOATS, samples=unary(), grad=lambda g, x: _mish_grad(g, x))
+    "gelu_tanh",
+    lambda x: 0.5 * x * (1 + np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))),
+    accepts=FLOATS,
+    samples=unary(),
+    backward_name="Gelu",
+    grad=lambda g, x: _gelu_tanh_grad(g, x),
+)
+mish = pointwise(
+    "mish",
+    lambda x: x * np.tanh(_softplus(x)),
+    accepts=FLOATS,
+    samples=unary(),
+    grad=lambda g, x: _mish_grad(g, x),
+)
 # Beyond `limit` the function is x itself, to PyTorch's definition.
 softplus = pointwise(
-    "softplus", lambda x, rate, limit: np.where(x * rate > limit, x, _softplus(x * rate) / rate), inputs="x rate limit", accepts=FLOATS,
-    samples=_with(1.5, 2.0), grad={"x": lambda g, x, rate, limit: g.where(x * rate > limit, g * (x * rate).sigmoid())},
-)  # fmt: skip
+    "softplus",
+    lambda x, rate, limit: np.where(x * rate > limit, x, _softplus(x * rate) / rate),
+    inputs="x rate limit",
+    accepts=FLOATS,
+    samples=_with(1.5, 2.0),
+    grad={"x": lambda g, x, rate, limit: g.where(x * rate > limit, g * (x * rate).sigmoid())},
+)
 logsigmoid = pointwise(
-    "logsigmoid", lambda x: -_softplus(-x), accepts=FLOATS, samples=unary(), backward_name="LogSigmoid",
+    "logsigmoid",
+    lambda x: -_softplus(-x),
+    accepts=FLOATS,
+    samples=unary(),
+    backward_name="LogSigmoid",
     grad=lambda g, x: g * (-x).sigmoid(),
-)  # fmt: skip
+)
 
 
 def _normal_cdf(x: np.ndarray) -> np.ndarray:
@@ -117,8 +161,8 @@ def check_unit(name: str, p: np.ndarray) -> None:
     outside = ~((p >= 0) & (p <= 1))
     if outside.any():
         raise RuntimeError(
-            f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got {p[outside].flat[0]}; for scores that are "
-            "no probabilities use binary_cross_entropy_with_logits"
+            f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got "
+            f"{p[outside].flat[0]}; for scores that are no probabilities use binary_cross_entropy_with_logits"
         )
 
 
@@ -128,15 +172,22 @@ def _bce(x: np.ndarray, target: np.ndarray) -> np.ndarray:
     return -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
 
 
-# The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss. Input and target have the same shape.
+# The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss. Input and
+# target have the same shape.
 bce = custom(
-    "binary_cross_entropy", _bce, lambda x, target: (x._node.shape, x._node.dtype), "composite", inputs="x target", accepts=FLOATS,
-    checks=True, samples=lambda: [Sample((spread((2, 3), 0.1, 0.9), spread((2, 3), 0.0, 1.0, seed=1)))],
+    "binary_cross_entropy",
+    _bce,
+    lambda x, target: (x._node.shape, x._node.dtype),
+    "composite",
+    inputs="x target",
+    accepts=FLOATS,
+    checks=True,
+    samples=lambda: [Sample((spread((2, 3), 0.1, 0.9), spread((2, 3), 0.0, 1.0, seed=1)))],
     grad={
         "x": lambda g, x, target: g * (x - target) / maximum(x * (1 - x), 1e-12),
         "target": lambda g, x: g * maximum(minimum((1 - x).log() - x.log(), 100.0), -100.0),
     },
-)  # fmt: skip
+)
 
 
 def _smooth_l1(x: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -145,6 +196,10 @@ def _smooth_l1(x: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 smooth_l1 = pointwise(
-    "smooth_l1", _smooth_l1, inputs="x width", accepts=FLOATS, samples=_with(1.4),
+    "smooth_l1",
+    _smooth_l1,
+    inputs="x width",
+    accepts=FLOATS,
+    samples=_with(1.4),
     grad={"x": lambda g, x, width: g * hardtanh(x / width, -1.0, 1.0)},
-)  # fmt: skip
+)

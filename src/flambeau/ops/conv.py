@@ -1,7 +1,9 @@
-"""Convolution of any number of spatial dimensions, its transpose, its gradient towards the weight, and the linear layer's product.
+"""Convolution of any number of spatial dimensions, its transpose, its gradient towards the weight, and the
+linear layer's product.
 
-The three convolutions are one trilinear form, sum(y * conv(x, w)), seen from its three sides, so that each one's gradients are the other two
-(see `reference.conv`); the formulas conjugate what they don't differentiate by.
+The three convolutions are one trilinear form, sum(y * conv(x, w)), seen from its three sides, so that each
+one's gradients are the other two (see `reference.conv`); the formulas conjugate what they don't differentiate
+by.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from .view import reshape, transpose
 _GEOMETRY = "stride padding dilation groups"
 
 
-def _conv_rule(x: Any, w: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> tuple[Sizes, dtype]:
+def _conv_rule(
+    x: Any, w: Any, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> tuple[Sizes, dtype]:
     spatial = conv_out_size(x._node.shape[2:], w._node.shape[2:], stride, padding, dilation)
     return (x._node.shape[0], w._node.shape[0], *spatial), x._node.dtype
 
@@ -37,11 +41,23 @@ def _weight_grad_rule(y: Any, x: Any, kernel: Sizes, *geometry: Any) -> tuple[Si
 
 _CASES: tuple[tuple[Sizes, Sizes, dict[str, Any]], ...] = (  # shapes of x and w, and the geometry
     ((2, 2, 7), (3, 2, 2), {"stride": (2,), "padding": ((1, 0),), "dilation": (1,), "groups": 1}),
-    ((1, 4, 4, 5), (2, 2, 2, 2), {"stride": (1, 2), "padding": ((1, 1), (0, 2)), "dilation": (2, 1), "groups": 2}),
-    ((2, 2, 3, 3), (4, 1, 2, 2), {"stride": (1, 1), "padding": ((0, 0), (1, 1)), "dilation": (1, 1), "groups": 2}),
-    ((1, 2, 3, 2, 3), (1, 2, 2, 2, 1), {"stride": (1, 1, 2), "padding": ((0, 1),) * 3, "dilation": (1,) * 3, "groups": 1}),
+    (
+        (1, 4, 4, 5),
+        (2, 2, 2, 2),
+        {"stride": (1, 2), "padding": ((1, 1), (0, 2)), "dilation": (2, 1), "groups": 2},
+    ),
+    (
+        (2, 2, 3, 3),
+        (4, 1, 2, 2),
+        {"stride": (1, 1), "padding": ((0, 0), (1, 1)), "dilation": (1, 1), "groups": 2},
+    ),
+    (
+        (1, 2, 3, 2, 3),
+        (1, 2, 2, 2, 1),
+        {"stride": (1, 1, 2), "padding": ((0, 1),) * 3, "dilation": (1,) * 3, "groups": 1},
+    ),
     ((1, 1, 5), (1, 1, 2), {"stride": (2,), "padding": ((0, -1),), "dilation": (1,), "groups": 1}),
-)  # fmt: skip
+)
 
 
 def _y_shape(x: Sizes, w: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Sizes:
@@ -67,7 +83,14 @@ def _weight_grad_samples() -> list[Sample]:
 
 
 conv = custom(
-    "conv", reference.conv, _conv_rule, "contraction", inputs="x w", attrs=_GEOMETRY, accepts=NO_BOOL, samples=_conv_samples,
+    "conv",
+    reference.conv,
+    _conv_rule,
+    "contraction",
+    inputs="x w",
+    attrs=_GEOMETRY,
+    accepts=NO_BOOL,
+    samples=_conv_samples,
     backward_name="Convolution",
     grad={
         "x": lambda g, w, x_shape, stride, padding, dilation, groups: conv_input_grad(
@@ -77,28 +100,46 @@ conv = custom(
             g, x.conj(), w_shape[2:], stride, padding, dilation, groups
         ),
     },
-)  # fmt: skip
+)
 # Also the transposed convolution: y (B, Cout, *O), w (Cout, Cin / groups, *K) -> (B, Cin, *spatial).
 conv_input_grad = custom(
-    "conv_input_grad", reference.conv_input_grad, _input_grad_rule, "contraction", inputs="y w", attrs="spatial " + _GEOMETRY,
-    accepts=NO_BOOL, samples=_input_grad_samples, backward_name="Convolution",
+    "conv_input_grad",
+    reference.conv_input_grad,
+    _input_grad_rule,
+    "contraction",
+    inputs="y w",
+    attrs="spatial " + _GEOMETRY,
+    accepts=NO_BOOL,
+    samples=_input_grad_samples,
+    backward_name="Convolution",
     grad={
-        "y": lambda g, w, stride, padding, dilation, groups: conv(g, w.conj(), stride, padding, dilation, groups),
+        "y": lambda g, w, stride, padding, dilation, groups: conv(
+            g, w.conj(), stride, padding, dilation, groups
+        ),
         "w": lambda g, y, w_shape, stride, padding, dilation, groups: conv_weight_grad(
             y.conj(), g, w_shape[2:], stride, padding, dilation, groups
         ),
     },
-)  # fmt: skip
+)
 conv_weight_grad = custom(
-    "conv_weight_grad", reference.conv_weight_grad, _weight_grad_rule, "contraction", inputs="y x", attrs="kernel " + _GEOMETRY,
-    accepts=NO_BOOL, samples=_weight_grad_samples, backward_name="Convolution",
+    "conv_weight_grad",
+    reference.conv_weight_grad,
+    _weight_grad_rule,
+    "contraction",
+    inputs="y x",
+    attrs="kernel " + _GEOMETRY,
+    accepts=NO_BOOL,
+    samples=_weight_grad_samples,
+    backward_name="Convolution",
     grad={
-        "y": lambda g, x, stride, padding, dilation, groups: conv(x.conj(), g, stride, padding, dilation, groups),
+        "y": lambda g, x, stride, padding, dilation, groups: conv(
+            x.conj(), g, stride, padding, dilation, groups
+        ),
         "x": lambda g, y, x_shape, stride, padding, dilation, groups: conv_input_grad(
             y.conj(), g, x_shape[2:], stride, padding, dilation, groups
         ),
     },
-)  # fmt: skip
+)
 
 
 # ----- the linear layer: the weight lies as (out, in), and x may have any leading dimensions -----
@@ -121,8 +162,13 @@ def _flipped(x: Any) -> Any:
 
 
 linear = custom(
-    "linear", _linear, lambda x, w: ((*x._node.shape[:-1], w._node.shape[0]), x._node.dtype), "contraction", inputs="x w",
-    accepts=NO_BOOL, backward_name="Linear",
+    "linear",
+    _linear,
+    lambda x, w: ((*x._node.shape[:-1], w._node.shape[0]), x._node.dtype),
+    "contraction",
+    inputs="x w",
+    accepts=NO_BOOL,
+    backward_name="Linear",
     grad={
         "x": lambda g, w: linear(g, _flipped(w.conj())),
         "w": lambda g, x: matmul(_flipped(_rows(g)), _rows(x.conj())),
@@ -134,4 +180,4 @@ linear = custom(
         Sample((spread((0, 3)), spread((2, 3), seed=1))),
         Sample((spread((2, 0)), spread((2, 0), seed=1))),
     ],
-)  # fmt: skip
+)

@@ -165,6 +165,8 @@ class Pointwise(Op):
 
     def _general(self, operands: Sequence[Any]) -> Tensor:
         promoted = result_type(self.name, operands)
+        if not any(isinstance(x, Tensor) for x in operands):
+            raise TypeError(f"{self.name}: one operand must be a Tensor, got {', '.join(map(repr, operands))}; make one with torch.tensor()")
         self.check_dtype(promoted)
         d = self.compute(promoted)
         nodes, edges = [], []

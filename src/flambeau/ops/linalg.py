@@ -18,6 +18,7 @@ from .contraction import matmul
 from .index import tril, triu
 from .kinds import FLOATING, Custom, broadcast, make_constant
 from .pointwise import make_complex
+from .reduction import amax
 from .samples import Sample, spread
 from .view import concatenate
 
@@ -168,8 +169,10 @@ def _squares(**attrs: Any) -> list[Sample]:
     return [Sample((_steady(*shape),), attrs) for shape in ((2, 3, 3), (1, 2, 2), (2, 0, 0), (0, 2, 2))]
 
 
-def _hermitian(x: Any) -> tuple:
-    return ((x + x.mH) / 2,)
+def _hermitian(x: Any) -> tuple[Any]:
+    """The Hermitian matrix that has the lower triangle of `x`."""
+    below = tril(x, -1)
+    return (below + below.mH + x.diagonal(0, -2, -1).real.diag_embed(),)
 
 
 def _counting(x: Any, n: int) -> Any:
@@ -555,12 +558,12 @@ pinv = matrix_op(
 
 
 def _matrix_exp(x: np.ndarray) -> np.ndarray:
-    """Halved until its norm is at most 1/2, where 18 terms of the series are exact; then squared back."""
+    """Halved until its norm is at most 1, where 20 terms of the series are exact; then squared back."""
     norm = np.abs(x).sum(-2).max(-1, initial=0)
-    squarings = np.ceil(np.log2(np.clip(np.nan_to_num(norm), 0.5, 2.0**60) * 2)).astype(int)[..., None, None]
+    squarings = np.ceil(np.log2(np.clip(np.nan_to_num(norm), 1.0, 2.0**60))).astype(int)[..., None, None]
     scaled = x / (2.0**squarings).astype(x.real.dtype)
     term = out = np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape)
-    for k in range(1, 19):
+    for k in range(1, 21):
         term = term @ scaled / x.real.dtype.type(k)
         out = out + term
     for k in range(int(squarings.max(initial=0))):
@@ -569,10 +572,14 @@ def _matrix_exp(x: np.ndarray) -> np.ndarray:
 
 
 def _matrix_exp_grad(g: Any, x: Any) -> Any:
-    """The upper right block of exp((Aᴴ g; 0 Aᴴ))."""
+    """The upper right block of exp((Aᴴ g; 0 Aᴴ)), with g scaled to 1, lest the whole be halved as often as a large g asks for."""
     n, rank, a = x.shape[-1], x.ndim, x.mH
-    top, bottom = concatenate(a, g, rank - 1), concatenate(g.new_zeros(g.shape), a, rank - 1)
-    return matrix_exp(concatenate(top, bottom, rank - 2)).narrow(-2, 0, n).narrow(-1, n, n)
+    if n == 0:
+        return g
+    size = amax(g.detach().abs(), (rank - 2, rank - 1), True)
+    size = size.where(size > 0, 1.0)
+    top, bottom = concatenate(a, g / size, rank - 1), concatenate(g.new_zeros(g.shape), a, rank - 1)
+    return matrix_exp(concatenate(top, bottom, rank - 2)).narrow(-2, 0, n).narrow(-1, n, n) * size
 
 
 matrix_exp = matrix_op(

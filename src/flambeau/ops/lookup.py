@@ -22,7 +22,9 @@ def _embedding(w: np.ndarray, rows: np.ndarray, padding: int, by_frequency: bool
 
 
 def _embedding_grad(g: Any, rows: Any, w_shape: Dims, padding: int, by_frequency: bool) -> Any:
-    """Gradients of the same row add up (or are averaged, if `by_frequency`); the one at `padding` gets nothing."""
+    """Gradients of the same row add up (or are averaged, if `by_frequency`); the one at `padding` gets
+    nothing.
+    """
     if by_frequency:
         counts = index_put(g.new_zeros(w_shape[:1]), g.new_ones(()), (rows,), (0,), True)
         g = g / index(counts, (rows,), (0,)).unsqueeze(-1)
@@ -32,13 +34,22 @@ def _embedding_grad(g: Any, rows: Any, w_shape: Dims, padding: int, by_frequency
 
 
 embedding = custom(
-    "embedding", _embedding, lambda w, rows, *_: ((*rows._node.shape, *w._node.shape[1:]), w._node.dtype), "gather", inputs="w rows",
-    attrs="padding by_frequency", checks=True, widens=False, grad={"w": _embedding_grad},
+    "embedding",
+    _embedding,
+    lambda w, rows, *_: ((*rows._node.shape, *w._node.shape[1:]), w._node.dtype),
+    "gather",
+    inputs="w rows",
+    attrs="padding by_frequency",
+    checks=True,
+    widens=False,
+    grad={"w": _embedding_grad},
     samples=lambda: [
         Sample((spread((4, 3)), np.array([[0, 3], [3, 1]])), {"padding": -1, "by_frequency": False}),
-        Sample((spread((3, 2)), np.array([2, 0])), {"padding": 1, "by_frequency": True}),  # neither changes a gradient here
+        Sample(
+            (spread((3, 2)), np.array([2, 0])), {"padding": 1, "by_frequency": True}
+        ),  # neither changes a gradient here
     ],
-)  # fmt: skip
+)
 
 # ----- classes: x is (N, C, ...) or (C), labels (N, ...) or () -----
 
@@ -55,8 +66,8 @@ def check_labels(what: str, labels: np.ndarray, classes: int, ignore: int) -> No
         wrong &= labels != ignore
         if wrong.any():
             raise IndexError(
-                f"{what}: target {labels[wrong].flat[0]} is out of bounds for {classes} classes; labels must lie in [0, {classes - 1}]"
-                f" or be ignore_index={ignore}"
+                f"{what}: target {labels[wrong].flat[0]} is out of bounds for {classes} classes; labels must "
+                f"lie in [0, {classes - 1}] or be ignore_index={ignore}"
             )
 
 
@@ -94,20 +105,39 @@ def _place_rule(y: Any, labels: Any, classes: int, ignore: int) -> tuple[Dims, d
 
 # The score of the labelled class, 0 where the label is `ignore`; and its adjoint.
 pick_class = custom(
-    "pick_class", _pick, _pick_rule, "gather", inputs="x labels", attrs="ignore", checks=True, widens=False, backward_name="NllLoss",
-    grad={"x": lambda g, labels, x_shape, ignore: place_class(g, labels, x_shape[class_dim(len(x_shape))], ignore)},
+    "pick_class",
+    _pick,
+    _pick_rule,
+    "gather",
+    inputs="x labels",
+    attrs="ignore",
+    checks=True,
+    widens=False,
+    backward_name="NllLoss",
+    grad={
+        "x": lambda g, labels, x_shape, ignore: place_class(
+            g, labels, x_shape[class_dim(len(x_shape))], ignore
+        )
+    },
     samples=lambda: [
         Sample((spread((3, 4)), np.array([0, 3, -7])), {"ignore": -7}),
         Sample((spread((2, 3, 2)), integers((2, 2), 0, 3)), {"ignore": 1}),
         Sample((spread((3,)), np.array(2)), {"ignore": -100}),
     ],
-)  # fmt: skip
+)
 place_class = custom(
-    "place_class", _place, _place_rule, "scatter", inputs="y labels", attrs="classes ignore", widens=False, backward_name="NllLoss",
+    "place_class",
+    _place,
+    _place_rule,
+    "scatter",
+    inputs="y labels",
+    attrs="classes ignore",
+    widens=False,
+    backward_name="NllLoss",
     grad={"y": lambda g, labels, ignore: pick_class(g, labels, ignore)},
     samples=lambda: [
         Sample((spread((3,)), np.array([0, 3, -7])), {"classes": 4, "ignore": -7}),
         Sample((spread((2, 2)), integers((2, 2), 0, 3)), {"classes": 3, "ignore": 1}),
         Sample((spread(()), np.array(2)), {"classes": 3, "ignore": -100}),
     ],
-)  # fmt: skip
+)

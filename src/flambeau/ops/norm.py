@@ -31,12 +31,19 @@ def _standardize_grad(g: Any, x: Any, eps: Any, out: Any, dims: Dims) -> Any:
 
 # (x - mean) / sqrt(variance + eps), with mean and (biased) variance over `dims`.
 standardize = custom(
-    "standardize", _standardize, lambda x, eps, dims: (x._node.shape, x._node.dtype), "composite", inputs="x eps", attrs="dims",
-    accepts=(dt.FLOAT, dt.FLOAT), grad={"x": _standardize_grad}, backward_name="NativeLayerNorm",
+    "standardize",
+    _standardize,
+    lambda x, eps, dims: (x._node.shape, x._node.dtype),
+    "composite",
+    inputs="x eps",
+    attrs="dims",
+    accepts=(dt.FLOAT, dt.FLOAT),
+    grad={"x": _standardize_grad},
+    backward_name="NativeLayerNorm",
     samples=lambda: [
         Sample((spread((2, 5)), np.array(0.3)), {"dims": (1,)}),
         Sample((spread((3, 2, 2)), np.array(0.1)), {"dims": (0, 2)}),
         Sample((spread((2, 1)), np.array(0.3)), {"dims": (1,)}),
         Sample((spread((0, 2)), np.array(0.3)), {"dims": (1,)}),
     ],
-)  # fmt: skip
+)

@@ -129,7 +129,8 @@ absolute = pointwise(
 
 
 def _sign(x: np.ndarray) -> np.ndarray:
-    return x.copy() if x.dtype.kind == "b" else np.sign(x)
+    """-1, 0 or 1, and 0 for NaN."""
+    return np.sign(x) if x.dtype.kind == "c" else np.subtract(x > 0, x < 0, dtype=np.int8)
 
 
 sign = pointwise("sign", _sign, accepts=REAL, grad=_flat, samples=unary())
@@ -307,8 +308,14 @@ def _complex_samples() -> list[Sample]:
     return [Sample((spread((2, 3)) + 1j * spread((2, 3), seed=4),)), Sample((spread((3,)) + 0.5j,))]
 
 
+def _join_parts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    z = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, np.complex64))
+    z.real, z.imag = x, y
+    return z
+
+
 make_complex = pointwise(
-    "complex", lambda x, y: x + y * x.dtype.type(1) * np.complex64(1j), inputs="x y", accepts=(dt.FLOAT, dt.FLOAT),
+    "complex", _join_parts, inputs="x y", accepts=(dt.FLOAT, dt.FLOAT),
     result=lambda d: d.to_complex(), samples=binary(), grad={"x": lambda g: g.real, "y": lambda g: g.imag},
 )  # fmt: skip
 conj = pointwise("conj", np.conj, grad=lambda g: g.conj(), samples=lambda: [*_complex_samples(), *unary()()])

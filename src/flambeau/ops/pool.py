@@ -1,7 +1,7 @@
 """Pooling over the last dimensions, as many as the kernel (or the output) has.
 
-The maximum's position is an operation, its value is gathered there. Averages are linear: each comes with its adjoint, and the two are each
-other's gradients.
+The maximum's position is an operation, its value is gathered there. Averages are linear: each comes with its
+adjoint, and the two are each other's gradients.
 """
 
 from __future__ import annotations
@@ -27,32 +27,60 @@ def _last(shape: Sizes, n: int, spatial: Sizes) -> Sizes:
 # ----- maximum -----
 
 
-def _max_rule(x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, spatial: Sizes) -> tuple[Sizes, dtype]:
-    return _last(x._node.shape, len(kernel), spatial), dt.int64
+def _max_rule(
+    x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, spatial: Sizes
+) -> tuple[Sizes, dtype]:
+    shape = x._node.shape
+    if max(dilation) > 1:
+        reference.first_taps(_spatial(shape, kernel), kernel, stride, padding, dilation, spatial)
+    return _last(shape, len(kernel), spatial), dt.int64
 
 
 # Flat positions in the input's pooled dimensions: of equal values the first, of NaNs the last.
 max_pool_index = custom(
-    "max_pool_index", reference.max_pool_indices, _max_rule, "window", attrs=_GEOMETRY + " dilation spatial", accepts=NO_BOOL_REAL,
+    "max_pool_index",
+    reference.max_pool_indices,
+    _max_rule,
+    "window",
+    attrs=_GEOMETRY + " dilation spatial",
+    accepts=NO_BOOL_REAL,
     samples=lambda: [
-        Sample((spread((2, 7)),), {"kernel": (3,), "stride": (2,), "padding": (1,), "dilation": (1,), "spatial": (4,)}),
+        Sample(
+            (spread((2, 7)),),
+            {"kernel": (3,), "stride": (2,), "padding": (1,), "dilation": (1,), "spatial": (4,)},
+        ),
         Sample(
             (spread((1, 2, 5, 4)),),
             {"kernel": (2, 2), "stride": (1, 2), "padding": (0, 1), "dilation": (2, 1), "spatial": (3, 3)},
         ),
-        Sample((spread((2, 3, 3, 3)),), {k: (2,) * 3 for k in ("kernel", "stride", "spatial")} | {"padding": (1,) * 3, "dilation": (1,) * 3}),
+        Sample(
+            (spread((2, 3, 3, 3)),),
+            {
+                **dict.fromkeys(("kernel", "stride", "spatial"), (2,) * 3),
+                **dict.fromkeys(("padding", "dilation"), (1,) * 3),
+            },
+        ),
     ],
-)  # fmt: skip
+)
 adaptive_max_index = custom(
-    "adaptive_max_index", reference.adaptive_max_pool_indices, lambda x, spatial: (_last(x._node.shape, len(spatial), spatial), dt.int64),
-    "window", attrs="spatial", accepts=NO_BOOL_REAL,
-    samples=lambda: [Sample((spread((2, 7)),), {"spatial": (3,)}), Sample((spread((2, 5, 4)),), {"spatial": (2, 4)})],
-)  # fmt: skip
+    "adaptive_max_index",
+    reference.adaptive_max_pool_indices,
+    lambda x, spatial: (_last(x._node.shape, len(spatial), spatial), dt.int64),
+    "window",
+    attrs="spatial",
+    accepts=NO_BOOL_REAL,
+    samples=lambda: [
+        Sample((spread((2, 7)),), {"spatial": (3,)}),
+        Sample((spread((2, 5, 4)),), {"spatial": (2, 4)}),
+    ],
+)
 
 # ----- averages -----
 
 
-def _avg_rule(x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, spatial: Sizes, *rest: Any) -> tuple[Sizes, dtype]:
+def _avg_rule(
+    x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, spatial: Sizes, *rest: Any
+) -> tuple[Sizes, dtype]:
     return _last(x._node.shape, len(kernel), spatial), x._node.dtype
 
 
@@ -61,18 +89,42 @@ def _spread_rule(y: Any, spatial: Sizes, *rest: Any) -> tuple[Sizes, dtype]:
 
 
 _CASES: tuple[tuple[Sizes, Sizes, dict[str, Any]], ...] = (  # shapes of input and result, and the geometry
-    ((2, 7), (2, 4), {"kernel": (3,), "stride": (2,), "padding": (1,), "count_include_pad": True, "divisor": None}),
-    ((1, 5, 4), (1, 3, 2), {"kernel": (2, 3), "stride": (2, 2), "padding": (1, 1), "count_include_pad": False, "divisor": None}),
-    ((2, 3, 3, 3), (2, 2, 2, 2), {"kernel": (2,) * 3, "stride": (1,) * 3, "padding": (0,) * 3, "count_include_pad": True, "divisor": 3}),
-)  # fmt: skip
+    (
+        (2, 7),
+        (2, 4),
+        {"kernel": (3,), "stride": (2,), "padding": (1,), "count_include_pad": True, "divisor": None},
+    ),
+    (
+        (1, 5, 4),
+        (1, 3, 2),
+        {"kernel": (2, 3), "stride": (2, 2), "padding": (1, 1), "count_include_pad": False, "divisor": None},
+    ),
+    (
+        (2, 3, 3, 3),
+        (2, 2, 2, 2),
+        {
+            "kernel": (2,) * 3,
+            "stride": (1,) * 3,
+            "padding": (0,) * 3,
+            "count_include_pad": True,
+            "divisor": 3,
+        },
+    ),
+)
 
 
 def _avg_samples() -> list[Sample]:
-    return [Sample((spread(x),), {**geometry, "spatial": y[len(y) - len(geometry["kernel"]) :]}) for x, y, geometry in _CASES]
+    return [
+        Sample((spread(x),), {**geometry, "spatial": y[len(y) - len(geometry["kernel"]) :]})
+        for x, y, geometry in _CASES
+    ]
 
 
 def _avg_grad_samples() -> list[Sample]:
-    return [Sample((spread(y),), {**geometry, "spatial": x[len(x) - len(geometry["kernel"]) :]}) for x, y, geometry in _CASES]
+    return [
+        Sample((spread(y),), {**geometry, "spatial": x[len(x) - len(geometry["kernel"]) :]})
+        for x, y, geometry in _CASES
+    ]
 
 
 def _spatial(shape: Sizes, kernel: Sizes) -> Sizes:
@@ -80,26 +132,55 @@ def _spatial(shape: Sizes, kernel: Sizes) -> Sizes:
 
 
 avg_pool = custom(
-    "avg_pool", reference.avg_pool, _avg_rule, "window", attrs=_GEOMETRY + " spatial count_include_pad divisor", accepts=NO_BOOL_REAL,
+    "avg_pool",
+    reference.avg_pool,
+    _avg_rule,
+    "window",
+    attrs=_GEOMETRY + " spatial count_include_pad divisor",
+    accepts=NO_BOOL_REAL,
     samples=_avg_samples,
     grad=lambda g, x_shape, kernel, stride, padding, count_include_pad, divisor: avg_pool_grad(
         g, _spatial(x_shape, kernel), kernel, stride, padding, count_include_pad, divisor
     ),
-)  # fmt: skip
+)
 avg_pool_grad = custom(
-    "avg_pool_grad", reference.avg_pool_grad, _spread_rule, "window", inputs="y",
-    attrs="spatial " + _GEOMETRY + " count_include_pad divisor", accepts=FLOATS, samples=_avg_grad_samples,
+    "avg_pool_grad",
+    reference.avg_pool_grad,
+    _spread_rule,
+    "window",
+    inputs="y",
+    attrs="spatial " + _GEOMETRY + " count_include_pad divisor",
+    accepts=FLOATS,
+    samples=_avg_grad_samples,
     grad=lambda g, y_shape, kernel, stride, padding, count_include_pad, divisor: avg_pool(
         g, kernel, stride, padding, _spatial(y_shape, kernel), count_include_pad, divisor
     ),
-)  # fmt: skip
+)
 adaptive_avg_pool = custom(
-    "adaptive_avg_pool", reference.adaptive_avg_pool, _spread_rule, "window", inputs="y", attrs="spatial", accepts=FLOATS,
-    samples=lambda: [Sample((spread((2, 7)),), {"spatial": (3,)}), Sample((spread((2, 5, 4)),), {"spatial": (2, 6)})],
+    "adaptive_avg_pool",
+    reference.adaptive_avg_pool,
+    _spread_rule,
+    "window",
+    inputs="y",
+    attrs="spatial",
+    accepts=FLOATS,
+    samples=lambda: [
+        Sample((spread((2, 7)),), {"spatial": (3,)}),
+        Sample((spread((2, 5, 4)),), {"spatial": (2, 6)}),
+    ],
     grad=lambda g, y_shape, spatial: adaptive_avg_pool_grad(g, _spatial(y_shape, spatial)),
-)  # fmt: skip
+)
 adaptive_avg_pool_grad = custom(
-    "adaptive_avg_pool_grad", reference.adaptive_avg_pool_grad, _spread_rule, "window", inputs="y", attrs="spatial", accepts=FLOATS,
-    samples=lambda: [Sample((spread((2, 3)),), {"spatial": (7,)}), Sample((spread((2, 2, 6)),), {"spatial": (5, 4)})],
+    "adaptive_avg_pool_grad",
+    reference.adaptive_avg_pool_grad,
+    _spread_rule,
+    "window",
+    inputs="y",
+    attrs="spatial",
+    accepts=FLOATS,
+    samples=lambda: [
+        Sample((spread((2, 3)),), {"spatial": (7,)}),
+        Sample((spread((2, 2, 6)),), {"spatial": (5, 4)}),
+    ],
     grad=lambda g, y_shape, spatial: adaptive_avg_pool(g, _spatial(y_shape, spatial)),
-)  # fmt: skip
+)

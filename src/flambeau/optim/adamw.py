@@ -10,7 +10,7 @@ from .optimizer import ParamsT
 
 
 class AdamW(Adam):
-    """Adam whose weight decay stays out of its estimates: p ← p - lr · weight_decay · p, then Adam without decay.
+    """Adam whose decay stays out of its estimates: p ← p - lr · weight_decay · p, then Adam without decay.
 
     The arguments, errors and attributes are those of `Adam`.
 

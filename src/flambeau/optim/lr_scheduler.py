@@ -18,8 +18,9 @@ Rate = Any
 
 
 class LRScheduler:
-    """Base class of schedules. A subclass overrides `get_lr`, which may look at `last_epoch`, `base_lrs` and the
-    optimizer's groups.
+    """Base class of schedules.
+
+    A subclass overrides `get_lr`, which may look at `last_epoch`, `base_lrs` and the optimizer's groups.
 
     Args:
         optimizer: whose `lr` is set.
@@ -55,8 +56,8 @@ class LRScheduler:
                 group.setdefault("initial_lr", _copied(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
-                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch "
-                    ">= 0; load the optimizer's state before, or start with last_epoch=-1"
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
+                    "last_epoch >= 0; load the optimizer's state before, or start with last_epoch=-1"
                 )
         self.base_lrs = _rates(optimizer, "initial_lr")
         self.last_epoch = last_epoch
@@ -127,8 +128,8 @@ class LRScheduler:
         """
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
             warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
-                "otherwise the first value of the learning rate schedule is skipped.",
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
+                "order: otherwise the first value of the learning rate schedule is skipped.",
                 stacklevel=2,
             )
         self._step_count += 1
@@ -150,7 +151,8 @@ class LRScheduler:
     def _warn_outside_of_step(self) -> None:
         if not self._get_lr_called_within_step:
             warnings.warn(
-                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.", stacklevel=3
+                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
+                stacklevel=3,
             )
 
 
@@ -180,7 +182,9 @@ def _set(group: dict[str, Any], lr: Rate) -> None:
 
 
 def _warn_of_epoch() -> None:
-    warnings.warn("The epoch parameter in `scheduler.step()` is deprecated; use `scheduler.step()`.", stacklevel=3)
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` is deprecated; use `scheduler.step()`.", stacklevel=3
+    )
 
 
 def _per_group(what: str, value: Any, optimizer: Optimizer) -> list[Any]:
@@ -236,7 +240,9 @@ class StepLR(_Multiplying):
         [1.0] [1.0] [0.5] [0.5]
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -384,7 +390,8 @@ class LinearLR(_Multiplying):
     ) -> None:
         if not 0 < start_factor <= 1:
             raise ValueError(
-                f"Starting multiplicative factor expected to be greater than 0 and less or equal to 1, got {start_factor}"
+                "Starting multiplicative factor expected to be greater than 0 and less or equal to 1, "
+                f"got {start_factor}"
             )
         if not 0 <= end_factor <= 1:
             raise ValueError(f"Ending multiplicative factor expected to be between 0 and 1, got {end_factor}")
@@ -436,7 +443,9 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        self.lr_lambdas: list[Callable[[int], float]] = _per_group("lr_lambda", lr_lambda, _checked(optimizer))
+        self.lr_lambdas: list[Callable[[int], float]] = _per_group(
+            "lr_lambda", lr_lambda, _checked(optimizer)
+        )
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -458,7 +467,7 @@ class LambdaLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Lets the rate fall along half a cosine, from the base rate to `eta_min` in `T_max` epochs, and rise again.
+    """Lets the rate fall along half a cosine, from the base rate to `eta_min` in `T_max` epochs, and rise.
 
     Args:
         optimizer: whose rate is set.
@@ -509,8 +518,8 @@ class SequentialLR(LRScheduler):
         last_epoch: the epoch to continue after.
 
     Raises:
-        ValueError: no schedules, a `ReduceLROnPlateau` or another optimizer's among them, or another number of
-            milestones than of schedules less one.
+        ValueError: no schedules, a `ReduceLROnPlateau` or another optimizer's among them, or another number
+            of milestones than of schedules less one.
 
     Example:
         >>> import flambeau as torch
@@ -532,7 +541,8 @@ class SequentialLR(LRScheduler):
         for i, scheduler in enumerate(schedulers):
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
-                    f"SequentialLR does not support ReduceLROnPlateau, whose step() needs metrics, got one at index {i}"
+                    "SequentialLR does not support ReduceLROnPlateau, whose step() needs metrics, "
+                    f"got one at index {i}"
                 )
             if scheduler.optimizer is not optimizer:
                 raise ValueError(
@@ -548,7 +558,9 @@ class SequentialLR(LRScheduler):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        for group in optimizer.param_groups:  # undo the first steps that the schedules have done when they were made
+        for (
+            group
+        ) in optimizer.param_groups:  # undo the first steps that the schedules have done when they were made
             _set(group, group["initial_lr"])
         _step_back(self)
         first = schedulers[bisect_right(milestones, 0)]
@@ -704,7 +716,7 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """Lets the rate rise from max_lr / div_factor to max_lr, then fall to 1 / final_div_factor of where it began.
+    """Lets the rate rise from max_lr / div_factor to max_lr, then fall to 1 / final_div_factor of its start.
 
     Momentum (or beta1) goes the other way. `step` is to be called after each batch.
 
@@ -722,8 +734,8 @@ class OneCycleLR(LRScheduler):
         last_epoch: the step to continue after.
 
     Raises:
-        ValueError: no number of steps, an option outside of its range, momentum for an optimizer without, more
-            steps than there are in the cycle.
+        ValueError: no number of steps, an option outside of its range, momentum for an optimizer without,
+            more steps than there are in the cycle.
 
     Example:
         >>> import flambeau as torch
@@ -757,17 +769,22 @@ class OneCycleLR(LRScheduler):
         if not 0 <= pct_start <= 1:
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+            raise ValueError(
+                f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
+            )
         self._schedule_phases = self._phases(float(pct_start), three_phase)
         self._anneal_func_type = anneal_strategy
         self.cycle_momentum = cycle_momentum
         if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
             raise ValueError(
-                f"OneCycleLR: {type(optimizer).__name__} has neither momentum nor betas; set cycle_momentum=False"
+                f"OneCycleLR: {type(optimizer).__name__} has neither momentum nor betas; "
+                "set cycle_momentum=False"
             )
         self.use_beta1 = "betas" in optimizer.defaults
         if last_epoch == -1:
-            for group, high in zip(optimizer.param_groups, _per_group("max_lr", max_lr, optimizer), strict=True):
+            for group, high in zip(
+                optimizer.param_groups, _per_group("max_lr", max_lr, optimizer), strict=True
+            ):
                 first = high / div_factor
                 group.update(initial_lr=first, max_lr=high, min_lr=first / final_div_factor)
             if cycle_momentum:
@@ -799,7 +816,9 @@ class OneCycleLR(LRScheduler):
         self._warn_outside_of_step()
         step, start = self.last_epoch, 0.0
         if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+            raise ValueError(
+                f"Tried to step {step} times. The specified number of total steps is {self.total_steps}"
+            )
         for phase in self._schedule_phases[:-1]:
             if step <= phase["end_step"]:
                 break

@@ -1,4 +1,4 @@
-"""The base of all optimizers: it owns parameter groups, closures, hooks and state dicts; a rule updates one parameter."""
+"""The base of optimizers: it owns groups, closures, hooks and state dicts; a rule updates one parameter."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ _post_hooks: OrderedDict[int, Hook] = OrderedDict()
 def register_optimizer_step_pre_hook(hook: Hook) -> RemovableHandle:
     """Calls `hook(optimizer, args, kwargs)` before each step of every optimizer.
 
-    What it returns, if not None, takes the place of the step's `(args, kwargs)`; `args` begins with the optimizer.
+    What it returns, if not None, takes the place of the step's `(args, kwargs)`; `args` begins with the
+    optimizer.
 
     Example:
         >>> import flambeau as torch
@@ -68,7 +69,7 @@ def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
 
 
 def _hooked(step: F) -> F:
-    """Runs a `step` between its hooks, then does the pending work, so that no graph grows from step to step."""
+    """Runs a `step` between its hooks, then does the pending work: no graph grows from step to step."""
 
     @functools.wraps(step)
     def run(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -105,8 +106,8 @@ class Optimizer:
     overrides `step` altogether.
 
     Args:
-        params: parameters, (name, parameter) pairs, or groups: dicts with a list under `params` and with options
-            that differ from the defaults.
+        params: parameters, (name, parameter) pairs, or groups: dicts with a list under `params` and with
+            options that differ from the defaults.
         defaults: the options by name.
 
     Attributes:
@@ -196,7 +197,7 @@ class Optimizer:
         return {}
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Moves parameter `p` in place, given its gradient, its state (changed in place, too) and its options."""
+        """Moves parameter `p` in place, given its gradient, its state (changed in place, too) and options."""
         raise NotImplementedError(f"{type(self).__name__}: override update(p, g, state, group), or step()")
 
     @_hooked
@@ -282,19 +283,23 @@ class Optimizer:
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
-                "sets will change between runs. Please use a list instead."
+                "optimizer parameters need to be organized in ordered collections, but the ordering of "
+                "tensors in sets will change between runs. Please use a list instead."
             )
         entries = [params] if isinstance(params, Tensor) else list(params)
         names = [entry[0] for entry in entries if isinstance(entry, tuple)]
         if names and len(names) < len(entries):
-            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+            raise ValueError(
+                "all optimizer params should be with/without names. Some param names are missing"
+            )
         param_group["params"] = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
         if names:
             param_group["param_names"] = names
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise ValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                )
             param_group.setdefault(name, default)
         self._check_flags(param_group)
         self._check_params(param_group)
@@ -303,8 +308,8 @@ class Optimizer:
     def _check_flags(self, group: dict[str, Any]) -> None:
         if group.get("differentiable"):
             raise NotImplementedError(
-                f"{type(self).__name__}: differentiable=True is not supported; to differentiate through an update "
-                "write it with operations that are not in place, such as p - lr * g"
+                f"{type(self).__name__}: differentiable=True is not supported; to differentiate through an "
+                "update write it with operations that are not in place, such as p - lr * g"
             )
         if group.get("fused") and group.get("foreach"):
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
@@ -336,7 +341,7 @@ class Optimizer:
     # ----- State dict -----
 
     def state_dict(self) -> StateDict:
-        """The optimizer's state: `state`, by the number of the parameter, and `param_groups` with these numbers.
+        """The optimizer's state: `state`, by numbers of parameters, and `param_groups` with these numbers.
 
         Its tensors are the optimizer's own.
 
@@ -365,10 +370,11 @@ class Optimizer:
         return result
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Takes over a state that `state_dict()` gave: copies of its tensors, in the parameters' dtype, and options.
+        """Takes over options and state that `state_dict()` gave.
 
         Args:
-            state_dict: as `state_dict()` gives it, with groups of the same sizes.
+            state_dict: as `state_dict()` gives it, with groups of the same sizes. Its tensors are copied, in
+                the parameters' dtype.
 
         Raises:
             ValueError: another number of groups, or a group of another size.
@@ -394,8 +400,8 @@ class Optimizer:
         for i, (group, new) in enumerate(zip(self.param_groups, saved, strict=True)):
             if len(group["params"]) != len(new["params"]):
                 raise ValueError(
-                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                    f"group {i} has {len(new['params'])} parameters there, {len(group['params'])} here"
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's "
+                    f"group: group {i} has {len(new['params'])} parameters there, {len(group['params'])} here"
                 )
         params = {
             number: p
@@ -452,7 +458,7 @@ class Optimizer:
         return _add(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(optimizer, state_dict)` before a load; what it returns, if not None, is loaded instead."""
+        """Calls `hook(optimizer, state_dict)` before a load; what it returns, if not None, is loaded."""
         return _add(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
@@ -472,7 +478,7 @@ def _is_complex(x: Any) -> bool:
 
 
 def _adapted(value: Any, p: Tensor, name: Any = None) -> Any:
-    """A copy of a saved value with its tensors in `p`'s dtype (if that is floating; step counts stay as they are)."""
+    """A copy of a saved value, with tensors in `p`'s dtype if that is floating, but for step counts."""
     if isinstance(value, Tensor):
         keep = name == "step" or not p.is_floating_point()
         return value.detach().to(p.device, value.dtype if keep else p.dtype, copy=True)

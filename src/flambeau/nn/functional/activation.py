@@ -18,7 +18,7 @@ from ...ops import random as draws
 from ...ops.kinds import NO_BOOL_REAL
 from ...ops.op import check_tensor, wrap_dim
 from ...ops.pointwise import absolute, le
-from .arguments import channels_last_dims, check_float, perhaps_in_place, same_dtype
+from .arguments import channels_last_dims, check_float, flat, perhaps_in_place, same_dtype
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -65,7 +65,10 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     limits: tuple[float, float] = (min_val, max_val)
     if d.category < dt.FLOAT:
         if d is dt.uint8 and min_val < 0:
-            raise RuntimeError(f"hardtanh: cannot do hardtanh on an unsigned type with negative limits, got min_val={min_val}")
+            raise RuntimeError(
+                "hardtanh: cannot do hardtanh on an unsigned type with negative limits, got "
+                f"min_val={min_val}"
+            )
         limits = int(min_val), int(max_val)
     return perhaps_in_place(ops.hardtanh, "hardtanh", inplace, input, *limits)
 
@@ -92,27 +95,38 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     check_float("prelu", input)
     same_dtype("prelu", input, weight=weight)
     if weight.ndim > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        )
     channels = input._node.shape[1] if input.ndim > 1 else 1
     if weight.numel() == 1:
-        return ops.leaky_relu(input, weight)
+        return ops.leaky_relu(input, flat(weight))
     if weight.numel() != channels:
         raise RuntimeError(
-            f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel size = "
-            f"{channels} (input of shape {tuple(input.shape)})"
+            "prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            f"{weight.numel()} and channel size = {channels} (input of shape {tuple(input.shape)})"
         )
     return ops.leaky_relu(input, channels_last_dims(input, weight))
 
 
-def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
-    """x if x > 0, else a slope times x: a random one in [lower, upper) for each element when training, else the middle.
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """x if x > 0, else a slope times x: a random one in [lower, upper) for each element when training, else
+    the middle.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.rrelu(torch.tensor([-1., 2.]), 0.1, 0.3)
     tensor([-0.2000,  2.0000])
     """
     if not lower <= upper:
-        raise RuntimeError(f"rrelu: Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+        raise RuntimeError(
+            f"rrelu: Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"
+        )
     if not training:
         return _activate("rrelu", ops.leaky_relu, input, inplace, (lower + upper) / 2)
     return _activate("rrelu", _random_leaky_relu, input, inplace, lower, upper)
@@ -135,10 +149,14 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     d = check_tensor("threshold", "input", input).dtype
     if not NO_BOOL_REAL[0] <= d.category <= NO_BOOL_REAL[1]:
-        raise NotImplementedError(f'threshold: "threshold_cpu" not implemented for {d}; convert the input first')
+        raise NotImplementedError(
+            f'threshold: "threshold_cpu" not implemented for {d}; convert the input first'
+        )
     if d.category < dt.FLOAT:
         threshold, value = int(threshold), int(value)
-    return perhaps_in_place(lambda x: pointwise.choose(le(x, threshold), value, x), "threshold", inplace, input)
+    return perhaps_in_place(
+        lambda x: pointwise.choose(le(x, threshold), value, x), "threshold", inplace, input
+    )
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -317,13 +335,16 @@ def _softmax_dim(what: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
     if check_tensor(what, "input", x) is x and dim is not None:
         return dim
     warnings.warn(
-        f"Implicit dimension choice for {what} has been deprecated. Change the call to include dim=X as an argument.",
+        f"Implicit dimension choice for {what} has been deprecated. Change the call to include dim=X as an "
+        "argument.",
         stacklevel=stacklevel + 1,
     )
     return 0 if x.ndim in (0, 1, 3) else 1
 
 
-def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`, computed in `dtype` if given.
 
     >>> import flambeau as torch
@@ -333,7 +354,9 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return reduction.softmax(input, _softmax_dim("softmax", input, dim, _stacklevel), dtype=dtype)
 
 
-def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """softmax(-x): the smallest gets most.
 
     >>> import flambeau as torch
@@ -343,7 +366,9 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return reduction.softmax(-input, _softmax_dim("softmin", input, dim, _stacklevel), dtype=dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """log(softmax(x)) along `dim`, computed together, so that nothing underflows.
 
     >>> import flambeau as torch
@@ -353,8 +378,11 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     return reduction.log_softmax(input, _softmax_dim("log_softmax", input, dim, _stacklevel), dtype=dtype)
 
 
-def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A random draw from the categories along `dim`, softened so that gradients flow: softmax((logits + noise) / tau).
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A random draw from the categories along `dim`, softened so that gradients flow: softmax((logits +
+    noise) / tau).
 
     With `hard` the value is one-hot and the gradient that of the soft draw.
 
@@ -376,4 +404,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 # ----- always in place -----
 
 relu_, elu_, selu_, celu_ = (in_place(f, f.__name__ + "_") for f in (relu, elu, selu, celu))
-leaky_relu_, hardtanh_, threshold_, rrelu_ = (in_place(f, f.__name__ + "_") for f in (leaky_relu, hardtanh, threshold, rrelu))
+leaky_relu_, hardtanh_, threshold_, rrelu_ = (
+    in_place(f, f.__name__ + "_") for f in (leaky_relu, hardtanh, threshold, rrelu)
+)

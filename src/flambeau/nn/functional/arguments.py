@@ -30,8 +30,8 @@ def sizes(what: str, name: str, value: Any, n: int, error: type[Exception] = Run
         raise TypeError(f"{what}: {name} must be a whole number or a tuple of them, got {value!r}") from None
     if len(found) not in (1, n):
         raise error(
-            f"{what}: expected {name} to be a single integer value or a list of {n} values to match the spatial dimensions, "
-            f"but got {name}={list(found)}"
+            f"{what}: expected {name} to be a single integer value or a list of {n} values to match the "
+            f"spatial dimensions, but got {name}={list(found)}"
         )
     return found if len(found) == n else found * n
 
@@ -40,17 +40,21 @@ def at_least(what: str, name: str, values: Shape, least: int) -> Shape:
     """RuntimeError if a value is smaller than `least`."""
     if min(values) < least:
         raise RuntimeError(
-            f"{what}: {'negative' if least == 0 else 'non-positive'} {name} is not supported, got {name}={list(values)}; "
-            f"it must be at least {least}"
+            f"{what}: {'negative' if least == 0 else 'non-positive'} {name} is not supported, got "
+            f"{name}={list(values)}; it must be at least {least}"
         )
     return values
 
 
 def check_float(what: str, x: object, name: str = "input", highest: int = dt.FLOAT) -> Tensor:
-    """TypeError unless `x` is a tensor, NotImplementedError unless of a floating dtype (complex if `highest` is that)."""
+    """TypeError unless `x` is a tensor, NotImplementedError unless of a floating dtype (complex if `highest`
+    is that).
+    """
     t = check_tensor(what, name, x)
     if not dt.FLOAT <= t._node.dtype.category <= highest:
-        raise NotImplementedError(f'{what}: "{what}_cpu" not implemented for {t.dtype}; convert {name} with .float()')
+        raise NotImplementedError(
+            f'{what}: "{what}_cpu" not implemented for {t.dtype}; convert {name} with .float()'
+        )
     return t
 
 
@@ -59,7 +63,8 @@ def same_dtype(what: str, x: Tensor, **others: Tensor | None) -> None:
     for name, t in others.items():
         if t is not None and check_tensor(what, name, t)._node.dtype is not x._node.dtype:
             raise RuntimeError(
-                f"{what}: expected input and {name} to have the same dtype, but got {x.dtype} and {t.dtype}; convert one with .to()"
+                f"{what}: expected input and {name} to have the same dtype, but got {x.dtype} and {t.dtype}; "
+                "convert one with .to()"
             )
 
 
@@ -88,16 +93,21 @@ def perhaps_in_place(f: Callable[..., Tensor], name: str, inplace: bool, x: Tens
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def reduction_of(what: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
-    """The reduction that the arguments, old and new ones, ask for. ValueError unless it is none, mean or sum."""
+def reduction_of(
+    what: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None
+) -> str:
+    """The reduction that old and new arguments ask for. ValueError unless it is none, mean or sum."""
     if size_average is not None or reduce is not None:
         mean = size_average is None or size_average
         reduction = "none" if reduce is not None and not reduce else "mean" if mean else "sum"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
         )
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{what}: {reduction} is not a valid value for reduction; choose one of {', '.join(REDUCTIONS)}")
+        raise ValueError(
+            f"{what}: {reduction} is not a valid value for reduction; choose one of {', '.join(REDUCTIONS)}"
+        )
     return reduction
 
 
@@ -113,8 +123,9 @@ def warn_of_broadcasting(what: str, x: Tensor, target: Tensor) -> None:
     check_tensor(what, "input", x)
     if check_tensor(what, "target", target)._node.shape != x._node.shape:
         warnings.warn(
-            f"{what}: Using a target size ({target.shape}) that is different to the input size ({x.shape}). This will likely lead to "
-            "incorrect results due to broadcasting. Please ensure they have the same size.",
+            f"{what}: Using a target size ({target.shape}) that is different to the input size ({x.shape}). "
+            "This will likely lead to incorrect results due to broadcasting. Please ensure they have the "
+            "same size.",
             stacklevel=3,
         )
 

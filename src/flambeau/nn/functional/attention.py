@@ -13,7 +13,7 @@ from ...functions.pointwise import choose
 from ...functions.reduction import softmax
 from ...functions.shape import repeat_interleave
 from ...ops import reduction as reductions
-from ...ops.kinds import make_constant
+from ...ops.kinds import cast, make_constant, opmath
 from ...ops.op import check_tensor
 from ...ops.view import transpose
 from .dropout import dropout
@@ -31,12 +31,14 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(query @ keyᵀ * scale) @ value: each query takes a mean of the values, weighted by how well their keys match it.
+    """softmax(query @ keyᵀ * scale) @ value: each query takes a mean of the values, weighted by how well
+    their keys match it.
 
-    `query` is (*, L, E), `key` (*, S, E), `value` (*, S, Ev), the result (*, L, Ev); `scale` is 1 / sqrt(E) unless given. `attn_mask`
-    broadcasts to (*, L, S): where a bool mask is False nothing is seen, a float mask is added to the scores; a query that sees nothing
-    gets zeros. `is_causal` lets query i see keys 0 to i. `dropout_p` drops weights. With `enable_gqa` several heads (dimension -3) of the
-    query share one of key and value. RuntimeError for sizes or dtypes that don't fit.
+    `query` is (*, L, E), `key` (*, S, E), `value` (*, S, Ev), the result (*, L, Ev); `scale` is 1 / sqrt(E)
+    unless given. `attn_mask` broadcasts to (*, L, S): where a bool mask is False nothing is seen, a float
+    mask is added to the scores; a query that sees nothing gets zeros. `is_causal` lets query i see keys 0 to
+    i. `dropout_p` drops weights. With `enable_gqa` several heads (dimension -3) of the query share one of key
+    and value. RuntimeError for sizes or dtypes that don't fit.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([[1.], [2.]])
@@ -48,6 +50,9 @@ def scaled_dot_product_attention(
     _check(what, query, key, value, attn_mask, dropout_p)
     if enable_gqa:
         key, value = _shared_heads(what, query, key), _shared_heads(what, query, value)
+    d, wide = query._node.dtype, opmath(query._node.dtype)
+    if wide is not d:  # scores rounded to 16 bits would be far off
+        query, key, value = (cast(t, wide) for t in (query, key, value))
     factor = 1 / math.sqrt(query._node.shape[-1]) if scale is None else scale
     scores = matmul(query * factor, _flipped(key))
     blind = None
@@ -58,7 +63,8 @@ def scaled_dot_product_attention(
     weights = softmax(scores, -1)
     if blind is not None:
         weights = choose(blind, 0, weights)
-    return matmul(dropout(weights, dropout_p) if dropout_p else weights, value)
+    out = matmul(dropout(weights, dropout_p) if dropout_p else weights, value)
+    return out if wide is d else cast(out, d)
 
 
 def _check(what: str, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> None:
@@ -67,20 +73,27 @@ def _check(what: str, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: f
     types = {t._node.dtype for t in (q, k, v)}
     if len(types) > 1 or q._node.dtype.category != dt.FLOAT:
         raise RuntimeError(
-            f"{what}: Expected query, key, and value to have the same floating dtype, but got {q.dtype}, {k.dtype} and {v.dtype}"
+            f"{what}: Expected query, key, and value to have the same floating dtype, but got {q.dtype}, "
+            f"{k.dtype} and {v.dtype}"
         )
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise RuntimeError(
-            f"{what}: Expected query, key, and value to all be at least 2 dimensional, but got {q.ndim}, {k.ndim} and {v.ndim} dimensions"
+            f"{what}: Expected query, key, and value to all be at least 2 dimensional, but got {q.ndim}, "
+            f"{k.ndim} and {v.ndim} dimensions"
         )
     if q._node.shape[-1] != k._node.shape[-1] or k._node.shape[-2] != v._node.shape[-2]:
         raise RuntimeError(
-            f"{what}: query and key need the same last extent, key and value the same last but one; got shapes {tuple(q.shape)}, "
-            f"{tuple(k.shape)} and {tuple(v.shape)}"
+            f"{what}: query and key need the same last extent, key and value the same last but one; got "
+            f"shapes {tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}"
         )
-    if mask is not None and check_tensor(what, "attn_mask", mask)._node.dtype not in (dt.bool_, dt.float32, q._node.dtype):
+    if mask is not None and check_tensor(what, "attn_mask", mask)._node.dtype not in (
+        dt.bool_,
+        dt.float32,
+        q._node.dtype,
+    ):
         raise RuntimeError(
-            f"{what}: Expected attn_mask dtype to be bool or float or to match query dtype, but got {mask.dtype} and query {q.dtype}"
+            f"{what}: Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+            f"{mask.dtype} and query {q.dtype}"
         )
     if not 0 <= p <= 1:
         raise RuntimeError(f"{what}: dropout probability has to be between 0 and 1, but got {p}")
@@ -93,7 +106,9 @@ def _flipped(x: Tensor) -> Tensor:
 
 
 def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The scores behind the mask, and where a query sees nothing: its scores stay, lest softmax makes NaN of them."""
+    """The scores behind the mask, and where a query sees nothing: its scores stay, lest softmax makes NaN of
+    them.
+    """
     visible = mask if mask._node.dtype is dt.bool_ else mask != -INF
     blind = ~reductions.any(visible, (mask.ndim - 1,), True)
     if visible is mask:
@@ -105,8 +120,8 @@ def _shared_heads(what: str, query: Tensor, x: Tensor) -> Tensor:
     """Each head as often as there are heads of the query for it."""
     if min(query.ndim, x.ndim) < 3 or query._node.shape[-3] % x._node.shape[-3]:
         raise RuntimeError(
-            f"{what}: Number of heads in key and value must divide the number of heads in query, got shapes {tuple(query.shape)} and "
-            f"{tuple(x.shape)}"
+            f"{what}: Number of heads in key and value must divide the number of heads in query, got shapes "
+            f"{tuple(query.shape)} and {tuple(x.shape)}"
         )
     times = query._node.shape[-3] // x._node.shape[-3]
     return x if times == 1 else repeat_interleave(x, times, x.ndim - 3)

@@ -24,7 +24,9 @@ def _labels(what: str, x: Tensor, target: Tensor, ignore: int) -> Tensor:
     """The labels as int64, after the checks: of dtype, of shape and (if they are known) of range."""
     d, shape = target._node.dtype, x._node.shape
     if d not in (dt.int64, dt.uint8):
-        raise RuntimeError(f"{what}: expected target dtype to be Long or Byte, but got {target.dtype}; use target.long()")
+        raise RuntimeError(
+            f"{what}: expected target dtype to be Long or Byte, but got {target.dtype}; use target.long()"
+        )
     if x.ndim == 0:
         raise ValueError(f"{what}: Expected 1 or more dimensions (got 0)")
     wanted = () if x.ndim == 1 else (shape[0], *shape[2:])
@@ -40,11 +42,17 @@ def _labels(what: str, x: Tensor, target: Tensor, ignore: int) -> Tensor:
 
 
 def _complain_of_shape(what: str, x: Tensor, target: Tensor, wanted: Shape) -> None:
-    listed = f"input {tuple(x.shape)}, target {tuple(target.shape)}; labels are (N, ...) where scores are (N, C, ...), here {wanted}"
+    listed = (
+        f"input {tuple(x.shape)}, target {tuple(target.shape)}; for scores (N, C, ...) labels are (N, ...), "
+        f"here {wanted}"
+    )
     if x.ndim == 2 and target.ndim > 1:
         raise RuntimeError(f"{what}: 0D or 1D target tensor expected, multi-target not supported: {listed}")
     if target.ndim and x.ndim > 1 and target._node.shape[0] != x._node.shape[0]:
-        raise ValueError(f"{what}: Expected input batch_size ({x._node.shape[0]}) to match target batch_size ({target._node.shape[0]}): {listed}")
+        raise ValueError(
+            f"{what}: Expected input batch_size ({x._node.shape[0]}) to match target batch_size "
+            f"({target._node.shape[0]}): {listed}"
+        )
     raise RuntimeError(f"{what}: Expected target size {list(wanted)}, got {list(target.shape)}: {listed}")
 
 
@@ -53,8 +61,8 @@ def _check_weight(what: str, x: Tensor, weight: Tensor | None) -> None:
         classes = x._node.shape[lookup.class_dim(x.ndim)]
         if check_tensor(what, "weight", weight)._node.shape != (classes,):
             raise RuntimeError(
-                f"{what}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
-                f"{list(weight.shape)}"
+                f"{what}: weight tensor should be defined either for all {classes} classes or no classes but "
+                f"got weight tensor of shape: {list(weight.shape)}"
             )
         same_dtype(what, x, weight=weight)
 
@@ -70,7 +78,11 @@ def _nll(x: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: st
     if weight is not None:
         weights = _label_weights(x, t, weight, ignore)
         loss = loss * weights
-        return reductions.sum(loss) / reductions.sum(weights) if reduction == "mean" else reduced(loss, reduction)
+        return (
+            reductions.sum(loss) / reductions.sum(weights)
+            if reduction == "mean"
+            else reduced(loss, reduction)
+        )
     if reduction == "mean":
         return reductions.sum(loss) / reductions.sum(t != ignore)
     return reduced(loss, reduction)
@@ -92,8 +104,8 @@ def nll_loss(
 ) -> Tensor:
     """-x at the label's class: x (N, C, ...) or (C) of log probabilities, labels (N, ...) or ().
 
-    Labels equal to `ignore_index` count for nothing; `weight` has a factor for each class, and means divide by the sum of the labels'.
-    IndexError for labels that are no classes (raised here if they are known).
+    Labels equal to `ignore_index` count for nothing; `weight` has a factor for each class, and means divide
+    by the sum of the labels'. IndexError for labels that are no classes (raised here if they are known).
 
     >>> import flambeau as torch
     >>> torch.nn.functional.nll_loss(torch.tensor([[-1., -2.], [-3., -4.]]), torch.tensor([0, 1]))
@@ -117,9 +129,10 @@ def cross_entropy(
 ) -> Tensor:
     """-log(softmax(x)) at the label's class: x (N, C, ...) or (C) of scores, labels (N, ...) or () of int64.
 
-    A float target of the input's shape gives the probability of each class instead. Labels equal to `ignore_index` count for nothing;
-    `weight` has a factor for each class, and means over labels divide by the sum of the labels'. `label_smoothing` mixes the target with
-    equal probabilities. IndexError for labels that are no classes (raised here if they are known), RuntimeError for other misfits.
+    A float target of the input's shape gives the probability of each class instead. Labels equal to
+    `ignore_index` count for nothing; `weight` has a factor for each class, and means over labels divide by
+    the sum of the labels'. `label_smoothing` mixes the target with equal probabilities. IndexError for labels
+    that are no classes (raised here if they are known), RuntimeError for other misfits.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.cross_entropy(torch.tensor([[0., 0.]]), torch.tensor([1]))
@@ -129,7 +142,9 @@ def cross_entropy(
     how = reduction_of(what, reduction, size_average, reduce)
     x, t = check_float(what, input), check_tensor(what, "target", target)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(
+            f"cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
     _check_weight(what, x, weight)
     if t._node.shape == x._node.shape:
         return _soft(x, t, weight, ignore_index, how, label_smoothing)
@@ -148,16 +163,27 @@ def _smooth(logs: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reducti
     loss = choose(t == ignore, 0, -reductions.sum(weighted, (lookup.class_dim(logs.ndim),)))
     if reduction != "mean":
         return reduced(loss, reduction)
-    total = reductions.sum(t != ignore) if weight is None else reductions.sum(_label_weights(logs, t, weight, ignore))
+    total = (
+        reductions.sum(t != ignore)
+        if weight is None
+        else reductions.sum(_label_weights(logs, t, weight, ignore))
+    )
     return reductions.sum(loss) / total
 
 
-def _soft(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str, smoothing: float) -> Tensor:
+def _soft(
+    x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str, smoothing: float
+) -> Tensor:
     """Against probabilities; the mean is over samples."""
     if target._node.dtype.category != dt.FLOAT:
-        raise RuntimeError(f"cross_entropy: Expected floating point type for target with class probabilities, got {target.dtype}")
+        raise RuntimeError(
+            "cross_entropy: Expected floating point type for target with class probabilities, got "
+            f"{target.dtype}"
+        )
     if ignore >= 0:
-        raise RuntimeError(f"cross_entropy: ignore_index is not supported for floating point target, got {ignore}")
+        raise RuntimeError(
+            f"cross_entropy: ignore_index is not supported for floating point target, got {ignore}"
+        )
     dim = lookup.class_dim(x.ndim)
     classes = x._node.shape[dim]
     if smoothing:
@@ -177,10 +203,11 @@ def multi_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The sum over other classes i of max(0, margin - x[label] + x[i]) ** p, divided by the number of classes.
+    """The sum over other classes i of max(0, margin - x[label] + x[i]) ** p, divided by the number of
+    classes.
 
-    x is (N, C) or (C), labels (N) or (). `weight` has a factor for each label's class. ValueError for p other than 1 and 2, RuntimeError
-    for labels that are no classes.
+    x is (N, C) or (C), labels (N) or (). `weight` has a factor for each label's class. ValueError for p other
+    than 1 and 2, RuntimeError for labels that are no classes.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.multi_margin_loss(torch.tensor([[0.1, 0.2]]), torch.tensor([1]))
@@ -191,7 +218,9 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, got {p}")
     if weight is not None and weight.ndim != 1:
-        raise ValueError(f"multi_margin_loss: weight must be one-dimensional, got shape {tuple(weight.shape)}")
+        raise ValueError(
+            f"multi_margin_loss: weight must be one-dimensional, got shape {tuple(weight.shape)}"
+        )
     scores, labels = _rows(what, input, target)
     classes = scores._node.shape[1]
     _check_weight(what, scores, weight)
@@ -210,18 +239,23 @@ def _rows(what: str, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if check_tensor(what, "target", target)._node.dtype is not dt.int64:
         raise RuntimeError(f"{what}: expected scalar type Long but found {target.dtype}; use target.long()")
     if x.ndim > 2 or 0 in x._node.shape[-1:]:
-        raise RuntimeError(f"{what}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}")
+        raise RuntimeError(
+            f"{what}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
     scores = x if x.ndim == 2 else flat(x, 1, x.numel())
     labels = target if target.ndim else flat(target, 1)
     n, classes = scores._node.shape
     if labels._node.shape != (n,):
         raise RuntimeError(
-            f"{what}: target tensor should be 1-D with size equal to the number of input samples. Expected target size [{n}], but got "
-            f"{list(target.shape)}. Input has shape {list(x.shape)}."
+            f"{what}: target tensor should be 1-D with size equal to the number of input samples. Expected "
+            f"target size [{n}], but got {list(target.shape)}. Input has shape {list(x.shape)}."
         )
     value = labels._current().value
     if value is not None and value.size and not 0 <= value.min() <= value.max() < classes:
-        raise RuntimeError(f"{what}: target out of range: labels from {value.min()} to {value.max()} for {classes} classes")
+        raise RuntimeError(
+            f"{what}: target out of range: labels from {value.min()} to {value.max()} for {classes} classes"
+        )
     return scores, labels
 
 
@@ -235,9 +269,11 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The sum over labels j and other classes i of max(0, 1 - (x[j] - x[i])), divided by the number of classes.
+    """The sum over labels j and other classes i of max(0, 1 - (x[j] - x[i])), divided by the number of
+    classes.
 
-    x and target are (N, C) or (C); each row of the target lists its labels up to the first -1. RuntimeError for labels that are no classes.
+    x and target are (N, C) or (C); each row of the target lists its labels up to the first -1. RuntimeError
+    for labels that are no classes.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.multilabel_margin_loss(torch.tensor([0.1, 0.2]), torch.tensor([1, -1]))
@@ -249,11 +285,16 @@ def multilabel_margin_loss(
     if t._node.dtype is not dt.int64:
         raise RuntimeError(f"{what}: expected scalar type Long but found {t.dtype}; use target.long()")
     if t._node.shape != x._node.shape or x.ndim > 2:
-        raise RuntimeError(f"{what}: inconsistent target size: {list(t.shape)} for input of size: {list(x.shape)}")
+        raise RuntimeError(
+            f"{what}: inconsistent target size: {list(t.shape)} for input of size: {list(x.shape)}"
+        )
     classes = x._node.shape[-1] if x.ndim else 1
     value = t._current().value
     if value is not None and value.size and not -1 <= value.min() <= value.max() < classes:
-        raise RuntimeError(f"{what}: argument #2 'target' is out of range: from {value.min()} to {value.max()} for {classes} classes")
+        raise RuntimeError(
+            f"{what}: argument #2 'target' is out of range: from {value.min()} to {value.max()} for "
+            f"{classes} classes"
+        )
     rows = x.numel() // max(classes, 1)
     loss = _multilabel_margins(flat(x, rows, classes), flat(t, rows, classes)) / classes
     return reduced(loss if x.ndim == 2 else flat(loss), how)
@@ -276,7 +317,8 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over classes (the last dimension) of -(target * log sigmoid(x) + (1 - target) * log sigmoid(-x)).
+    """The mean over classes (the last dimension) of -(target * log sigmoid(x) + (1 - target) * log
+    sigmoid(-x)).
 
     >>> import flambeau as torch
     >>> torch.nn.functional.multilabel_soft_margin_loss(torch.zeros(1, 2), torch.tensor([[1., 0.]]))

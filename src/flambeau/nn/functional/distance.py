@@ -11,7 +11,8 @@ from ...ops import activation
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, floating, result_type
 from ...ops.op import check_tensor, wrap_dim
-from .arguments import reduced, reduction_of
+from ...ops.view import expand
+from .arguments import Shape, reduced, reduction_of
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -24,28 +25,42 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     a, b = check_tensor("cosine_similarity", "x1", x1), check_tensor("cosine_similarity", "x2", x2)
     d = result_type("cosine_similarity", (a, b))
     if floating(d) is not d:
-        raise RuntimeError(f"cosine_similarity: expected common dtype to be floating point, yet common dtype is {d}; use .float()")
+        raise RuntimeError(
+            f"cosine_similarity: expected common dtype to be floating point, yet common dtype is {d}; use "
+            ".float()"
+        )
     a, b = (t if t._node.dtype is d else cast(t, d) for t in (a, b))
-    rank = max(a.ndim, b.ndim)
-    last = wrap_dim("cosine_similarity", dim, rank) - rank  # counted from the end, it is the same in both
+    last = wrap_dim("cosine_similarity", dim, max(a.ndim, b.ndim)) - max(
+        a.ndim, b.ndim
+    )  # from the end: the same for both
     products = a * b
-    lengths = [clamp_min(reductions.euclid(_ranked(t, rank), (last,)), eps) for t in (a, b)]
+    extent = products._node.shape[last:][:1]
+    lengths = [clamp_min(reductions.euclid(_along(t, last, extent), (last,)), eps) for t in (a, b)]
     return reductions.sum(products, (last,)) / (lengths[0] * lengths[1])
 
 
-def _ranked(x: Tensor, rank: int) -> Tensor:
-    """With leading dimensions of extent 1 up to `rank`."""
-    return x if x.ndim == rank else x.reshape((1,) * (rank - x.ndim) + x._node.shape)  # type: ignore[no-any-return]
+def _along(x: Tensor, last: int, extent: Shape) -> Tensor:
+    """`x` with the full extent along a dimension in which the other one is wider."""
+    shape = (1,) * (-last - x.ndim) + tuple(x._node.shape)
+    return (
+        x
+        if shape[last:][:1] == extent
+        else expand.plain(x, ((*shape[:last], *extent, *shape[len(shape) + last + 1 :]),))
+    )
 
 
-def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension, with broadcasting.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.pairwise_distance(torch.tensor([3., 4.]), torch.tensor([0., 0.]))
     tensor(5.0000)
     """
-    difference = check_tensor("pairwise_distance", "x1", x1) - check_tensor("pairwise_distance", "x2", x2) + eps
+    difference = (
+        check_tensor("pairwise_distance", "x1", x1) - check_tensor("pairwise_distance", "x2", x2) + eps
+    )
     return sums.norm(difference, p, -1 if difference.ndim else None, keepdim)
 
 
@@ -87,8 +102,8 @@ def hinge_embedding_loss(
     """x where target is 1, max(0, margin - x) where it is -1.
 
     >>> import flambeau as torch
-    >>> torch.nn.functional.hinge_embedding_loss(torch.tensor([2., 0.5]), torch.tensor([1, -1]), reduction="none")
-    tensor([2.0000, 0.5000])
+    >>> torch.nn.functional.hinge_embedding_loss(torch.tensor([2., 0.5]), torch.tensor([1, -1]))
+    tensor(1.2500)
     """
     how = reduction_of("hinge_embedding_loss", reduction, size_average, reduce)
     far = choose(target != 1, clamp_min(margin - input, 0), 0)
@@ -104,19 +119,23 @@ def cosine_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1 - cos(x1, x2) where target is 1, max(0, cos(x1, x2) - margin) where it is -1; x1, x2 are (N, D) or (D), the target (N) or ().
+    """1 - cos(x1, x2) where target is 1, max(0, cos(x1, x2) - margin) where it is -1; x1, x2 are (N, D) or
+    (D), the target (N) or ().
 
     >>> import flambeau as torch
     >>> torch.nn.functional.cosine_embedding_loss(torch.ones(1, 2), torch.ones(1, 2), torch.tensor([-1]))
-    tensor(1.0000)
+    tensor(1.)
     """
     how = reduction_of("cosine_embedding_loss", reduction, size_average, reduce)
     if target.ndim > 1:
-        raise RuntimeError(f"cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported, got {tuple(target.shape)}")
+        raise RuntimeError(
+            "cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported, got "
+            f"{tuple(target.shape)}"
+        )
     if not input1.ndim == input2.ndim == target.ndim + 1:
         raise RuntimeError(
-            f"cosine_embedding_loss: {target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes "
-            f"{list(input1.shape)} and {list(input2.shape)}."
+            f"cosine_embedding_loss: {target.ndim}D target tensor expects {target.ndim + 1}D input tensors, "
+            f"but found inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
         )
     dims, tiny = (target.ndim,), 1e-12
     squares = [reductions.sum(x * x, dims) + tiny for x in (input1, input2)]
@@ -137,12 +156,14 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin), with the p-norm of differences as distance d.
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), with the p-norm of differences as distance
+    d.
 
     With `swap` the negative's distance is to the nearer of anchor and positive. ValueError unless margin > 0.
 
     >>> import flambeau as torch
-    >>> torch.nn.functional.triplet_margin_loss(torch.tensor([[0.]]), torch.tensor([[1.]]), torch.tensor([[3.]]), margin=4.)
+    >>> a, p, n = torch.tensor([[0.]]), torch.tensor([[1.]]), torch.tensor([[3.]])
+    >>> torch.nn.functional.triplet_margin_loss(a, p, n, margin=4.)
     tensor(2.)
     """
     how = reduction_of("triplet_margin_loss", reduction, size_average, reduce)
@@ -170,18 +191,27 @@ def triplet_margin_with_distance_loss(
     """
     what = "triplet_margin_with_distance_loss"
     how = reduction_of(what, reduction)
-    return _triplet(what, anchor, positive, negative, distance_function or pairwise_distance, margin, swap, how)
+    return _triplet(
+        what, anchor, positive, negative, distance_function or pairwise_distance, margin, swap, how
+    )
 
 
 def _triplet(
-    what: str, a: Tensor, p: Tensor, n: Tensor, distance: Callable[[Tensor, Tensor], Tensor], margin: float, swap: bool, how: str
+    what: str,
+    a: Tensor,
+    p: Tensor,
+    n: Tensor,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
+    how: str,
 ) -> Tensor:
     if not margin > 0:
         raise ValueError(f"{what}: margin must be greater than 0, got {margin}")
     if not a.ndim == p.ndim == n.ndim:
         raise RuntimeError(
-            f"{what}: The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
-            f"{a.ndim}D, positive {p.ndim}D, and negative {n.ndim}D inputs"
+            f"{what}: The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {a.ndim}D, positive {p.ndim}D, and negative {n.ndim}D inputs"
         )
     near, far = distance(a, p), distance(a, n)
     if swap:

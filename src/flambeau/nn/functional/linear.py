@@ -6,13 +6,13 @@ from ...core.tensor import Tensor
 from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
-from ...ops.reduction import sum as sum_dims
 from ...ops.view import permute
 from .arguments import count, flat, same_dtype
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x @ weight.T + bias: (*, in) to (*, out), with a weight (out, in) or, for one output without its dimension, (in).
+    """x @ weight.T + bias: (*, in) to (*, out), with a weight (out, in) or, for one output without its
+    dimension, (in).
 
     RuntimeError for sizes or dtypes that don't fit.
 
@@ -29,8 +29,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     out = y + bias
     if out._node.shape != y._node.shape:
         raise RuntimeError(
-            f"linear: the bias of shape {tuple(bias.shape)} doesn't broadcast to the output of shape {tuple(y.shape)}; it should be "
-            f"({weight._node.shape[0]},)"
+            f"linear: the bias of shape {tuple(bias.shape)} doesn't broadcast to the output of shape "
+            f"{tuple(y.shape)}; it should be ({weight._node.shape[0]},)"
         )
     return out
 
@@ -38,21 +38,26 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _check_linear(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
     if x.ndim == 0 or w.ndim not in (1, 2):
         raise RuntimeError(
-            f"linear: both arguments to linear need to be at least 1D and weight at most 2D, but they are {x.ndim}D and {w.ndim}D"
+            "linear: both arguments to linear need to be at least 1D and weight at most 2D, but they are "
+            f"{x.ndim}D and {w.ndim}D"
         )
     same_dtype("linear", x, weight=w, bias=bias)
     features, expected = x._node.shape[-1], w._node.shape[-1]
     if features != expected:
         raise RuntimeError(
-            f"linear: input has {features} features (shape {tuple(x.shape)}), weight expects {expected} (shape {tuple(w.shape)}): mat1 and "
-            f"mat2 shapes cannot be multiplied; reshape the input or build Linear({features}, ...)"
+            f"linear: input has {features} features (shape {tuple(x.shape)}), weight expects {expected} "
+            f"(shape {tuple(w.shape)}): mat1 and mat2 shapes cannot be multiplied; reshape the input or "
+            f"build Linear({features}, ...)"
         )
     if w.ndim == 1 and bias is not None:
-        raise RuntimeError("linear: a bias needs a weight matrix (out, in), got a 1-D weight; unsqueeze(0) it")
+        raise RuntimeError(
+            "linear: a bias needs a weight matrix (out, in), got a 1-D weight; unsqueeze(0) it"
+        )
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y[o] = sum over i, j of x1[i] * weight[o, i, j] * x2[j], plus bias[o]: (*, in1) and (*, in2) to (*, out).
+    """y[o] = sum over i, j of x1[i] * weight[o, i, j] * x2[j], plus bias[o]: (*, in1) and (*, in2) to (*,
+    out).
 
     RuntimeError for sizes that don't fit.
 
@@ -60,17 +65,26 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> torch.nn.functional.bilinear(torch.tensor([2.]), torch.tensor([3.]), torch.ones(1, 1, 1))
     tensor([6.])
     """
-    x1, x2, w = (check_tensor("bilinear", n, t) for n, t in (("input1", input1), ("input2", input2), ("weight", weight)))
+    x1, x2, w = (
+        check_tensor("bilinear", n, t)
+        for n, t in (("input1", input1), ("input2", input2), ("weight", weight))
+    )
     same_dtype("bilinear", x1, input2=x2, weight=w, bias=bias)
     a, b = x1._node.shape, x2._node.shape
     if len(a) != len(b) or a[:-1] != b[:-1]:
-        raise RuntimeError(f"bilinear: input dimensions do not match: got {tuple(a)} and {tuple(b)}; all but the last must be equal")
+        raise RuntimeError(
+            f"bilinear: input dimensions do not match: got {tuple(a)} and {tuple(b)}; all but the last must "
+            "be equal"
+        )
     if w.ndim != 3 or w._node.shape[1:] != (a[-1], b[-1]):
         raise RuntimeError(
-            f"bilinear: input1 of {a[-1]} and input2 of {b[-1]} features need a weight of shape (out, {a[-1]}, {b[-1]}), got {tuple(w.shape)}"
+            f"bilinear: input1 of {a[-1]} and input2 of {b[-1]} features need a weight of shape (out, "
+            f"{a[-1]}, {b[-1]}), got {tuple(w.shape)}"
         )
     out = w._node.shape[0]
     rows = count(a[:-1])
-    mixed = matmul(flat(x1, rows, a[-1]), flat(permute.plain(w, ((1, 0, 2),)), a[-1], out * b[-1]))  # (rows, out * in2)
-    y = flat(sum_dims(flat(mixed, rows, out, b[-1]) * flat(x2, rows, 1, b[-1]), (2,)), *a[:-1], out)
+    mixed = matmul(
+        flat(x1, rows, a[-1]), flat(permute.plain(w, ((1, 0, 2),)), a[-1], out * b[-1])
+    )  # (rows, out * in2)
+    y = flat(matmul(flat(mixed, rows, out, b[-1]), flat(x2, rows, b[-1], 1)), *a[:-1], out)
     return y if bias is None else y + bias

@@ -28,9 +28,10 @@ def embedding(
 ) -> Tensor:
     """The rows of `weight` (rows, features) that `input` (any shape of int64 or int32) names: (*, features).
 
-    The row `padding_idx` gets no gradient. Rows with a larger norm than `max_norm` are scaled down to it, in place. `scale_grad_by_freq`
-    divides a row's gradient by how often it is named. IndexError for a row that isn't there (raised here if the numbers are known, else
-    when they are), AssertionError for such a `padding_idx`, RuntimeError for `sparse` (gradients are dense) and other misfits.
+    The row `padding_idx` gets no gradient. Rows with a larger norm than `max_norm` are scaled down to it, in
+    place. `scale_grad_by_freq` divides a row's gradient by how often it is named. IndexError for a row that
+    isn't there (raised here if the numbers are known, else when they are), AssertionError for such a
+    `padding_idx`, RuntimeError for `sparse` (gradients are dense) and other misfits.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1., 2.], [3., 4.]]))
@@ -39,14 +40,21 @@ def embedding(
     """
     rows, w = check_tensor("embedding", "input", input), check_tensor("embedding", "weight", weight)
     if rows._node.dtype not in (dt.int64, dt.int32):
-        raise RuntimeError(f"embedding: Expected 'input' to have one of the dtypes int64 or int32, but got {rows.dtype}; use .long()")
+        raise RuntimeError(
+            f"embedding: Expected 'input' to have one of the dtypes int64 or int32, but got {rows.dtype}; "
+            "use .long()"
+        )
     if w.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {tuple(w.shape)}")
     if sparse:
-        raise RuntimeError("embedding: sparse=True asks for a sparse gradient, and gradients are dense here; leave it out")
+        raise RuntimeError(
+            "embedding: sparse=True asks for a sparse gradient, and gradients are dense here; leave it out"
+        )
     n = w._node.shape[0]
     if padding_idx is not None and not -n <= padding_idx < n:
-        raise AssertionError(f"embedding: Padding_idx must be within num_embeddings, got {padding_idx} for {n}")
+        raise AssertionError(
+            f"embedding: Padding_idx must be within num_embeddings, got {padding_idx} for {n}"
+        )
     _check_rows(rows, n)
     if max_norm is not None:
         _renorm(rows, w, max_norm, norm_type)
@@ -73,9 +81,11 @@ def _renorm(rows: Tensor, w: Tensor, max_norm: float, norm_type: float) -> None:
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """A vector of zeros with a 1 at each class: (*) of int64 to (*, num_classes) of int64. By default the largest class is the last.
+    """A vector of zeros with a 1 at each class: (*) of int64 to (*, num_classes) of int64. By default the
+    largest class is the last.
 
-    RuntimeError for classes below 0 or beyond the last (raised here if they are known, else an IndexError when they are).
+    RuntimeError for classes below 0 or beyond the last (raised here if they are known, else an IndexError
+    when they are).
 
     >>> import flambeau as torch
     >>> torch.nn.functional.one_hot(torch.tensor([0, 2]))
@@ -84,9 +94,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     t = check_tensor("one_hot", "tensor", tensor)
     if t._node.dtype is not dt.int64:
-        raise RuntimeError(f"one_hot: is only applicable to index tensor of type LongTensor, got {t.dtype}; use .long()")
+        raise RuntimeError(
+            f"one_hot: is only applicable to index tensor of type LongTensor, got {t.dtype}; use .long()"
+        )
     if t.numel() == 0 and num_classes <= 0:
-        raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor; pass num_classes")
+        raise RuntimeError(
+            "one_hot: Can not infer total number of classes from empty tensor; pass num_classes"
+        )
     value = t._value("one_hot") if num_classes == -1 else t._current().value
     if value is not None and value.size:
         if value.min() < 0:
@@ -94,7 +108,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         if num_classes == -1:
             num_classes = int(value.max()) + 1
         if value.max() >= num_classes:
-            raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {value.max()} of {num_classes}")
+            raise RuntimeError(
+                f"one_hot: Class values must be smaller than num_classes, got {value.max()} of {num_classes}"
+            )
     shape = t._node.shape
     if count((*shape, num_classes)) == 0:
         return full(0, (*shape, num_classes), dt.int64)

@@ -1,4 +1,6 @@
-"""Losses between predicted and true numbers, and between distributions. All are means over elements unless `reduction` says otherwise."""
+"""Losses between predicted and true numbers, and between distributions. All are means over elements unless
+`reduction` says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from .arguments import check_float, reduced, reduction_of, same_dtype, warn_of_b
 
 def _check_weight(what: str, x: Tensor, weight: Tensor) -> None:
     if weight._node.shape != x._node.shape:
-        raise ValueError(f"{what}: Weights and input must have the same size, got {tuple(weight.shape)} and {tuple(x.shape)}")
+        raise ValueError(
+            f"{what}: Weights and input must have the same size, got {tuple(weight.shape)} and "
+            f"{tuple(x.shape)}"
+        )
 
 
 def _weighted(what: str, x: Tensor, loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
@@ -78,7 +83,8 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """(x - target)² / (2 * beta) where |x - target| < beta, |x - target| - beta / 2 elsewhere. RuntimeError for beta < 0.
+    """(x - target)² / (2 * beta) where |x - target| < beta, |x - target| - beta / 2 elsewhere. RuntimeError
+    for beta < 0.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.smooth_l1_loss(torch.tensor([1., 2.]), torch.tensor([1., 4.]), reduction="none")
@@ -95,7 +101,8 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """(x - target)² / 2 where |x - target| < delta, delta * (|x - target| - delta / 2) elsewhere. RuntimeError for delta <= 0.
+    """(x - target)² / 2 where |x - target| < delta, delta * (|x - target| - delta / 2) elsewhere.
+    RuntimeError for delta <= 0.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.huber_loss(torch.tensor([1., 2.]), torch.tensor([1., 4.]), reduction="none")
@@ -119,7 +126,8 @@ def _same_size(what: str, x: Tensor, target: Tensor) -> None:
     check_tensor(what, "input", x)
     if check_tensor(what, "target", target)._node.shape != x._node.shape:
         raise ValueError(
-            f"{what}: Target size ({tuple(target.shape)}) must be the same as input size ({tuple(x.shape)}); reshape one of them"
+            f"{what}: Target size ({tuple(target.shape)}) must be the same as input size ({tuple(x.shape)}); "
+            "reshape one of them"
         )
 
 
@@ -133,7 +141,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target * log(x) + (1 - target) * log(1 - x)) of probabilities, with logarithms of at least -100.
 
-    RuntimeError for input or target outside [0, 1] (when their values are known), ValueError for shapes that differ.
+    RuntimeError for input or target outside [0, 1] (when their values are known), ValueError for shapes that
+    differ.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.]))
@@ -159,7 +168,8 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """`binary_cross_entropy` of sigmoid(x), computed together, so that nothing underflows; `pos_weight` weights the positive targets.
+    """`binary_cross_entropy` of sigmoid(x), computed together, so that nothing underflows; `pos_weight`
+    weights the positive targets.
 
     ValueError for shapes that differ.
 
@@ -172,7 +182,10 @@ def binary_cross_entropy_with_logits(
     _same_size(what, input, target)
     check_float(what, input)
     if target._node.dtype.category < dt.FLOAT:
-        raise RuntimeError(f"{what}: result type {input.dtype.name} can't be cast to the desired output type {target.dtype.name}; use target.float()")
+        raise RuntimeError(
+            f"{what}: result type {input.dtype.name} can't be cast to the desired output type "
+            f"{target.dtype.name}; use target.float()"
+        )
     log_odds = ops.logsigmoid(input)
     if pos_weight is not None:
         log_odds = log_odds * ((pos_weight - 1) * target + 1)
@@ -188,9 +201,11 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """target * (log(target) - x): how far the distribution exp(x) is from `target` (given as its logarithm with `log_target`).
+    """target * (log(target) - x): how far the distribution exp(x) is from `target` (given as its logarithm
+    with `log_target`).
 
-    `reduction` may also be "batchmean": the sum divided by the batch's size, which is the divergence's definition.
+    `reduction` may also be "batchmean": the sum divided by the batch's size, which is the divergence's
+    definition.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.kl_div(torch.tensor([0.5, 0.5]).log(), torch.tensor([1., 0.]), reduction="sum")
@@ -199,14 +214,16 @@ def kl_div(
     batch = reduction == "batchmean" and size_average is None and reduce is None
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
-            "kl_div: reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the "
-            "batch size, and aligns with the KL div math definition.",
+            "kl_div: reduction: 'mean' divides the total loss by both the batch size and the support size. "
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
             stacklevel=2,
         )
     how = reduction_of("kl_div", "sum" if batch else reduction, size_average, reduce)
     for name, t in (("input", input), ("target", target)):
         if check_tensor("kl_div", name, t)._node.dtype.category < dt.FLOAT:
-            raise RuntimeError(f"kl_div: Integral inputs not supported, got {name} of {t.dtype}; convert it with .float()")
+            raise RuntimeError(
+                f"kl_div: Integral inputs not supported, got {name} of {t.dtype}; convert it with .float()"
+            )
     if log_target:
         loss = target.exp() * (target - input)
     else:
@@ -225,8 +242,9 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(x) - target * x, the negative log likelihood of counts with mean exp(x) but for a constant; x - target * log(x + eps) if x is
-    the mean itself (`log_input=False`). `full` adds Stirling's approximation of the constant where target > 1.
+    """exp(x) - target * x, the negative log likelihood of counts with mean exp(x) but for a constant; x -
+    target * log(x + eps) if x is the mean itself (`log_input=False`). `full` adds Stirling's approximation of
+    the constant where target > 1.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.poisson_nll_loss(torch.tensor([0.]), torch.tensor([2.]))
@@ -244,10 +262,11 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """(log(var) + (x - target)² / var) / 2, the negative log likelihood of normal numbers but for a constant (added with `full`).
+    """(log(var) + (x - target)² / var) / 2, the negative log likelihood of normal numbers but for a constant
+    (added with `full`).
 
-    `var`, a tensor or a float, is at least `eps`; a tensor has the input's shape, or lacks its last dimension, or has 1 there.
-    ValueError for negative or misshapen variances.
+    `var`, a tensor or a float, is at least `eps`; a tensor has the input's shape, or lacks its last
+    dimension, or has 1 there. ValueError for negative or misshapen variances.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.gaussian_nll_loss(torch.tensor([1.]), torch.tensor([3.]), torch.tensor([1.]))

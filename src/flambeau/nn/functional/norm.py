@@ -26,7 +26,7 @@ from .rearrange import pad
 
 
 def _standardized(what: str, x: Tensor, dims: Shape, eps: float) -> Tensor:
-    """Over `dims` with mean 0 and variance 1; half types are computed with in float32, which the result has."""
+    """Over `dims` with mean 0 and variance 1; half types are computed with in, and give, float32."""
     if x.numel() == 0:
         return clone(x)
     d = opmath(x._node.dtype)
@@ -47,7 +47,8 @@ def _check_parameters(what: str, x: Tensor, **parameters: Tensor | None) -> None
     for name, p in parameters.items():
         if p is not None and check_tensor(what, name, p)._node.dtype not in allowed:
             raise RuntimeError(
-                f"{what}: mixed dtype: {name} has {p.dtype}, the input {x.dtype}; all inputs must share the same dtype, convert one with .to()"
+                f"{what}: mixed dtype: {name} has {p.dtype}, the input {x.dtype}; all inputs must share the "
+                "same dtype, convert one with .to()"
             )
 
 
@@ -57,36 +58,51 @@ def _check_parameters(what: str, x: Tensor, **parameters: Tensor | None) -> None
 def _check_channels(what: str, channels: int, **vectors: Tensor | None) -> None:
     for name, v in vectors.items():
         if v is not None and v._node.shape != (channels,):
-            raise RuntimeError(f"{what}: {name} should contain {channels} elements not {v.numel()} (shape {tuple(v.shape)})")
+            raise RuntimeError(
+                f"{what}: {name} should contain {channels} elements not {v.numel()} (shape {tuple(v.shape)})"
+            )
 
 
 def _several_values(what: str, shape: Shape, dims: Shape) -> None:
     """ValueError where a statistic would be taken over a single value."""
     if count([shape[d] for d in dims]) == 1:
         raise ValueError(
-            f"{what}: Expected more than 1 value per channel when training, got input size {list(shape)}; use larger batches, or eval()"
+            f"{what}: Expected more than 1 value per channel when training, got input size {list(shape)}; "
+            "use larger batches, or eval()"
         )
 
 
 def _check_clean(what: str, x: Tensor) -> None:
-    """ValueError for data with NaN: it would make running statistics NaN for good. Results of operations aren't looked at."""
+    """ValueError for data with NaN: it would make running statistics NaN for good. Results of operations
+    aren't looked at.
+    """
     node = x._current()
     if node.op is LEAF and np.isnan(np.min(node.value)):
         raise ValueError(
-            f"{what}: the input of shape {tuple(x.shape)} contains NaN, which would turn the running statistics into NaN for good; clean the "
-            "data first (torch.nan_to_num), or leave out running_mean and running_var"
+            f"{what}: the input of shape {tuple(x.shape)} contains NaN, which would turn the running "
+            "statistics into NaN for good; clean the data first (torch.nan_to_num), or leave out "
+            "running_mean and running_var"
         )
 
 
-def _track(what: str, running_mean: Tensor, running_var: Tensor, now: Tensor, var: Tensor, n: int, momentum: float) -> None:
-    """Moves running statistics towards those of a batch of n values, the variance with Bessel's correction."""
+def _track(
+    what: str, running_mean: Tensor, running_var: Tensor, now: Tensor, var: Tensor, n: int, momentum: float
+) -> None:
+    """Moves running statistics towards those of n values, the variance with Bessel's correction."""
     unbiased = var * (n / (n - 1)) if n > 1 else var * float("inf")
     for name, running, new in (("running_mean", running_mean, now), ("running_var", running_var, unbiased)):
         write(f"{what}: {name}", running, running * (1 - momentum) + new * momentum)
 
 
 def _normalize_batch(
-    what: str, x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Any, bias: Any, momentum: float, eps: float
+    what: str,
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Any,
+    bias: Any,
+    momentum: float,
+    eps: float,
 ) -> Tensor:
     """With the statistics of the batch, which running ones (if there are any) follow."""
     shape = x._node.shape
@@ -100,7 +116,9 @@ def _normalize_batch(
     return _affine(_standardized(what, x, dims, eps), weight, bias, x._node.dtype)
 
 
-def _normalize_running(x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Any, bias: Any, eps: float) -> Tensor:
+def _normalize_running(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Any, bias: Any, eps: float
+) -> Tensor:
     """With the running statistics: one factor and one term a channel."""
     factor = (running_var + eps).rsqrt()
     factor = factor if weight is None else factor * weight
@@ -120,9 +138,10 @@ def batch_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, ...).
 
-    When training, mean and (biased) variance are the batch's, and the running ones, if given, move towards them (the variance unbiased) by
-    the share `momentum`, in place; else they are the running ones. ValueError for a single value a channel when training, and for NaN in
-    data given from outside where running statistics would keep it. RuntimeError for sizes or dtypes that don't fit.
+    When training, mean and (biased) variance are the batch's, and the running ones, if given, move towards
+    them (the variance unbiased) by the share `momentum`, in place; else they are the running ones. ValueError
+    for a single value a channel when training, and for NaN in data given from outside where running
+    statistics would keep it. RuntimeError for sizes or dtypes that don't fit.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.batch_norm(torch.tensor([[1.], [3.]]), None, None, training=True)
@@ -131,22 +150,37 @@ def batch_norm(
     """
     x = check_float("batch_norm", input)
     if x.ndim < 2:
-        raise IndexError(f"batch_norm: Dimension out of range: expected an input (N, C, ...), got shape {tuple(x.shape)}")
+        raise IndexError(
+            f"batch_norm: Dimension out of range: expected an input (N, C, ...), got shape {tuple(x.shape)}"
+        )
     if training:
         _several_values("batch_norm", x._node.shape, (0, *range(2, x.ndim)))
     if eps < 0 or (training and eps == 0):
         kind = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm: batch_norm eps must be {kind}, but got {eps}")
     if (running_mean is None) != (running_var is None) and training:
-        raise ValueError("batch_norm: running_mean and running_var must either both be None or neither be None")
-    _check_parameters("batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    _check_channels("batch_norm", x._node.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+        raise ValueError(
+            "batch_norm: running_mean and running_var must either both be None or neither be None"
+        )
+    _check_parameters(
+        "batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    _check_channels(
+        "batch_norm",
+        x._node.shape[1],
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
     if training:
         per_channel = [None if p is None else channels_last_dims(x, p) for p in (weight, bias)]
         return _normalize_batch("batch_norm", x, running_mean, running_var, *per_channel, momentum, eps)
     if running_mean is None or running_var is None:
         name = "running_mean" if running_mean is None else "running_var"
-        raise RuntimeError(f"batch_norm: {name} must be defined in evaluation mode; pass it, or training=True")
+        raise RuntimeError(
+            f"batch_norm: {name} must be defined in evaluation mode; pass it, or training=True"
+        )
     return _normalize_running(x, running_mean, running_var, weight, bias, eps)
 
 
@@ -162,8 +196,9 @@ def instance_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel of each sample of (N, C, ...).
 
-    With `use_input_stats` mean and variance are the sample's, and the running ones, if given, move towards their average over the batch;
-    else they are the running ones. ValueError for a single spatial element, RuntimeError for sizes that don't fit.
+    With `use_input_stats` mean and variance are the sample's, and the running ones, if given, move towards
+    their average over the batch; else they are the running ones. ValueError for a single spatial element,
+    RuntimeError for sizes that don't fit.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.instance_norm(torch.tensor([[[1., 3.]]]))
@@ -172,14 +207,28 @@ def instance_norm(
     x = check_float("instance_norm", input)
     shape = x._node.shape
     if use_input_stats and count(shape[2:]) == 1:
-        raise ValueError(f"instance_norm: Expected more than 1 spatial element when training, got input size {list(shape)}")
+        raise ValueError(
+            f"instance_norm: Expected more than 1 spatial element when training, got input size {list(shape)}"
+        )
     if x.ndim < 2:
         raise RuntimeError(f"instance_norm: expected an input (N, C, ...), got shape {tuple(shape)}")
-    _check_parameters("instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    _check_channels("instance_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_parameters(
+        "instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    _check_channels(
+        "instance_norm",
+        shape[1],
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise RuntimeError("instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false")
+            raise RuntimeError(
+                "instance_norm: Expected running_mean and running_var to be defined when use_input_stats is "
+                "false"
+            )
         return _normalize_running(x, running_mean, running_var, weight, bias, eps)
     dims = tuple(range(2, x.ndim))
     if running_mean is not None and running_var is not None and x.numel():
@@ -197,28 +246,39 @@ def instance_norm(
 def _trailing(what: str, x: Tensor, normalized_shape: Any, **parameters: Tensor | None) -> Shape:
     """The dimensions that `normalized_shape` names: the last ones. RuntimeError if they don't fit."""
     if not isinstance(normalized_shape, Sequence):
-        raise TypeError(f"{what}: argument 'normalized_shape' must be tuple of ints, not {type(normalized_shape).__name__}")
+        raise TypeError(
+            f"{what}: argument 'normalized_shape' must be tuple of ints, not "
+            f"{type(normalized_shape).__name__}"
+        )
     shape, wanted = tuple(x._node.shape), tuple(normalized_shape)
     if not wanted:
-        raise RuntimeError(f"{what}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, got ()")
+        raise RuntimeError(
+            f"{what}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
+            "element, got ()"
+        )
     if shape[-len(wanted) :] != wanted:
         raise RuntimeError(
-            f"{what}: Given normalized_shape={list(wanted)}, expected input with shape [*, {', '.join(map(str, wanted))}], but got input of "
-            f"size {list(shape)}"
+            f"{what}: Given normalized_shape={list(wanted)}, expected input with shape [*, "
+            f"{', '.join(map(str, wanted))}], but got input of size {list(shape)}"
         )
     for name, p in parameters.items():
         if p is not None and p._node.shape != wanted:
             raise RuntimeError(
-                f"{what}: Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(p.shape)} and "
-                f"normalized_shape = {list(wanted)}"
+                f"{what}: Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(p.shape)} and normalized_shape = {list(wanted)}"
             )
     return tuple(range(len(shape) - len(wanted), len(shape)))
 
 
 def layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over the last dimensions, `normalized_shape`.
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over the last dimensions,
+    `normalized_shape`.
 
     RuntimeError for sizes or dtypes that don't fit.
 
@@ -232,7 +292,9 @@ def layer_norm(
     return _affine(_standardized("layer_norm", x, dims, eps), weight, bias, x._node.dtype)
 
 
-def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     """x / sqrt(mean of x² + eps) * weight, with the mean over the last dimensions, `normalized_shape`.
 
     `eps` is the dtype's resolution unless given. RuntimeError for sizes that don't fit.
@@ -247,15 +309,19 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     wide = x if d is x._node.dtype else cast(x, d)
     if eps is None:
         eps = float(ml_dtypes.finfo(d.to_real().np).eps)
-    square = wide.abs().square() if d.is_complex else wide.square()
-    y = wide * (mean(square, dims, True) + eps).rsqrt()
+    y = wide * (mean(wide.square(), dims, True) + eps).rsqrt()
     return _affine(y, weight, None, x._node.dtype)
 
 
 def group_norm(
-    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over groups of channels of each sample of (N, C, ...).
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over groups of channels
+    of each sample of (N, C, ...).
 
     `weight` and `bias` have one element for each channel. RuntimeError for sizes that don't fit.
 
@@ -266,25 +332,34 @@ def group_norm(
     x = check_float("group_norm", input)
     shape = tuple(x._node.shape)
     if x.ndim < 2:
-        raise RuntimeError(f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}")
+        raise RuntimeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}"
+        )
     if num_groups < 1 or shape[1] % num_groups:
         raise RuntimeError(
-            "group_norm: Expected number of channels in input to be divisible by a positive num_groups, but got input of shape "
-            f"{list(shape)} and num_groups={num_groups}"
+            "group_norm: Expected number of channels in input to be divisible by a positive num_groups, but "
+            f"got input of shape {list(shape)} and num_groups={num_groups}"
         )
-    _several_values("group_norm", (shape[0] * shape[1] // num_groups, num_groups, *shape[2:]), (0, *range(2, x.ndim)))
+    _several_values(
+        "group_norm", (shape[0] * shape[1] // num_groups, num_groups, *shape[2:]), (0, *range(2, x.ndim))
+    )
     _check_parameters("group_norm", x, weight=weight, bias=bias)
     _check_channels("group_norm", shape[1], weight=weight, bias=bias)
     groups = flat(x, shape[0], num_groups, count(shape[1:]) // num_groups)
     y = flat(_standardized("group_norm", groups, (2,), eps), *shape)
-    return _affine(y, *[None if p is None else channels_last_dims(x, p) for p in (weight, bias)], x._node.dtype)
+    return _affine(
+        y, *[None if p is None else channels_last_dims(x, p) for p in (weight, bias)], x._node.dtype
+    )
 
 
 # ----- over neighbours, and lengths -----
 
 
-def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """x / (k + alpha * mean of x² over `size` neighbouring channels) ** beta, for (N, C, ...) with spatial dimensions.
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x² over `size` neighbouring channels) ** beta, for (N, C, ...) with spatial
+    dimensions.
 
     ValueError for fewer than three dimensions.
 
@@ -292,9 +367,11 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     >>> torch.nn.functional.local_response_norm(torch.ones(1, 1, 1), 1, alpha=1., beta=1.)
     tensor([[[0.5000]]])
     """
-    x = check_float("local_response_norm", input)
+    x = check_tensor("local_response_norm", "input", input)
     if x.ndim < 3:
-        raise ValueError(f"local_response_norm: Expected 3D or higher dimensionality input (got {x.ndim} dimensions)")
+        raise ValueError(
+            f"local_response_norm: Expected 3D or higher dimensionality input (got {x.ndim} dimensions)"
+        )
     if x.numel() == 0:
         return x
     before, after = size // 2, (size - 1) // 2
@@ -308,7 +385,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     return x / (mean * alpha + k) ** beta
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
     """x / max(p-norm of x along `dim`, eps).
 
     >>> import flambeau as torch

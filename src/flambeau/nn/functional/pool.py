@@ -18,40 +18,61 @@ INF = float("inf")
 
 
 def _check_rank(what: str, n: int, x: Tensor) -> Shape:
-    """The spatial extents; RuntimeError for another number of dimensions, or an empty one that isn't the batch."""
+    """The spatial extents; RuntimeError for another number of dimensions, or an empty one that isn't the
+    batch.
+    """
     check_tensor(what, "input", x)
     shape = x._node.shape
     if x.ndim not in (n + 1, n + 2) or 0 in shape[-n - 1 :]:
         raise RuntimeError(
-            f"{what}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}"
+            f"{what}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got: {list(shape)}"
         )
     return tuple(shape[-n:])
 
 
 class _Windows:
-    """The geometry of a pooling, checked: `kernel`, `stride`, `padding`, `dilation`, and how many windows (`out`)."""
+    """The geometry of a pooling, checked: `kernel`, `stride`, `padding`, `dilation`, and how many windows
+    (`out`).
+    """
 
-    def __init__(self, what: str, n: int, x: Tensor, kernel: Sizes, stride: Any, padding: Sizes, dilation: Sizes, ceil: bool) -> None:
+    def __init__(
+        self,
+        what: str,
+        n: int,
+        x: Tensor,
+        kernel: Sizes,
+        stride: Any,
+        padding: Sizes,
+        dilation: Sizes,
+        ceil: bool,
+    ) -> None:
         size = _check_rank(what, n, x)
         self.kernel = sizes(what, "kernel_size", kernel, n)
-        self.stride = self.kernel if stride is None or stride == [] or stride == () else sizes(what, "stride", stride, n)
+        self.stride = (
+            self.kernel
+            if stride is None or stride == [] or stride == ()
+            else sizes(what, "stride", stride, n)
+        )
         self.padding, self.dilation = sizes(what, "padding", padding, n), sizes(what, "dilation", dilation, n)
         if min(self.stride) < 1 or min(self.kernel) < 1 or min(self.dilation) < 1:
             raise RuntimeError(
-                f"{what}: kernel size, stride and dilation should be greater than zero, but got {self.kernel}, {self.stride} and {self.dilation}"
+                f"{what}: kernel size, stride and dilation should be greater than zero, but got "
+                f"{self.kernel}, {self.stride} and {self.dilation}"
             )
         for p, k, d in zip(self.padding, self.kernel, self.dilation, strict=True):
             if p < 0:
                 raise RuntimeError(f"{what}: pad must be non-negative, but got pad: {p}")
             if p > ((k - 1) * d + 1) // 2:
                 raise RuntimeError(
-                    f"{what}: pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+                    f"{what}: pad should be at most half of effective kernel size, but got pad={p}, "
+                    f"kernel_size={k} and dilation={d}"
                 )
         self.out = pool_out_size(size, self.kernel, self.stride, self.padding, self.dilation, bool(ceil))
         if min(self.out) < 1:
             raise RuntimeError(
-                f"{what}: Given input size: {tuple(x.shape)}. Calculated output size: {self.out}. Output size is too small; use a smaller "
-                "kernel or less dilation"
+                f"{what}: Given input size: {tuple(x.shape)}. Calculated output size: {self.out}. Output "
+                "size is too small; use a smaller kernel or less dilation"
             )
 
 
@@ -88,11 +109,12 @@ def _max_pool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""The largest element of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); with `return_indices` also where it is.
+        f"""The largest element of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); with
+        `return_indices` also where it is.
 
-    Positions are flat numbers in the spatial dimensions; of equal elements the first counts. `stride` is the kernel's size unless given;
-    padding never wins and is at most half the kernel; `ceil_mode` keeps windows that reach beyond the end.
-    RuntimeError for sizes that don't fit.
+    Positions are flat numbers in the spatial dimensions; of equal elements the first counts. `stride` is the
+    kernel's size unless given; padding never wins and is at most half the kernel; `ceil_mode` keeps windows
+    that reach beyond the end. RuntimeError for sizes that don't fit.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 5.]).reshape({(1,) * n + (4,)})
@@ -104,6 +126,8 @@ def _max_pool(n: int) -> Any:
 
 def _adaptive_size(what: str, n: int, x: Tensor, output_size: Any) -> Shape:
     """The output's spatial extents; None keeps the input's."""
+    if n > 1 and isinstance(output_size, Sequence) and x.ndim <= n:
+        raise ValueError(f"{what}: Input dimension should be at least {n + 1}, got shape {tuple(x.shape)}")
     size = _check_rank(what, n, x)
     if isinstance(output_size, Sequence):
         if len(output_size) != n:
@@ -111,7 +135,9 @@ def _adaptive_size(what: str, n: int, x: Tensor, output_size: Any) -> Shape:
         output_size = tuple(s if o is None else o for o, s in zip(output_size, size, strict=True))
     out = sizes(what, "output_size", output_size, n)
     if min(out) < 0:
-        raise RuntimeError(f"{what}: elements of output_size must be greater than or equal to 0 but received {out}")
+        raise RuntimeError(
+            f"{what}: elements of output_size must be greater than or equal to 0 but received {out}"
+        )
     return out
 
 
@@ -127,7 +153,8 @@ def _adaptive_max_pool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""The largest element of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as `output_size` says (None: as it is).
+        f"""The largest element of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as
+        `output_size` says (None: as it is).
 
     With `return_indices` also the flat positions in the spatial dimensions.
 
@@ -164,9 +191,11 @@ def _max_unpool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""Puts the maxima of `max_pool{n}d` back where they were, zeros elsewhere. `output_size` chooses among the possible sizes.
+        f"""Puts the maxima of `max_pool{n}d` back where they were, zeros elsewhere. `output_size` chooses
+        among the possible sizes.
 
-    ValueError for an `output_size` that can't have been pooled to the input; RuntimeError for positions outside of it.
+    ValueError for an `output_size` that can't have been pooled to the input; RuntimeError for positions
+    outside of it.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 5.]).reshape({(1,) * n + (4,)}); kernel = {(1,) * (n - 1) + (2,)}
@@ -182,7 +211,8 @@ def _unpooled_size(what: str, wanted: Shape, usual: Shape, step: Shape) -> Shape
     wanted = wanted[2:] if len(wanted) == n + 2 else wanted
     if len(wanted) != n or any(not u - s < w < u + s for w, u, s in zip(wanted, usual, step, strict=False)):
         raise ValueError(
-            f'{what}: invalid output_size "{wanted}": it should be {n} or {n + 2} numbers, less than the stride {step} away from {usual}'
+            f"{what}: invalid output_size {wanted}: it should be {n} or {n + 2} numbers, each less than the "
+            f"stride {step} away from {usual}"
         )
     return wanted
 
@@ -192,19 +222,29 @@ def _check_positions(what: str, x: Tensor, indices: Tensor, volume: int) -> None
         raise RuntimeError(f"{what}: elements in indices should be type int64 but got: {indices.dtype}")
     if indices._node.shape != x._node.shape:
         raise RuntimeError(
-            f"{what}: Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices tensor with shape: "
-            f"{list(indices.shape)}"
+            f"{what}: Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but "
+            f"got indices tensor with shape: {list(indices.shape)}"
         )
     value = indices._current().value
     if value is not None and value.size and not 0 <= value.min() <= value.max() < volume:
-        raise RuntimeError(f"{what}: Found an invalid max index: {value.max()} (output volumes have {volume} elements)")
+        raise RuntimeError(
+            f"{what}: Found an invalid max index: {value.max()} (output volumes have {volume} elements)"
+        )
 
 
 # ----- means -----
 
 
 def _mean(
-    what: str, n: int, x: Tensor, kernel: Sizes, stride: Any, padding: Sizes, ceil: bool, count_pad: bool, divisor: int | None
+    what: str,
+    n: int,
+    x: Tensor,
+    kernel: Sizes,
+    stride: Any,
+    padding: Sizes,
+    ceil: bool,
+    count_pad: bool,
+    divisor: int | None,
 ) -> Tensor:
     if divisor == 0:
         raise RuntimeError(f"{what}: divisor must be not zero; leave it out to divide by the window's size")
@@ -213,9 +253,15 @@ def _mean(
 
 
 def avg_pool1d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False, count_include_pad: bool = True
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of (N, C, L) or (C, L); padding counts as zeros unless `count_include_pad` is False.
+    """The mean of each window of (N, C, L) or (C, L); padding counts as zeros unless `count_include_pad` is
+    False.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.avg_pool1d(torch.tensor([[1., 3., 2., 6.]]), 2)
@@ -236,15 +282,18 @@ def _avg_pool(n: int) -> Any:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Tensor:
-        return _mean(name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return _mean(
+            name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
 
     return _named(
         function,
         name,
-        f"""The mean of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); `stride` is the kernel's size unless given.
+        f"""The mean of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); `stride` is the kernel's
+        size unless given.
 
-    Padding counts as zeros unless `count_include_pad` is False; `divisor_override` replaces the number of elements.
-    RuntimeError for sizes that don't fit.
+    Padding counts as zeros unless `count_include_pad` is False; `divisor_override` replaces the number of
+    elements. RuntimeError for sizes that don't fit.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 6.]).reshape({(1,) * n + (4,)})
@@ -263,7 +312,8 @@ def _adaptive_avg_pool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""The mean of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as `output_size` says (None: as it is).
+        f"""The mean of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as `output_size` says
+        (None: as it is).
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 6.]).reshape({(1,) * n + (4,)})
@@ -285,10 +335,17 @@ adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive_avg_p
 
 def _lp_pool(n: int) -> Any:
     name = f"lp_pool{n}d"
-    largest, average = (max_pool1d, max_pool2d, max_pool3d)[n - 1], (avg_pool1d, avg_pool2d, avg_pool3d)[n - 1]
+    largest, average = (
+        (max_pool1d, max_pool2d, max_pool3d)[n - 1],
+        (avg_pool1d, avg_pool2d, avg_pool3d)[n - 1],
+    )
 
     def function(
-        input: Tensor, norm_type: int | float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+        input: Tensor,
+        norm_type: int | float,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        ceil_mode: bool = False,
     ) -> Tensor:
         if norm_type == INF:
             return largest(input.abs(), kernel_size, stride, ceil_mode=ceil_mode)  # type: ignore[no-any-return]
@@ -297,13 +354,16 @@ def _lp_pool(n: int) -> Any:
         if norm_type == 0:
             raise ZeroDivisionError(f"{name}: norm_type 0 has no 1 / norm_type-th power")
         mean = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
-        total = mean.sign() * mean.abs().relu() * count(sizes(name, "kernel_size", kernel_size, n))  # relu: flat at 0
+        total = (
+            mean.sign() * mean.abs().relu() * count(sizes(name, "kernel_size", kernel_size, n))
+        )  # relu: flat at 0
         return total ** (1.0 / norm_type)  # type: ignore[no-any-return]
 
     return _named(
         function,
         name,
-        f"""(sum of x^p)^(1/p) over each window of (N, C, {_SPATIAL[n]}), with p = norm_type; inf and -inf give the largest and smallest |x|.
+        f"""(sum of x^p)^(1/p) over each window of (N, C, {_SPATIAL[n]}), with p = norm_type; inf and -inf
+        give the largest and smallest |x|.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([3., 4.]).reshape({(1,) * n + (2,)})

@@ -115,7 +115,9 @@ class Hardtanh(Activation):
         for old, new in (("min_value", "min_val"), ("max_value", "max_val")):
             value = self.__dict__.pop(old)
             if value is not None:
-                warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, 4)
+                warnings.warn(
+                    f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, 4
+                )
                 setattr(self, new, value)
         if self.max_val <= self.min_val:
             raise AssertionError(
@@ -398,8 +400,8 @@ class LogSigmoid(Activation):
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.LogSigmoid()(torch.tensor([-1000.0, 0.0]))
-        tensor([-1000.0000,    -0.6931])
+        >>> torch.nn.LogSigmoid()(torch.tensor([-10.0, 0.0]))
+        tensor([-10.0000,  -0.6931])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -468,7 +470,11 @@ class PReLU(Module):
     weight: Parameter
 
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, device: DeviceLike = None, dtype: DType | None = None
+        self,
+        num_parameters: int = 1,
+        init: float = 0.25,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
     ) -> None:
         super().__init__()
         self.num_parameters = num_parameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ...core.dtype import dtype as DType, int64
+from ...core.dtype import dtype as DType
+from ...core.dtype import int64
 from ...core.tensor import Tensor
 from ...functions.creation import ones, tensor, zeros
 from .. import functional as F
@@ -42,14 +43,24 @@ class _NormBase(Scaled):
         self.track_running_stats = track_running_stats
         self._add_scale_and_shift((num_features,), affine, bias, device, dtype)
         tracked = track_running_stats
-        self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None)
-        self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if tracked else None)
-        self.register_buffer("num_batches_tracked", tensor(0, device=device, dtype=int64) if tracked else None)
+        self.register_buffer(
+            "running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer(
+            "running_var", ones(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer(
+            "num_batches_tracked", tensor(0, device=device, dtype=int64) if tracked else None
+        )
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
         """Forgets what was seen: mean zero, variance one."""
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+        if (
+            self.running_mean is not None
+            and self.running_var is not None
+            and self.num_batches_tracked is not None
+        ):
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
@@ -105,9 +116,9 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """Normalizes each feature over the batch: y = (x - mean) / √(var + eps) · weight + bias.
 
-    In training, mean and (biased) variance are those of the batch, and the running estimates move towards them:
-    running = (1 - momentum) · running + momentum · seen, with the unbiased variance. In evaluation the running
-    estimates take their place.
+    In training, mean and (biased) variance are those of the batch, and the running estimates move towards
+    them: running = (1 - momentum) · running + momentum · seen, with the unbiased variance. In evaluation the
+    running estimates take their place.
 
     Args:
         num_features: number of features, or channels.
@@ -132,11 +143,12 @@ class BatchNorm1d(_BatchNorm):
 
     Example:
         >>> import flambeau as torch
-        >>> m = torch.nn.BatchNorm1d(1, eps=0)
-        >>> m(torch.tensor([[1.0], [3.0]])).tolist()
-        [[-1.0], [1.0]]
-        >>> m.running_mean
-        tensor([0.2000])
+        >>> m = torch.nn.BatchNorm1d(1)
+        >>> m(torch.tensor([[1.0], [3.0]])).detach()
+        tensor([[-1.0000],
+                [ 1.0000]])
+        >>> m.running_mean, m.running_var
+        (tensor([0.2000]), tensor([1.1000]))
     """
 
     _dims = (2, 3)

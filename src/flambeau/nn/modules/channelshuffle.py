@@ -17,9 +17,6 @@ class ChannelShuffle(Layer):
     Shape:
         (N, C, *) → the same
 
-    Raises:
-        ValueError: `groups` is not positive.
-
     Example:
         >>> import flambeau as torch
         >>> torch.nn.ChannelShuffle(2)(torch.arange(4.0).reshape(1, 4, 1)).flatten()

@@ -63,7 +63,9 @@ class _ConvNd(Module):
         self._reversed_padding_repeated_twice = self._pad_widths()
         ends = (in_channels, out_channels) if transposed else (out_channels, in_channels)
         self.weight = new_parameter(ends[0], ends[1] // groups, *kernel_size, device=device, dtype=dtype)
-        self.register_parameter("bias", new_parameter(out_channels, device=device, dtype=dtype) if bias else None)
+        self.register_parameter(
+            "bias", new_parameter(out_channels, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def _check(self) -> None:
@@ -102,7 +104,9 @@ class _ConvNd(Module):
     def extra_repr(self) -> str:
         zeros, ones = (0,) * len(self.kernel_size), (1,) * len(self.kernel_size)
         usual = {"padding": zeros, "dilation": ones, "output_padding": zeros, "groups": 1}
-        texts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+        texts = [
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        ]
         texts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
         if self.bias is None:
             texts.append("bias=False")
@@ -295,7 +299,14 @@ class _ConvTransposeNd(_ConvNd):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         output_padding = self.output_padding if output_size is None else self._padding_to(input, output_size)
         result: Tensor = self._function(
-            input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            output_padding,
+            self.groups,
+            self.dilation,
         )
         return result
 
@@ -312,7 +323,8 @@ class _ConvTransposeNd(_ConvNd):
             )
         extents, settings = input.shape[-n:], (self.kernel_size, self.stride, self.padding, self.dilation)
         smallest = tuple(
-            (e - 1) * s - 2 * int(p) + d * (k - 1) + 1 for e, k, s, p, d in zip(extents, *settings, strict=True)
+            (e - 1) * s - 2 * int(p) + d * (k - 1) + 1
+            for e, k, s, p, d in zip(extents, *settings, strict=True)
         )
         largest = tuple(low + s - 1 for low, s in zip(smallest, self.stride, strict=True))
         if not all(low <= x <= high for x, low, high in zip(size, smallest, largest, strict=True)):

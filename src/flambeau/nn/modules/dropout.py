@@ -21,7 +21,7 @@ class _DropoutNd(Layer):
 
 
 class Dropout(_DropoutNd):
-    """In training, sets each element to zero with probability `p` and scales the others by 1 / (1 - p).
+    """In training, sets each element to zero with probability `p` and scales others by 1 / (1 - p).
 
     Args:
         p: the probability.
@@ -35,7 +35,7 @@ class Dropout(_DropoutNd):
         >>> _ = torch.manual_seed(0)
         >>> m = torch.nn.Dropout(0.5)
         >>> m(torch.ones(4)), m.eval()(torch.ones(4))
-        (tensor([2., 0., 2., 0.]), tensor([1., 1., 1., 1.]))
+        (tensor([0., 0., 2., 0.]), tensor([1., 1., 1., 1.]))
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """In training, sets whole channels to zero with probability `p` and scales the others by 1 / (1 - p).
+    """In training, sets channels to zero with probability `p` and scales others by 1 / (1 - p).
 
     Args and errors as `Dropout`.
 
@@ -61,7 +61,7 @@ class Dropout1d(_DropoutNd):
 
 
 class Dropout2d(_DropoutNd):
-    """In training, sets whole channels of images to zero with probability `p` and scales the others by 1 / (1 - p).
+    """In training, sets channels of images to zero with probability `p` and scales others by 1 / (1 - p).
 
     Args and errors as `Dropout`.
 
@@ -79,7 +79,7 @@ class Dropout2d(_DropoutNd):
 
 
 class Dropout3d(_DropoutNd):
-    """In training, sets whole channels of volumes to zero with probability `p` and scales the others by 1 / (1 - p).
+    """In training, sets channels of volumes to zero with probability `p` and scales others by 1 / (1 - p).
 
     Args and errors as `Dropout`.
 

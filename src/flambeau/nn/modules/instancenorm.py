@@ -47,7 +47,10 @@ class _InstanceNorm(_NormBase):
         dim = input.ndim - min(self._dims)
         if input.shape[dim] == self.num_features:
             return
-        text = f"input's size at dim={dim} is {input.shape[dim]} and does not match num_features ({self.num_features})"
+        text = (
+            f"input's size at dim={dim} is {input.shape[dim]} and does not match num_features "
+            f"({self.num_features})"
+        )
         if self.affine:
             raise ValueError(f"{type(self).__name__}: {text}")
         warnings.warn(f"{text}, which is not used because affine=False", stacklevel=4)

@@ -1,4 +1,4 @@
-"""Layers that are nothing but their settings: written as annotated fields, from which `__init__` and `repr` follow."""
+"""Layers that are nothing but their settings: annotated fields, from which `__init__` and `repr` follow."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def layer(cls: C) -> C:
     return dataclass(eq=False, repr=False)(cls)  # type: ignore[return-value]
 
 
+@layer
 class Layer(Module):
     """Base of the classes made by `layer`. A module's own `__init__` runs once the fields are set."""
 
@@ -25,7 +26,7 @@ class Layer(Module):
         super().__init__()
 
     def _settings(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._hidden}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._hidden}
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self._settings().items())

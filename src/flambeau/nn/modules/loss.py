@@ -12,7 +12,7 @@ from .distance import PairwiseDistance
 
 
 class _Loss(Module):
-    """A loss whose only setting is how it is reduced; `size_average` and `reduce` are the old way to say so."""
+    """A loss whose only setting is how it is reduced; `size_average`, `reduce` are the old way to say it."""
 
     reduction: str
 
@@ -141,7 +141,7 @@ class CrossEntropyLoss(_WeightedLoss):
         size_average, reduce: old forms of `reduction`; a UserWarning.
 
     Shape:
-        input (C), (N, C) or (N, C, d₁, …); target without C for classes, of the input's shape for probabilities
+        input (C), (N, C) or (N, C, d₁, …); target without C for classes, the input's for probabilities
 
     Example:
         >>> import flambeau as torch
@@ -209,7 +209,7 @@ class NLLLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """The sum over other classes j of max(0, margin - input[y] + input[j])ᵖ, divided by the number of classes.
+    """The sum over other classes j of max(0, margin - input[y] + input[j])ᵖ, by the number of classes.
 
     Args:
         p: 1 or 2.
@@ -251,7 +251,7 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The sum over target classes i and others j of max(0, 1 - (input[i] - input[j])), divided by their number.
+    """The sum over target classes i and others j of max(0, 1 - (input[i] - input[j])), by their number.
 
     A target lists its classes first, then -1.
 
@@ -405,7 +405,12 @@ class PoissonNLLLoss(_Loss):
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
         return F.poisson_nll_loss(
-            log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction
+            log_input,
+            target,
+            log_input=self.log_input,
+            full=self.full,
+            eps=self.eps,
+            reduction=self.reduction,
         )
 
 
@@ -638,34 +643,3 @@ class TripletMarginWithDistanceLoss(_Loss):
 def _check_margin(margin: float) -> None:
     if margin <= 0:
         raise ValueError(f"expected margin to be greater than 0, found {margin} instead")
-
-
-class CTCLoss(_Loss):
-    """-log of the probability that the input's classes, repetitions and blanks left out, read as the target.
-
-    Args:
-        blank: the class of blanks.
-        reduction: `mean` (of the losses divided by the targets' lengths), `sum` or `none`.
-        zero_infinity: whether losses of targets that are too long count as zero.
-
-    Shape:
-        log_probs (T, N, C) or (T, C); targets (N, S) or all in one row; input_lengths and target_lengths (N)
-
-    Example:
-        >>> import flambeau as torch
-        >>> x = torch.zeros(2, 1, 3).log_softmax(2)
-        >>> torch.nn.CTCLoss()(x, torch.tensor([[1]]), torch.tensor([2]), torch.tensor([1]))
-        tensor(1.0986)
-    """
-
-    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
-        super().__init__(reduction=reduction)
-        self.blank = blank
-        self.zero_infinity = zero_infinity
-
-    def forward(
-        self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor
-    ) -> Tensor:
-        return F.ctc_loss(
-            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
-        )

@@ -41,7 +41,7 @@ class LayerNorm(Scaled):
     The variance is the biased one.
 
     Args:
-        normalized_shape: the extents of the dimensions that are normalized together; a number for one dimension.
+        normalized_shape: the extents of the dimensions that are normalized together; a number for one.
         eps: added to the variance.
         elementwise_affine: whether there is a learned scale.
         bias: whether there is a learned shift, too.
@@ -56,8 +56,8 @@ class LayerNorm(Scaled):
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.LayerNorm(2, eps=0)(torch.tensor([[1.0, 3.0]]))
-        tensor([[-1.,  1.]], grad_fn=<NativeLayerNormBackward0>)
+        >>> torch.nn.LayerNorm(2, eps=0)(torch.tensor([[1.0, 3.0]])).tolist()
+        [[-1.0, 1.0]]
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class LayerNorm(Scaled):
 
 
 class RMSNorm(Scaled):
-    """Divides the last dimensions of each sample by their root mean square: y = x / √(mean(x²) + eps) · weight.
+    """Divides the last dimensions of each sample by their root mean square: x / √(mean(x²) + eps) · weight.
 
     Args:
-        normalized_shape: the extents of the dimensions that are normalized together; a number for one dimension.
+        normalized_shape: the extents of the dimensions that are normalized together; a number for one.
         eps: added to the mean square; None is the smallest step of the numbers that are computed with.
         elementwise_affine: whether there is a learned scale.
         device, dtype: of the parameters.
@@ -198,7 +198,7 @@ class GroupNorm(Scaled):
 
 @layer
 class LocalResponseNorm(Layer):
-    """Divides each channel by a power of the mean square of its neighbours: y = x / (k + alpha · mean(x²))^beta.
+    """Divides each channel by a power of its neighbours' mean square: y = x / (k + alpha · mean(x²))^beta.
 
     Args:
         size: how many neighbouring channels the mean is over.

@@ -11,7 +11,7 @@ from .utils import Size, per_dimension
 
 
 class _Pad(Module):
-    """Pads the last `_dims` dimensions with `_mode`; `padding` is one number, or before and after each of them."""
+    """Pads the last `_dims` dimensions by `_mode`; `padding` is one number, or two for each of them."""
 
     _dims: ClassVar[int]
     _mode: ClassVar[str]

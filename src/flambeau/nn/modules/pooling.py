@@ -73,7 +73,7 @@ class MaxPool1d(_MaxPoolNd):
 class MaxPool2d(_MaxPoolNd):
     """The largest element of each window over two dimensions.
 
-    The arguments are those of `MaxPool1d`; sizes are one number for both dimensions, or a pair (height, width).
+    The arguments are those of `MaxPool1d`; sizes are one number, or a pair (height, width).
 
     Shape:
         (N, C, H, W) or (C, H, W) → (N, C, H', W') or (C, H', W')
@@ -99,7 +99,7 @@ class MaxPool2d(_MaxPoolNd):
 class MaxPool3d(_MaxPoolNd):
     """The largest element of each window over three dimensions.
 
-    The arguments are those of `MaxPool1d`; sizes are one number for all dimensions, or a triple.
+    The arguments are those of `MaxPool1d`; sizes are one number, or a triple.
 
     Shape:
         (N, C, D, H, W) or (C, D, H, W) → the same with D', H', W'
@@ -176,7 +176,7 @@ class _AvgPoolNd(_Pool):
 class AvgPool2d(_AvgPoolNd):
     """The mean of each window over two dimensions.
 
-    The arguments are those of `AvgPool1d`; sizes are one number for both dimensions, or a pair (height, width).
+    The arguments are those of `AvgPool1d`; sizes are one number, or a pair (height, width).
 
     Args:
         divisor_override: divide sums by this number instead of the number of elements.
@@ -205,7 +205,7 @@ class AvgPool2d(_AvgPoolNd):
 class AvgPool3d(_AvgPoolNd):
     """The mean of each window over three dimensions.
 
-    The arguments are those of `AvgPool2d`; sizes are one number for all dimensions, or a triple.
+    The arguments are those of `AvgPool2d`; sizes are one number, or a triple.
 
     Shape:
         (N, C, D, H, W) or (C, D, H, W) → the same with D', H', W'
@@ -376,12 +376,12 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
 @layer
 class _AdaptiveAvgPoolNd(Layer):
-    output_size: int | None | Sequence[int | None]
+    output_size: int | Sequence[int | None] | None
 
 
 @layer
 class _AdaptiveMaxPoolNd(Layer):
-    output_size: int | None | Sequence[int | None]
+    output_size: int | Sequence[int | None] | None
     return_indices: bool = False
 
     _hidden = ("return_indices",)

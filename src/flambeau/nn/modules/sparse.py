@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Self
 
+from ...autograd.grad_mode import no_grad
 from ...core.dtype import dtype as DType
 from ...core.tensor import Tensor
-from ...autograd.grad_mode import no_grad
 from .. import functional as F
 from .. import init
 from ..module import Module
@@ -63,7 +63,7 @@ class Embedding(Module):
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError(
-                    f"Embedding: padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}"
+                    f"Embedding: padding_idx must be within num_embeddings, got {padding_idx}"
                 )
             padding_idx %= num_embeddings
         self.num_embeddings = num_embeddings
@@ -80,8 +80,8 @@ class Embedding(Module):
         else:
             if tuple(_weight.shape) != (num_embeddings, embedding_dim):
                 raise AssertionError(
-                    f"Embedding: the shape of weight, {tuple(_weight.shape)}, does not match num_embeddings and "
-                    f"embedding_dim, {(num_embeddings, embedding_dim)}"
+                    f"Embedding: the shape of weight, {tuple(_weight.shape)}, does not match num_embeddings "
+                    f"and embedding_dim, {(num_embeddings, embedding_dim)}"
                 )
             self.weight = Parameter(_weight, requires_grad=not _freeze)
 
@@ -107,7 +107,13 @@ class Embedding(Module):
         )
 
     def extra_repr(self) -> str:
-        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False, "sparse": False}
+        usual = {
+            "padding_idx": None,
+            "max_norm": None,
+            "norm_type": 2,
+            "scale_grad_by_freq": False,
+            "sparse": False,
+        }
         texts = [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
         return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *texts])
 

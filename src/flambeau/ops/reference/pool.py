@@ -30,7 +30,7 @@ def max_pool_indices(
     lowest = _lowest(x.dtype)
     fit = exact_padding(size, out_spatial, kernel, stride, padding, dilation)
     seen = windows(pad(x, fit, lowest), kernel, stride, dilation)
-    first, corner = _first_taps(size, kernel, stride, padding, dilation, out_spatial)
+    first, corner = first_taps(size, kernel, stride, padding, dilation, out_spatial)
     number = np.empty(lead + out_spatial, np.min_scalar_type(prod(kernel)))
     number[...] = first
     best = np.full(lead + out_spatial, lowest, x.dtype)
@@ -165,7 +165,7 @@ def _grid(combine: np.ufunc, rows: Sequence[Array]) -> Array:
     return grid
 
 
-def _first_taps(
+def first_taps(
     size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, out_spatial: Sizes
 ) -> tuple[Array, Array]:
     """For each window the number of its first tap inside the input, and the flat position of its corner."""
