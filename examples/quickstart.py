@@ -277,6 +277,7 @@ def draw_images(images, titles, columns, path, empty="none"):
     """A sheet of small images."""
     from matplotlib.figure import Figure
 
+    columns = max(2, min(columns, len(images)))
     rows = max(1, -(-len(images) // columns))
     figure = Figure(figsize=(columns, 1.25 * rows))
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
@@ -320,6 +321,7 @@ def main(arguments=None):
     options.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
 
+    torch.set_num_threads(1)  # the models are small: sharing out their work would cost more than it brings
     torch.manual_seed(options.seed)
     loaders = load_data(options.seed)
     sizes = [len(loader.dataset) for loader in loaders]

@@ -14,6 +14,7 @@ import subprocess
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,7 @@ def doc_lines(tree: ast.AST) -> set[int]:
     return lines
 
 
+@cache
 def code_lines(text: str) -> set[int]:
     """The numbers of the lines that bear code."""
     lines: set[int] = set()

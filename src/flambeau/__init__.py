@@ -9,10 +9,8 @@ tensor([2., 4.])
 
 from __future__ import annotations
 
-import builtins as _builtins
 import importlib as _importlib
 import math as _math
-import os as _os
 from typing import TYPE_CHECKING, Any
 
 from .core.device import device
@@ -343,6 +341,7 @@ from .functions.sorting import (
     unique_consecutive,
 )
 from .runtime import interpreter
+from .runtime.threads import get_num_threads, set_num_threads
 
 recorder.execute = interpreter.run
 methods.attach()
@@ -383,16 +382,6 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY_FROM:
         return getattr(_importlib.import_module(_LAZY_FROM[name], __name__), name)
     raise AttributeError(f"module 'flambeau' has no attribute {name!r}")
-
-
-def get_num_threads() -> _builtins.int:
-    """How many threads an operation may use: the processors this process may run on.
-
-    >>> import flambeau as torch
-    >>> torch.get_num_threads() >= 1
-    True
-    """
-    return len(_os.sched_getaffinity(0)) if hasattr(_os, "sched_getaffinity") else _os.cpu_count() or 1
 
 
 def synchronize() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from ..core.modes import modes
 
@@ -71,7 +71,13 @@ class no_grad(_Mode):
     False
     """
 
-    def __new__(cls, f: Callable[..., Any] | None = None) -> Any:
+    @overload
+    def __new__(cls, f: None = None) -> Self: ...
+
+    @overload
+    def __new__(cls, f: F) -> F: ...  # type: ignore[misc]
+
+    def __new__(cls, f: Any = None) -> Any:
         mode = object.__new__(cls)
         return mode if f is None else mode(f)  # `@torch.no_grad` without parentheses
 

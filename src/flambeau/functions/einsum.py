@@ -1,10 +1,12 @@
 """Sums of products over named dimensions: einsum and what it makes easy.
 
-A *term* is a tensor with a label (a number) for each dimension, all different. Two terms make a third by one matrix product:
+A *term* is a tensor with a label (a number) for each dimension, all different. Two terms make a third by one
+matrix product:
 
     (batch, left, inner) @ (batch, inner, right) -> (batch, left, right)
 
-where batch labels are in both terms and needed later, inner ones in both and not needed, left and right ones in one of them.
+where batch labels are in both terms and needed later, inner ones in both and not needed, left and right ones
+in one of them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from . import shape
 from .calling import deliver
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ELLIPSIS = -1  # stands for its dimensions until these are known: they are then numbered from -2 down, from the last one
+ELLIPSIS = (
+    -1
+)  # stands for its dimensions until these are known: they are then numbered from -2 down, from the last one
 Labels = list[int]
 
 
@@ -33,7 +37,7 @@ class Term(NamedTuple):
 
     def extent(self, label: int) -> int:
         """How long the dimension with that label is."""
-        return self.tensor._node.shape[self.labels.index(label)]
+        return self.tensor.shape[self.labels.index(label)]
 
     def summed(self, keep: Iterable[int]) -> Term:
         """Without the labels that aren't in `keep`."""
@@ -41,7 +45,9 @@ class Term(NamedTuple):
         dims = [d for d, label in enumerate(self.labels) if label not in kept]
         if not dims:
             return self
-        return Term(reduction_ops.sum(self.tensor, dims), tuple(label for label in self.labels if label in kept))
+        return Term(
+            reduction_ops.sum(self.tensor, dims), tuple(label for label in self.labels if label in kept)
+        )
 
     def ordered(self, labels: Sequence[int]) -> Tensor:
         """The tensor with its dimensions in that order; labels that it lacks get dimensions of 1."""
@@ -58,10 +64,12 @@ class Term(NamedTuple):
 def einsum(*args: Any) -> Tensor:
     """The sum of products that an equation names: `einsum("bij,bjk->bik", x, y)` is a batched matrix product.
 
-    Each operand's dimensions are named by letters, "..." stands for those without a name, which broadcast. A letter twice in one operand takes the
-    diagonal. Letters that the output doesn't name are summed over; without "->" the output has those dimensions of "..." and then, in
-    alphabetical order, the letters that occur once. The equation can also be given as lists of numbers from 0 to 51 after each operand:
-    `einsum(x, [0, 1], y, [1, 2], [0, 2])`. Several operands are multiplied two at a time, first those with the smallest product.
+    Each operand's dimensions are named by letters, "..." stands for those without a name, which broadcast. A
+    letter twice in one operand takes the diagonal. Letters that the output doesn't name are summed over;
+    without "->" the output has those dimensions of "..." and then, in alphabetical order, the letters that
+    occur once. The equation can also be given as lists of numbers from 0 to 51 after each operand: `einsum(x,
+    [0, 1], y, [1, 2], [0, 2])`. Several operands are multiplied two at a time, first those with the smallest
+    product.
 
     RuntimeError for a malformed equation, or extents that differ for a letter and aren't 1.
 
@@ -77,11 +85,16 @@ def einsum(*args: Any) -> Tensor:
     if len(operands) != len(inputs):
         few = len(operands) < len(inputs)
         raise RuntimeError(
-            f"einsum(): {'fewer' if few else 'more'} operands were provided ({len(operands)}) than specified in the equation ({len(inputs)})"
+            f"einsum(): {'fewer' if few else 'more'} operands were provided ({len(operands)}) than "
+            f"specified in the equation ({len(inputs)})"
         )
-    inputs = [_with_ellipsis(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))]
+    inputs = [
+        _with_ellipsis(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))
+    ]
     wanted = _output(inputs, output)
-    terms = _broadcast([_diagonals(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))])
+    terms = _broadcast(
+        [_diagonals(i, x, labels) for i, (x, labels) in enumerate(zip(operands, inputs, strict=True))]
+    )
     result = contract(terms, wanted)
     return shape.permute(result, range(result.ndim)) if result is operands[0] else result  # a view at least
 
@@ -89,7 +102,7 @@ def einsum(*args: Any) -> Tensor:
 def contract(terms: list[Term], wanted: Sequence[int]) -> Tensor:
     """The sum of the terms' product over all labels but the wanted, whose order is the result's."""
     while len(terms) > 1:
-        i, j = min(combinations(range(len(terms)), 2), key=lambda pair: _growth(terms, *pair, wanted))
+        i, j = min(combinations(range(len(terms)), 2), key=lambda pair: _growth(terms, pair, wanted))
         y, x = terms.pop(j), terms.pop(i)
         terms.append(_product(x, y, _needed(terms, wanted)))
     return terms[0].summed(wanted).ordered(wanted)
@@ -99,10 +112,10 @@ def _needed(others: list[Term], wanted: Sequence[int]) -> set[int]:
     return set(wanted).union(*[t.labels for t in others])
 
 
-def _growth(terms: list[Term], i: int, j: int, wanted: Sequence[int]) -> int:
+def _growth(terms: list[Term], pair: tuple[int, int], wanted: Sequence[int]) -> int:
     """How much larger the product of two terms is than they are."""
-    x, y = terms[i], terms[j]
-    needed = _needed([t for k, t in enumerate(terms) if k not in (i, j)], wanted)
+    x, y = (terms[i] for i in pair)
+    needed = _needed([t for i, t in enumerate(terms) if i not in pair], wanted)
     size = 1
     for label in needed.intersection((*x.labels, *y.labels)):
         size *= x.extent(label) if label in x.labels else y.extent(label)
@@ -113,8 +126,14 @@ def _product(x: Term, y: Term, needed: set[int]) -> Term:
     """One term of two, without the labels that nobody needs any more."""
     x, y = x.summed(needed.union(y.labels)), y.summed(needed.union(x.labels))
     both = [label for label in x.labels if label in y.labels]
-    batch, inner = [label for label in both if label in needed], [label for label in both if label not in needed]
-    left, right = [label for label in x.labels if label not in both], [label for label in y.labels if label not in both]
+    batch, inner = (
+        [label for label in both if label in needed],
+        [label for label in both if label not in needed],
+    )
+    left, right = (
+        [label for label in x.labels if label not in both],
+        [label for label in y.labels if label not in both],
+    )
     labels = (*batch, *left, *right)
     if not inner:
         return Term(x.ordered(labels) * y.ordered(labels), labels)
@@ -141,11 +160,12 @@ def _count(extents: Sequence[int]) -> int:
 # ----- reading the equation -----
 
 
-def _arguments(args: tuple) -> tuple[list[Tensor], list[Labels], Labels | None]:
+def _arguments(args: tuple[Any, ...]) -> tuple[list[Tensor], list[Labels], Labels | None]:
     """Operands, their labels, and the output's (None: by the rule), from either way of calling."""
     if len(args) < 2:
         raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+            "einsum(): must specify the equation string and at least one operand, or at least one operand "
+            "and its subscripts list"
         )
     if isinstance(args[0], Tensor):
         output = _from_list(args[-1]) if len(args) % 2 else None
@@ -153,7 +173,9 @@ def _arguments(args: tuple) -> tuple[list[Tensor], list[Labels], Labels | None]:
         return list(pairs[::2]), [_from_list(sublist) for sublist in pairs[1::2]], output
     equation, *operands = args
     if not isinstance(equation, str):
-        raise TypeError(f"einsum(): argument 'equation' (position 1) must be str, not {type(equation).__name__}")
+        raise TypeError(
+            f"einsum(): argument 'equation' (position 1) must be str, not {type(equation).__name__}"
+        )
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = list(operands[0])
     left, arrow, right = equation.partition("->")
@@ -163,11 +185,16 @@ def _arguments(args: tuple) -> tuple[list[Tensor], list[Labels], Labels | None]:
 
 def _from_list(sublist: Any) -> Labels:
     if not isinstance(sublist, (list, tuple)):
-        raise TypeError(f"einsum(): expected a list of subscripts after each operand, got {type(sublist).__name__}")
+        raise TypeError(
+            f"einsum(): expected a list of subscripts after each operand, got {type(sublist).__name__}"
+        )
     labels: Labels = []
     for item in sublist:
         if item is not Ellipsis and not 0 <= item < len(LETTERS):
-            raise ValueError(f"einsum(): subscript {item} in subscript list is not within the valid range [0, {len(LETTERS)})")
+            raise ValueError(
+                f"einsum(): subscript {item} in subscript list is not within the valid range [0, "
+                f"{len(LETTERS)})"
+            )
         labels.append(ELLIPSIS if item is Ellipsis else int(item))
     _check_one_ellipsis("a subscript list", labels)
     return labels
@@ -178,9 +205,14 @@ def _from_text(equation: str, where: str, text: str) -> Labels:
     rest = text.replace(" ", "").replace("...", "\0")
     for c in rest:
         if c == ".":
-            raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis in {equation!r}")
+            raise RuntimeError(
+                f"einsum(): found '.' for {where} that is not part of any ellipsis in {equation!r}"
+            )
         if c != "\0" and c not in LETTERS:
-            raise RuntimeError(f"einsum(): invalid subscript {c!r} given in the equation string {equation!r}, subscripts must be in [a-zA-Z]")
+            raise RuntimeError(
+                f"einsum(): invalid subscript {c!r} given in the equation string {equation!r}, subscripts "
+                "must be in [a-zA-Z]"
+            )
         labels.append(ELLIPSIS if c == "\0" else LETTERS.index(c))
     _check_one_ellipsis(f"{where} of {equation!r}", labels)
     return labels
@@ -202,7 +234,8 @@ def _with_ellipsis(i: int, x: Tensor, labels: Labels) -> Labels:
     if unnamed < 0 or (unnamed and ELLIPSIS not in labels):
         no_ellipsis = "" if ELLIPSIS in labels else " and no ellipsis was given"
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({named}) does not match the number of dimensions ({x.ndim}) for operand {i} "
+            f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
+            f"dimensions ({x.ndim}) for operand {i} "
             f"of shape {tuple(x.shape)}{no_ellipsis}"
         )
     if ELLIPSIS not in labels:
@@ -219,9 +252,14 @@ def _output(inputs: list[Labels], output: Labels | None) -> Labels:
         return [*unnamed, *sorted(label for label in set(every) if label >= 0 and every.count(label) == 1)]
     for label in output:
         if label != ELLIPSIS and output.count(label) > 1:
-            raise RuntimeError(f"einsum(): output subscript {_name(label)} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {_name(label)} appears more than once in the output"
+            )
         if label != ELLIPSIS and label not in every:
-            raise RuntimeError(f"einsum(): output subscript {_name(label)} does not appear in the equation for any input operand")
+            raise RuntimeError(
+                f"einsum(): output subscript {_name(label)} does not appear in the equation for any input "
+                "operand"
+            )
     if ELLIPSIS not in output:
         return output
     at = output.index(ELLIPSIS)
@@ -236,7 +274,8 @@ def _diagonals(i: int, x: Tensor, labels: Labels) -> Term:
         a, b = x.shape[first], x.shape[second]
         if a != b:
             raise RuntimeError(
-                f"einsum(): subscript {_name(label)} is repeated for operand {i} but the sizes don't match, {b} != {a}"
+                f"einsum(): subscript {_name(label)} is repeated for operand {i} but the sizes don't match, "
+                f"{b} != {a}"
             )
         x = shape.diagonal(x, 0, first, second)
         labels = [*(other for d, other in enumerate(labels) if d not in (first, second)), label]
@@ -251,7 +290,8 @@ def _broadcast(terms: list[Term]) -> list[Term]:
             seen = extents.get(label, 1)
             if 1 not in (seen, extent) and seen != extent:
                 raise RuntimeError(
-                    f"einsum(): subscript {_name(label)} has size {extent} for operand {i} which does not broadcast with previously seen size {seen}"
+                    f"einsum(): subscript {_name(label)} has size {extent} for operand {i} which does not "
+                    f"broadcast with previously seen size {seen}"
                 )
             extents[label] = seen if extent == 1 else extent
     return [_squeezed(term, extents) for term in terms]
@@ -261,16 +301,20 @@ def _squeezed(term: Term, extents: dict[int, int]) -> Term:
     gone = [d for d, label in enumerate(term.labels) if term.extent(label) != extents[label]]
     if not gone:
         return term
-    return Term(shape.squeeze(term.tensor, tuple(gone)), tuple(label for d, label in enumerate(term.labels) if d not in gone))
+    return Term(
+        shape.squeeze(term.tensor, tuple(gone)),
+        tuple(label for d, label in enumerate(term.labels) if d not in gone),
+    )
 
 
 # ----- what follows from it -----
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
-    """The products of `a` and `b` summed over pairs of dimensions: the last `dims` of `a` with the first of `b`, or two lists of dimensions.
+    """The products of `a` and `b` summed over pairs of dimensions.
 
-    The result has the other dimensions of `a`, then those of `b`. RuntimeError if paired extents differ and neither is 1.
+    These are the last `dims` of `a` with the first of `b`, or two lists of dimensions. The result has the
+    other dimensions of `a`, then those of `b`. RuntimeError if paired extents differ and neither is 1.
 
     >>> import flambeau as torch
     >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
@@ -279,17 +323,23 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     x, y = check_tensor("tensordot", "a", a), check_tensor("tensordot", "b", b)
     first, second = _pairs(x, y, dims.tolist() if isinstance(dims, Tensor) else dims)
     if x.dtype is not y.dtype:
-        raise RuntimeError(f"tensordot: both inputs should have same dtype, got {x.dtype.name} and {y.dtype.name}; convert one with .to()")
+        raise RuntimeError(
+            f"tensordot: both inputs should have same dtype, got {x.dtype.name} and {y.dtype.name}; convert "
+            "one with .to()"
+        )
     left = list(range(x.ndim))
     right = [first[second.index(d)] if d in second else x.ndim + d for d in range(y.ndim)]
     for i, j in zip(first, second, strict=True):
         if x.shape[i] != y.shape[j] and 1 not in (x.shape[i], y.shape[j]):
             raise RuntimeError(
-                f"tensordot: contracted dimensions need to match, but first has size {x.shape[i]} in dim {i} and second has size {y.shape[j]} "
+                f"tensordot: contracted dimensions need to match, but first has size {x.shape[i]} in dim "
+                f"{i} and second has size {y.shape[j]} "
                 f"in dim {j} (shapes {tuple(x.shape)} and {tuple(y.shape)})"
             )
     wanted = [*(d for d in left if d not in first), *(d for d in right if d not in first)]
-    return deliver("tensordot", contract(_broadcast([Term(x, tuple(left)), Term(y, tuple(right))]), wanted), out)
+    return deliver(
+        "tensordot", contract(_broadcast([Term(x, tuple(left)), Term(y, tuple(right))]), wanted), out
+    )
 
 
 def _pairs(x: Tensor, y: Tensor, dims: Any) -> tuple[list[int], list[int]]:
@@ -323,7 +373,8 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         return deliver("inner", x * y, out)
     if x.shape[-1] != y.shape[-1]:
         raise RuntimeError(
-            f"inner() the last dimension must match on both input tensors but got shapes {list(x.shape)} and {list(y.shape)}"
+            f"inner() the last dimension must match on both input tensors but got shapes {list(x.shape)} "
+            f"and {list(y.shape)}"
         )
     return deliver("inner", tensordot(x, y, ([-1], [-1])), out)
 
@@ -338,5 +389,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     x, y = check_tensor("kron", "input", input), check_tensor("kron", "other", other)
     rank = max(x.ndim, y.ndim)
     a, b = (1,) * (rank - x.ndim) + tuple(x.shape), (1,) * (rank - y.ndim) + tuple(y.shape)
-    spread = shape.reshape(x, [e for extent in a for e in (extent, 1)]) * shape.reshape(y, [e for extent in b for e in (1, extent)])
+    spread = shape.reshape(x, [e for extent in a for e in (extent, 1)]) * shape.reshape(
+        y, [e for extent in b for e in (1, extent)]
+    )
     return deliver("kron", shape.reshape(spread, [e * f for e, f in zip(a, b, strict=True)]), out)

@@ -1,4 +1,5 @@
-"""Linear algebra, as in `torch.linalg`: matrices are the last two dimensions, those before them are batches."""
+"""Linear algebra, as in `torch.linalg`: matrices are the last two dimensions, those before them are "
+"batches."""
 
 from __future__ import annotations
 
@@ -31,12 +32,12 @@ def deliver_all(what: str, results: Any, out: Any) -> Any:
     return type(results)(*[deliver(what, r, o) for r, o in zip(results, out, strict=True)])
 
 
-def _matrix(what: str, A: Any) -> Tensor:
+def _matrix(what: str, A: Tensor) -> Tensor:
     ops.check_matrix(what, check_tensor(f"linalg.{what}", "A", A))
     return A
 
 
-def _square(what: str, A: Any) -> Tensor:
+def _square(what: str, A: Tensor) -> Tensor:
     ops.check_square(what, check_tensor(f"linalg.{what}", "A", A))
     return A
 
@@ -45,9 +46,10 @@ def _square(what: str, A: Any) -> Tensor:
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
-    """The lower triangle L with A = L Lᴴ (`upper`: U with A = Uᴴ U) of Hermitian positive-definite matrices (..., n, n).
+    """The lower triangle L with A = L Lᴴ for Hermitian positive-definite matrices (..., n, n).
 
-    Reads only the triangle that it returns. LinAlgError if a matrix is not positive-definite.
+    With `upper` it is U with A = Uᴴ U. Reads only the triangle that it returns. LinAlgError if a matrix is
+    not positive-definite.
 
     >>> import flambeau as torch
     >>> torch.linalg.cholesky(torch.tensor([[4., 2.], [2., 5.]]))
@@ -59,9 +61,10 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
 
 
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
-    """A = Q R for (..., m, n), with k = min(m, n): Q (..., m, k) of orthonormal columns, R (..., k, n) upper triangular.
+    """A = Q R for (..., m, n): Q (..., m, k) of orthonormal columns, R (..., k, n) triangular, k = min(m, n).
 
-    `mode` "complete" makes Q square (no gradient if m > n), "r" leaves it empty. RuntimeError for another mode.
+    `mode` "complete" makes Q square (no gradient if m > n), "r" leaves it empty. RuntimeError for another
+    mode.
 
     >>> import flambeau as torch
     >>> Q, R = torch.linalg.qr(torch.tensor([[3., 1.], [4., 2.]]))
@@ -72,7 +75,8 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     _matrix("qr", A)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
-            f"linalg.qr: qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+            f"linalg.qr: qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
+            "'r', or 'complete'"
         )
     q, r = ops.qr(A, mode == "complete")
     return deliver_all("linalg.qr", return_types.linalg_qr(A.new_zeros(0) if mode == "r" else q, r), out)
@@ -86,16 +90,18 @@ def _lower(A: Tensor, UPLO: str) -> Tensor:
 
 
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
-    """A = V diag(w) Vᴴ for Hermitian matrices (..., n, n): real eigenvalues from the smallest up, orthonormal vectors as columns.
+    """A = V diag(w) Vᴴ for Hermitian matrices (..., n, n): eigenvalues upwards, orthonormal columns.
 
-    Reads only the lower (`UPLO` "U": upper) triangle. Vectors are determined up to a sign or phase, on which a loss must not depend; gradients
-    through them grow as eigenvalues come close.
+    Reads only the lower (`UPLO` "U": upper) triangle. Vectors are determined up to a sign or phase, on which
+    a loss must not depend; gradients through them grow as eigenvalues come close.
 
     >>> import flambeau as torch
     >>> torch.linalg.eigh(torch.tensor([[2., 1.], [1., 2.]])).eigenvalues
     tensor([1., 3.])
     """
-    return deliver_all("linalg.eigh", return_types.linalg_eigh(*ops.eigh(_lower(_square("eigh", A), UPLO))), out)
+    return deliver_all(
+        "linalg.eigh", return_types.linalg_eigh(*ops.eigh(_lower(_square("eigh", A), UPLO))), out
+    )
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
@@ -109,9 +115,10 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 
 
 def eig(A: Tensor, *, out: Any = None) -> Any:
-    """A = V diag(w) V⁻¹ for square matrices (..., n, n): complex eigenvalues in no order, vectors of length 1 as columns.
+    """A = V diag(w) V⁻¹ for square matrices (..., n, n): complex eigenvalues in no order, unit columns.
 
-    LinAlgError if a matrix is not finite. Gradients need distinct eigenvalues and a loss that doesn't depend on the vectors' phase.
+    LinAlgError if a matrix is not finite. Gradients need distinct eigenvalues and a loss that doesn't depend
+    on the vectors' phase.
 
     >>> import flambeau as torch
     >>> torch.linalg.eig(torch.tensor([[0., 1.], [-1., 0.]])).eigenvalues
@@ -133,15 +140,19 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """A = U diag(S) Vᴴ for (..., m, n): orthonormal vectors, singular values from the largest down.
 
-    With `full_matrices` U and Vᴴ are square; the vectors that this adds are arbitrary and have no gradient. The others are determined up to a
-    common sign or phase, on which a loss must not depend. LinAlgError if a matrix is not finite. `driver` is for CUDA only.
+    With `full_matrices` U and Vᴴ are square; the vectors that this adds are arbitrary and have no gradient.
+    The others are determined up to a common sign or phase, on which a loss must not depend. LinAlgError if a
+    matrix is not finite. `driver` is for CUDA only.
 
     >>> import flambeau as torch
     >>> torch.linalg.svd(torch.tensor([[0., 2.], [1., 0.]])).S
     tensor([2., 1.])
     """
     if driver is not None:
-        raise RuntimeError(f"linalg.svd: keyword argument `driver=` ({driver!r}) is only supported on CUDA inputs; leave it out")
+        raise RuntimeError(
+            f"linalg.svd: keyword argument `driver=` ({driver!r}) is only supported on CUDA inputs; leave "
+            "it out"
+        )
     return deliver_all("linalg.svd", return_types.linalg_svd(*ops.svd(_matrix("svd", A), full_matrices)), out)
 
 
@@ -166,15 +177,18 @@ def _is_vector(A: Tensor, B: Tensor) -> bool:
 def _check_right(what: str, A: Tensor, B: Tensor) -> None:
     if A.shape[-1] != B.shape[-1]:
         raise RuntimeError(
-            f"linalg.{what}: Incompatible shapes of A and B for the equation XA = B ({A.shape[-2]}x{A.shape[-1]} and "
-            f"{B.shape[-2]}x{B.shape[-1]}): the columns of {tuple(A.shape)} and {tuple(B.shape)} must be equally many"
+            f"linalg.{what}: Incompatible shapes of A and B for the equation XA = B "
+            f"({A.shape[-2]}x{A.shape[-1]} and "
+            f"{B.shape[-2]}x{B.shape[-1]}): the columns of {tuple(A.shape)} and {tuple(B.shape)} must be "
+            "equally many"
         )
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
-    """X with A X = B (`left=False`: X A = B) for square matrices (..., n, n) and B (..., n, k), or vectors (..., n).
+    """X with A X = B (`left=False`: X A = B) for square matrices (..., n, n) and B (..., n, k) or (..., n).
 
-    B is vectors if it has one dimension or the shape of A without the last. LinAlgError if a matrix is singular.
+    B is vectors if it has one dimension or the shape of A without the last. LinAlgError if a matrix is
+    singular.
 
     >>> import flambeau as torch
     >>> torch.linalg.solve(torch.tensor([[2., 0.], [0., 4.]]), torch.tensor([1., 2.]))
@@ -193,14 +207,22 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
 
 
 def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Tensor | None = None
+    A: Tensor,
+    B: Tensor,
+    *,
+    upper: bool,
+    left: bool = True,
+    unitriangular: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """X with A X = B (`left=False`: X A = B) for triangular matrices (..., n, n) and B (..., n, k).
 
-    Reads only the triangle named by `upper`, and takes its diagonal for ones if `unitriangular`. Where the diagonal is 0, X is infinite.
+    Reads only the triangle named by `upper`, and takes its diagonal for ones if `unitriangular`. Where the
+    diagonal is 0, X is infinite.
 
     >>> import flambeau as torch
-    >>> torch.linalg.solve_triangular(torch.tensor([[2., 1.], [0., 1.]]), torch.tensor([[4.], [2.]]), upper=True)
+    >>> A = torch.tensor([[2., 1.], [0., 1.]])
+    >>> torch.linalg.solve_triangular(A, torch.tensor([[4.], [2.]]), upper=True)
     tensor([[1.],
             [2.]])
     """
@@ -215,7 +237,9 @@ def solve_triangular(
 
 
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inverses of square matrices (..., n, n). LinAlgError if one is singular. Prefer `solve` to a product with an inverse.
+    """The inverses of square matrices (..., n, n). LinAlgError if one is singular.
+
+    `solve` is better than a product with an inverse.
 
     >>> import flambeau as torch
     >>> torch.linalg.inv(torch.tensor([[2., 0.], [0., 4.]]))
@@ -226,9 +250,14 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def _tolerances(A: Tensor, atol: Tolerance, rtol: Tolerance) -> tuple[Tensor, Tensor]:
-    """Both as tensors; the relative one is by default the rounding error of A's dtype, or 0 if the absolute one is positive."""
+    """Both as tensors; the relative one is by default the rounding error of A's dtype, or 0 if the "
+    "absolute one is positive."""
     d = A.dtype.to_real()
-    default = max(A.shape[-2:]) * float(np.finfo(d.np).eps) if d.category >= dt.FLOAT and d not in dt.HALVES else 0.0
+    default = (
+        max(A.shape[-2:]) * float(np.finfo(d.np).eps)
+        if d.category >= dt.FLOAT and d not in dt.HALVES
+        else 0.0
+    )
 
     def tensor(x: Tolerance) -> Tensor:
         return cast(x.detach(), d) if isinstance(x, Tensor) else make_constant(np.array(x or 0.0, d.np))
@@ -240,12 +269,19 @@ def _tolerances(A: Tensor, atol: Tolerance, rtol: Tolerance) -> tuple[Tensor, Te
 
 
 def pinv(
-    A: Tensor, rcond: Tolerance = None, hermitian: bool = False, *, atol: Tolerance = None, rtol: Tolerance = None, out: Tensor | None = None
+    A: Tensor,
+    rcond: Tolerance = None,
+    hermitian: bool = False,
+    *,
+    atol: Tolerance = None,
+    rtol: Tolerance = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """The Moore-Penrose inverse (..., n, m) of (..., m, n): singular values up to max(atol, rtol * the largest) count as 0.
+    """The Moore-Penrose inverse (..., n, m) of (..., m, n).
 
-    `rtol` (or, the older name, `rcond`) defaults to max(m, n) times the dtype's epsilon, or to 0 with a positive `atol`. With `hermitian` only the
-    lower triangle is read.
+    Singular values up to max(atol, rtol * the largest) count as 0.
+    `rtol` (or, the older name, `rcond`) defaults to max(m, n) times the dtype's epsilon, or to 0 with a
+    positive `atol`. With `hermitian` only the lower triangle is read.
 
     >>> import flambeau as torch
     >>> torch.linalg.pinv(torch.tensor([[2., 0.], [0., 0.]]))
@@ -259,9 +295,15 @@ def pinv(
 
 
 def matrix_rank(
-    A: Tensor, tol: Tolerance = None, hermitian: bool = False, *, atol: Tolerance = None, rtol: Tolerance = None, out: Tensor | None = None
+    A: Tensor,
+    tol: Tolerance = None,
+    hermitian: bool = False,
+    *,
+    atol: Tolerance = None,
+    rtol: Tolerance = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """How many singular values (`hermitian`: absolute eigenvalues) exceed max(atol, rtol * the largest), as int64.
+    """How many singular values (`hermitian`: absolute eigenvalues) exceed max(atol, rtol * the largest).
 
     The tolerances default as for `pinv`; `tol`, the older argument, is an `atol` alone.
 
@@ -271,17 +313,20 @@ def matrix_rank(
     """
     x = _matrix("matrix_rank", A).detach()
     values = eigvalsh(x).abs() if hermitian else svdvals(x)
-    absolute, relative = _tolerances(A, tol if atol is None else atol, 0.0 if rtol is None and tol is not None else rtol)
+    absolute, relative = _tolerances(
+        A, tol if atol is None else atol, 0.0 if rtol is None and tol is not None else rtol
+    )
     largest = reduction.amax(values, -1) if values.shape[-1] else values.new_zeros(values.shape[:-1])
     cut = choose(absolute > relative * largest, absolute, relative * largest)
     return deliver("linalg.matrix_rank", reduction.sum(values > cut.unsqueeze(-1), -1), out)
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """X (..., n, k) of least |A X - B|, and of these the shortest, for (..., m, n) and B (..., m, k) or vectors (..., m).
+    """The shortest X (..., n, k) of least |A X - B|, for (..., m, n) and B (..., m, k) or vectors (..., m).
 
-    All drivers give the same solution, by the pseudo-inverse: "gelsy" (default), "gelsd" and "gelss" give the rank too, the last two also the
-    singular values, and these two and "gels" the squared residuals if m > n and all matrices are of full rank.
+    All drivers give the same solution, by the pseudo-inverse: "gelsy" (default), "gelsd" and "gelss" give the
+    rank too, the last two also the singular values, and these two and "gels" the squared residuals if m > n
+    and all matrices are of full rank.
 
     >>> import flambeau as torch
     >>> torch.linalg.lstsq(torch.tensor([[0.], [2.]]), torch.tensor([[1.], [3.]])).solution
@@ -289,14 +334,17 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     """
     drivers = ("gels", "gelsy", "gelsd", "gelss")
     if driver is not None and driver not in drivers:
-        raise RuntimeError(f"linalg.lstsq: parameter `driver` should be one of ({', '.join(drivers)}), got {driver!r}")
+        raise RuntimeError(
+            f"linalg.lstsq: parameter `driver` should be one of ({', '.join(drivers)}), got {driver!r}"
+        )
     _matrix("lstsq", A)
     vector = _is_vector(A, check_tensor("linalg.lstsq", "B", B))
     b = B.unsqueeze(-1) if vector else B
     m, n = A.shape[-2:]
     if ops.check_matrix("lstsq", b, "B")[-2] != m:
         raise RuntimeError(
-            f"linalg.lstsq: input.size(-2) should match other.size(-2), but A is {tuple(A.shape)} and B is {tuple(B.shape)}"
+            f"linalg.lstsq: input.size(-2) should match other.size(-2), but A is {tuple(A.shape)} and B is "
+            f"{tuple(B.shape)}"
         )
     x = linear.matmul(pinv(A, rcond), b)
     rank = matrix_rank(A, rtol=rcond)
@@ -305,7 +353,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = reduction_ops.sum((linear.matmul(A, x) - b).abs().square(), -2)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A.detach())
-    return return_types.linalg_lstsq(x.squeeze(-1) if vector else x, residuals, rank.new_zeros(0) if driver == "gels" else rank, values)
+    return return_types.linalg_lstsq(
+        x.squeeze(-1) if vector else x, residuals, rank.new_zeros(0) if driver == "gels" else rank, values
+    )
 
 
 # ----- determinants, powers -----
@@ -322,7 +372,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def slogdet(A: Tensor, *, out: Any = None) -> Any:
-    """The sign and the logarithm of the absolute value of determinants, which would over- or underflow themselves.
+    """Sign and logarithm of the absolute value of determinants, which might over- or underflow themselves.
 
     A singular matrix has sign 0 and logarithm -inf, and an infinite gradient.
 
@@ -331,7 +381,9 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:
     >>> sign, log
     (tensor(-1.), tensor(0.))
     """
-    return deliver_all("linalg.slogdet", return_types.linalg_slogdet(*ops.slogdet(_square("slogdet", A))), out)
+    return deliver_all(
+        "linalg.slogdet", return_types.linalg_slogdet(*ops.slogdet(_square("slogdet", A))), out
+    )
 
 
 def logdet(input: Tensor) -> Tensor:
@@ -342,7 +394,8 @@ def logdet(input: Tensor) -> Tensor:
     tensor(0.)
     """
     sign, log = slogdet(input)
-    return sign.log() + log if sign.is_complex() else choose(sign == -1, float("nan"), log)
+    result: Tensor = sign.log() + log if sign.is_complex() else choose(sign == -1, float("nan"), log)
+    return result
 
 
 def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
@@ -357,17 +410,16 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     if not isinstance(n, int):
         raise TypeError(f"linalg.matrix_power: argument 'n' must be int, not {type(n).__name__}")
     square, left = (inv(A), -n) if n < 0 else (A, n)
-    if left == 0:
-        eye = make_constant(np.eye(A.shape[-1]).astype(A.dtype.np))
-        return deliver("linalg.matrix_power", eye.expand(A.shape).clone(), out)
-    result = None
-    while True:
+    result: Tensor | None = None
+    while left:
         if left & 1:
             result = square if result is None else linear.matmul(result, square)
         left >>= 1
-        if not left:
-            return deliver("linalg.matrix_power", result.clone() if result is A else result, out)
-        square = linear.matmul(square, square)
+        if left:
+            square = linear.matmul(square, square)
+    if result is None:
+        result = make_constant(np.eye(A.shape[-1]).astype(A.dtype.np)).expand(A.shape)
+    return deliver("linalg.matrix_power", result.clone() if n in (0, 1) else result, out)
 
 
 def matrix_exp(A: Tensor) -> Tensor:
@@ -378,52 +430,80 @@ def matrix_exp(A: Tensor) -> Tensor:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return ops.matrix_exp(_square("matrix_exp", A))
+    result: Tensor = ops.matrix_exp(_square("matrix_exp", A))
+    return result
 
 
 # ----- norms -----
 
 
 def vector_norm(
-    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None
+    x: Tensor,
+    ord: float = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """(sum |x|^ord)^(1/ord) over all elements or over `dim`; inf: the largest, -inf: the smallest, 0: how many aren't 0.
+    """(sum |x|^ord)^(1/ord) over all elements or over `dim`.
 
+    inf: the largest |x|, -inf: the smallest, 0: how many aren't 0.
     RuntimeError for whole numbers, a `dtype` narrower than `x`'s, or the extreme of nothing.
 
     >>> import flambeau as torch
-    >>> torch.linalg.vector_norm(torch.tensor([3., -4.])), torch.linalg.vector_norm(torch.tensor([3., -4.]), 1)
+    >>> x = torch.tensor([3., -4.])
+    >>> torch.linalg.vector_norm(x), torch.linalg.vector_norm(x, 1)
     (tensor(5.), tensor(7.))
     """
     check_tensor("linalg.vector_norm", "x", x)
     if isinstance(ord, str):
-        raise TypeError(f"linalg.vector_norm: argument 'ord' must be Number, not str ({ord!r}); see torch.linalg.matrix_norm")
+        raise TypeError(
+            f"linalg.vector_norm: argument 'ord' must be Number, not str ({ord!r}); see "
+            "torch.linalg.matrix_norm"
+        )
     if x.dtype.category < dt.FLOAT:
-        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.name}; use .float()")
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.name}; "
+            "use .float()"
+        )
     if dtype is not None and dt.promote_types(x.dtype, dtype) is not dtype:
         raise RuntimeError(
-            f"linalg.vector_norm: the dtype of the input ({x.dtype.name}) should be convertible without narrowing to the specified dtype "
+            f"linalg.vector_norm: the dtype of the input ({x.dtype.name}) should be convertible without "
+            "narrowing to the specified dtype "
             f"({dtype.name})"
         )
     if x.numel() == 0 and (ord < 0 or ord == INF) and 0 in [x.shape[d] for d in _dims(x, dim)]:
         raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor (shape {tuple(x.shape)}) because the operation does not "
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor (shape {tuple(x.shape)}) "
+            "because the operation does not "
             "have an identity"
         )
     return deliver("linalg.vector_norm", reduction.norm(x, ord, dim, keepdim, dtype=dtype), out)
 
 
 def _dims(x: Tensor, dim: Any) -> list[int]:
-    return list(range(x.ndim)) if dim is None else [wrap_dim("linalg.norm", d, x.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
+    return (
+        list(range(x.ndim))
+        if dim is None
+        else [wrap_dim("linalg.norm", d, x.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
+    )
 
 
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None
+    A: Tensor,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A norm of the matrices in the two dimensions `dim`.
 
-    "fro": root of the sum of squares; "nuc": sum of the singular values; 2 and -2: the largest and the smallest of them; 1 and -1: of the columns'
-    sums of absolute values; inf and -inf: of the rows'. RuntimeError for another order.
+    "fro": root of the sum of squares; "nuc": sum of the singular values; 2 and -2: the largest and the
+    smallest of them; 1 and -1: of the columns' sums of absolute values; inf and -inf: of the rows'.
+    RuntimeError for another order.
 
     >>> import flambeau as torch
     >>> A = torch.tensor([[3., 0.], [0., -4.]])
@@ -441,14 +521,9 @@ def matrix_norm(
     if ord == "fro":
         return deliver("linalg.matrix_norm", vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype), out)
     x = shape.movedim(A if dtype is None else cast(A, dtype), (rows, columns), (-2, -1))
-    if ord in ("nuc", 2, -2):
-        values = svdvals(x)
-    else:
-        values = vector_norm(x, 1, -2 if ord in (1, -1) else -1)
-    if ord == "nuc":
-        result = reduction.sum(values, -1)
-    else:
-        result = vector_norm(values, INF if ord > 0 else -INF, -1)
+    values = svdvals(x) if ord in ("nuc", 2, -2) else vector_norm(x, 1, -2 if ord in (1, -1) else -1)
+    order = 1 if ord == "nuc" else INF if ord > 0 else -INF
+    result = vector_norm(values, order, -1)
     if keepdim:
         for d in sorted((rows, columns)):
             result = result.unsqueeze(d)
@@ -456,11 +531,18 @@ def matrix_norm(
 
 
 def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, dtype: DType | None = None
+    A: Tensor,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
 ) -> Tensor:
-    """A vector's or a matrix' norm: of all elements by default, of vectors along one `dim`, of matrices in two.
+    """The norm of all elements, or of vectors along one `dim`, or of matrices in two.
 
-    With `ord` but no `dim` the input must be a vector or a matrix. Orders are those of `vector_norm` and `matrix_norm`.
+    With `ord` but no `dim` the input must be a vector or a matrix. Orders are those of `vector_norm` and
+    `matrix_norm`.
 
     >>> import flambeau as torch
     >>> torch.linalg.norm(torch.ones(3, 3)), torch.linalg.norm(torch.eye(2), "nuc")
@@ -471,7 +553,9 @@ def norm(
     if dims is not None and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     if dims is None and ord is not None and A.ndim not in (1, 2):
-        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
     matrix = len(dims) == 2 if dims is not None else A.ndim == 2
     if ord is None or (not matrix and not isinstance(ord, str)):
         return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype, out=out)
@@ -479,7 +563,7 @@ def norm(
 
 
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
-    """The condition number |A| |A⁻¹| in a matrix norm; by default (and for 2, -2) the quotient of the extreme singular values.
+    """The condition number |A| |A⁻¹| in a matrix norm, by default that of the largest singular value.
 
     Infinite for a singular matrix. RuntimeError for another order than `matrix_norm` has.
 
@@ -517,11 +601,14 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
     x, y = check_tensor("linalg.cross", "input", input), check_tensor("linalg.cross", "other", other)
     if x.ndim != y.ndim:
         raise RuntimeError(
-            f"linalg.cross: inputs must have the same number of dimensions. Got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+            f"linalg.cross: inputs must have the same number of dimensions. Got shapes {tuple(x.shape)} and "
+            f"{tuple(y.shape)}"
         )
     d = wrap_dim("linalg.cross", dim, x.ndim)
     if x.size(d) != 3 or y.size(d) != 3:
-        raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {x.size(d)} and {y.size(d)}")
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {x.size(d)} and {y.size(d)}"
+        )
     broadcast("linalg.cross", x._node.shape, y._node.shape)
     first = shape.roll(x, -1, d) * shape.roll(y, -2, d)
     return deliver("linalg.cross", first - shape.roll(x, -2, d) * shape.roll(y, -1, d), out)
@@ -548,7 +635,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """The product of two or more matrices in the order of least work; the first may be a row vector, the last a column vector.
+    """The product of two or more matrices in the order of least work; the first and the last may be vectors.
 
     >>> import flambeau as torch
     >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 4), torch.ones(4)])
@@ -560,14 +647,17 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     for i, x in enumerate(xs):
         check_tensor("linalg.multi_dot", f"tensors[{i}]", x)
         if x.ndim != 2 and not (x.ndim == 1 and i in (0, len(xs) - 1)):
-            raise RuntimeError(f"multi_dot(): tensor {i} must be {'1D or ' * (i in (0, len(xs) - 1))}2D but got {x.ndim}D")
+            raise RuntimeError(
+                f"multi_dot(): tensor {i} must be {'1D or ' * (i in (0, len(xs) - 1))}2D but got {x.ndim}D"
+            )
     row, column = xs[0].ndim == 1, xs[-1].ndim == 1
     xs[0] = xs[0].unsqueeze(0) if row else xs[0]
     xs[-1] = xs[-1].unsqueeze(1) if column else xs[-1]
     for i in range(len(xs) - 1):
         if xs[i].shape[1] != xs[i + 1].shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(xs[i].shape)} and {list(xs[i + 1].shape)} cannot be multiplied"
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(xs[i].shape)} and "
+                f"{list(xs[i + 1].shape)} cannot be multiplied"
             )
     result = _in_order(xs, _best_splits([x.shape[0] for x in xs] + [xs[-1].shape[1]]), 0, len(xs) - 1)
     result = result.squeeze(0) if row else result
@@ -575,7 +665,8 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 
 
 def _best_splits(extents: list[int]) -> dict[tuple[int, int], int]:
-    """For each range of factors where its last product is; factor i has extents[i] rows and extents[i + 1] columns."""
+    """For each range of factors where its last product is; factor i has extents[i] rows and extents[i + 1] "
+    "columns."""
     n = len(extents) - 1
     cost = {(i, i): 0 for i in range(n)}
     splits: dict[tuple[int, int], int] = {}
@@ -583,7 +674,8 @@ def _best_splits(extents: list[int]) -> dict[tuple[int, int], int]:
         for i in range(n - length):
             j = i + length
             work = [
-                (cost[i, k] + cost[k + 1, j] + extents[i] * extents[k + 1] * extents[j + 1], k) for k in range(i, j)
+                (cost[i, k] + cost[k + 1, j] + extents[i] * extents[k + 1] * extents[j + 1], k)
+                for k in range(i, j)
             ]
             cost[i, j], splits[i, j] = min(work)
     return splits

@@ -13,9 +13,21 @@ from .linalg import det, logdet, matrix_exp, matrix_power
 from .pointwise import choose
 
 __all__ = [
-    "cdist", "chain_matmul", "cholesky", "cross", "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "qr", "slogdet",
-    "svd", "trace",
-]  # fmt: skip
+    "cdist",
+    "chain_matmul",
+    "cholesky",
+    "cross",
+    "det",
+    "inverse",
+    "logdet",
+    "matrix_exp",
+    "matrix_power",
+    "pinverse",
+    "qr",
+    "slogdet",
+    "svd",
+    "trace",
+]
 
 
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -46,11 +58,15 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     >>> torch.qr(torch.ones(3, 2), some=False).Q.shape
     torch.Size([3, 3])
     """
-    return linalg.deliver_all("qr", return_types.qr(*linalg.qr(input, "reduced" if some else "complete")), out)
+    return linalg.deliver_all(
+        "qr", return_types.qr(*linalg.qr(input, "reduced" if some else "complete")), out
+    )
 
 
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
-    """`torch.linalg.svd`, but with V instead of Vᴴ: input = U diag(S) Vᴴ. Without `compute_uv` U and V are square and zero.
+    """`torch.linalg.svd`, but with V instead of Vᴴ, and reduced if `some`.
+
+    Without `compute_uv` U and V are square and zero.
 
     >>> import flambeau as torch
     >>> U, S, V = torch.svd(torch.tensor([[0., 2.], [1., 0.]]))
@@ -96,14 +112,16 @@ def trace(input: Tensor) -> Tensor:
     tensor(5)
     """
     if check_tensor("trace", "input", input).ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim} (shape {tuple(input.shape)})")
+        raise RuntimeError(
+            f"trace: expected a matrix, but got tensor with dim {input.ndim} (shape {tuple(input.shape)})"
+        )
     if input.dtype is dt.bool_:
         raise NotImplementedError("trace: \"trace\" not implemented for 'Bool'; convert with .int()")
     return reduction.sum(shape.diagonal(input))
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
-    """`torch.linalg.cross` along `dim`; along the first dimension of extent 3 if not given. RuntimeError if there is none.
+    """`torch.linalg.cross`, by default along the first dimension of extent 3. RuntimeError if there is none.
 
     >>> import flambeau as torch
     >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)
@@ -132,14 +150,18 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     return linalg.multi_dot(matrices, out=out)
 
 
-COMPUTE_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+COMPUTE_MODES = (
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = COMPUTE_MODES[0]) -> Tensor:
-    """The p-norm distances (..., n, m) between the rows of (..., n, k) and those of (..., m, k); batches broadcast.
+    """The p-norm distances (..., n, m) between the rows of (..., n, k) and of (..., m, k); batches broadcast.
 
-    Euclidean distances between more than 25 rows are computed as |x|² + |y|² - 2 x·y by a matrix product, which `compute_mode` can ask for or
-    rule out: faster, and less exact for rows that are close.
+    Euclidean distances between more than 25 rows are computed as |x|² + |y|² - 2 x·y by a matrix product,
+    which `compute_mode` can ask for or rule out: faster, and less exact for rows that are close.
 
     >>> import flambeau as torch
     >>> torch.cdist(torch.tensor([[0., 0.], [3., 0.]]), torch.tensor([[3., 4.]]))
@@ -149,16 +171,23 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = COM
     x, y = check_tensor("cdist", "x1", x1), check_tensor("cdist", "x2", x2)
     mode = compute_mode or COMPUTE_MODES[0]
     if mode not in COMPUTE_MODES:
-        raise ValueError(f"cdist: {mode} is not a valid value for compute_mode; choose one of {', '.join(COMPUTE_MODES)}")
+        raise ValueError(
+            f"cdist: {mode} is not a valid value for compute_mode; choose one of {', '.join(COMPUTE_MODES)}"
+        )
     for i, t in enumerate((x, y), 1):
         if t.dtype.category != dt.FLOAT:
             raise RuntimeError(f"cdist only supports floating-point dtypes, X{i} got: {t.dtype.name}")
         if t.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, X{i} got: {t.ndim}D")
     if x.shape[-1] != y.shape[-1]:
-        raise RuntimeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x.shape[-1]} X2: {y.shape[-1]}")
+        raise RuntimeError(
+            f"cdist: X1 and X2 must have the same number of columns. X1: {x.shape[-1]} X2: {y.shape[-1]}"
+        )
     if x.dtype is not y.dtype:
-        raise RuntimeError(f"cdist: expected X1 and X2 to have the same dtype, got {x.dtype.name} and {y.dtype.name}; convert one with .to()")
+        raise RuntimeError(
+            f"cdist: expected X1 and X2 to have the same dtype, got {x.dtype.name} and {y.dtype.name}; "
+            "convert one with .to()"
+        )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
     many = mode == COMPUTE_MODES[1] or (mode == COMPUTE_MODES[0] and (x.shape[-2] > 25 or y.shape[-2] > 25))
@@ -174,4 +203,5 @@ def _euclidean(x: Tensor, y: Tensor) -> Tensor:
     """By a matrix product; where the distance is 0 so is the gradient."""
     squares = reduction.sum(x * x, -1, True) + reduction.sum(y * y, -1, True).mT - 2 * linear.matmul(x, y.mT)
     apart = squares > 0
-    return choose(apart, choose(apart, squares, 1.0).sqrt(), 0.0)
+    distances: Tensor = choose(apart, choose(apart, squares, 1.0).sqrt(), 0.0)
+    return distances

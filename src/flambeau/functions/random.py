@@ -191,7 +191,7 @@ def randperm(
 
     >>> import flambeau as torch
     >>> _ = torch.manual_seed(0); torch.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}")

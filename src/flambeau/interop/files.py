@@ -99,8 +99,10 @@ def load(
     tensors = safetensors.load_file(path)
     if place is None:
         return tensors
-    placed = {name: place(t, "cpu") for name, t in tensors.items()}
-    return {name: t if placed[name] is None else placed[name] for name, t in tensors.items()}
+    for name, t in tensors.items():
+        placed = place(t, "cpu")
+        tensors[name] = t if placed is None else placed
+    return tensors
 
 
 def _path(what: str, f: Any) -> str:

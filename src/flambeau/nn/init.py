@@ -14,9 +14,10 @@ from typing import ParamSpec
 import numpy as np
 
 from ..autograd.grad_mode import no_grad
+from ..core.dtype import bool_
 from ..core.generator import Generator
 from ..core.tensor import Tensor, from_array
-from ..functions.creation import empty_like
+from ..functions.creation import empty_like, ones_like
 from ..functions.creation import eye as identity
 from ..functions.pointwise import where
 from ..functions.random import randperm
@@ -147,13 +148,13 @@ def _draw_uniform_accepted(
 ) -> Tensor:
     """Uniform numbers in [a, b], each accepted with its density relative to the peak: good in a tail."""
     log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
-    drawn = pending = None
-    while pending is None or pending.any():
+    drawn, pending = empty_like(like), ones_like(like, dtype=bool_)
+    while pending.any():
         candidates = empty_like(like).uniform_(a, b, generator=generator)
         log_density = ((candidates - mean) / std) ** 2 * -0.5 - log_peak
         refused = empty_like(like).uniform_(generator=generator).log() > log_density
-        drawn = candidates if pending is None else where(pending, candidates, drawn)
-        pending = refused if pending is None else pending & refused
+        drawn = where(pending, candidates, drawn)
+        pending = pending & refused
     return drawn
 
 

@@ -26,15 +26,10 @@ def _with(*numbers: float) -> Samples:
     return lambda: [Sample((spread(s), *map(np.array, numbers))) for s in ((), (4,), (2, 3), (0, 2))]
 
 
-def _logistic(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
 def _softplus(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(x)), without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    y: np.ndarray = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return y
 
 
 # ----- bent lines -----
@@ -169,7 +164,8 @@ def check_unit(name: str, p: np.ndarray) -> None:
 def _bce(x: np.ndarray, target: np.ndarray) -> np.ndarray:
     check_unit("input", x)
     check_unit("target", target)
-    return -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
+    loss: np.ndarray = -target * np.maximum(np.log(x), -100) - (1 - target) * np.maximum(np.log1p(-x), -100)
+    return loss
 
 
 # The logarithms are limited to -100, so that a certain but wrong prediction has a finite loss. Input and
@@ -192,7 +188,8 @@ bce = custom(
 
 def _smooth_l1(x: np.ndarray, width: np.ndarray) -> np.ndarray:
     size = np.abs(x)
-    return np.where(size < width, 0.5 * size * size / width, size - 0.5 * width)
+    y: np.ndarray = np.where(size < width, 0.5 * size * size / width, size - 0.5 * width)
+    return y
 
 
 smooth_l1 = pointwise(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.dtype import dtype
 from .contraction import matmul
-from .kinds import NO_BOOL, custom
+from .kinds import NO_BOOL, Custom, custom
 from .reference import conv as reference
 from .reference.windows import Pairs, Sizes, conv_out_size
 from .samples import Sample, spread
@@ -102,7 +102,7 @@ conv = custom(
     },
 )
 # Also the transposed convolution: y (B, Cout, *O), w (Cout, Cin / groups, *K) -> (B, Cin, *spatial).
-conv_input_grad = custom(
+conv_input_grad: Custom = custom(
     "conv_input_grad",
     reference.conv_input_grad,
     _input_grad_rule,
@@ -121,7 +121,7 @@ conv_input_grad = custom(
         ),
     },
 )
-conv_weight_grad = custom(
+conv_weight_grad: Custom = custom(
     "conv_weight_grad",
     reference.conv_weight_grad,
     _weight_grad_rule,
@@ -161,7 +161,7 @@ def _flipped(x: Any) -> Any:
     return transpose.plain(x, ((1, 0),))
 
 
-linear = custom(
+linear: Custom = custom(
     "linear",
     _linear,
     lambda x, w: ((*x._node.shape[:-1], w._node.shape[0]), x._node.dtype),

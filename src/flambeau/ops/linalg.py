@@ -1,4 +1,4 @@
-"""Factorisations, inverses and functions of matrices: NumPy's linear algebra as the reference, gradients as matrix products.
+"""Factorisations, inverses, functions of matrices. The reference is NumPy's, gradients are matrix products.
 
 All take matrices in the last two dimensions and batches of them in those before.
 """
@@ -39,26 +39,28 @@ class LinAlgError(RuntimeError):
 
 
 class MatrixOp(Custom):
-    """An operation on matrices. Where values decide whether there is a result, and are known, it is done at the call.
+    """An operation on matrices. Where values decide whether there is a result, known ones do so at the call.
 
-    `ready` makes a sample's tensors what the operation is meant for, `settled` makes one tensor of what its results determine: vectors
-    are so only up to a factor.
+    `ready` makes a sample's tensors what the operation is meant for. `settled` makes one tensor of the
+    results, of that in them which the input determines: vectors are determined only up to a factor.
     """
 
     accepts = FLOATING
     checks = True
     halves = False  # takes 16-bit floats
-    ready: Callable[..., tuple] = staticmethod(lambda *tensors: tensors)
+    ready: Callable[..., tuple[Any, ...]] = staticmethod(lambda *tensors: tensors)
     settled: Callable[..., Any] = staticmethod(lambda result: result)
 
     def check_dtype(self, d: dtype) -> None:
         if d.category < dt.FLOAT:
             raise NotImplementedError(
-                f"linalg.{self.name}: Expected a floating point or complex tensor as input. Got {d.name}; convert it with .float()"
+                f"linalg.{self.name}: Expected a floating point or complex tensor as input. Got {d.name}; "
+                "convert it with .float()"
             )
         if d in dt.HALVES and not self.halves:
             raise NotImplementedError(
-                f"linalg.{self.name}: Low precision dtypes not supported. Got {d.name}; convert it with .float()"
+                f"linalg.{self.name}: Low precision dtypes not supported. Got {d.name}; convert it with "
+                ".float()"
             )
 
     def __call__(self, *args: Any) -> Any:
@@ -71,9 +73,17 @@ class MatrixOp(Custom):
         return self.settled(super().on_sample(self.ready(*tensors), attrs))
 
 
-def matrix_op(name: str, numpy: Callable, infer: Callable, results: int = 1, **rest: Any) -> MatrixOp:
+def matrix_op(
+    name: str,
+    numpy: Callable[..., Any],
+    infer: Callable[..., Any],
+    results: int = 1,
+    backward: str = "",
+    **rest: Any,
+) -> MatrixOp:
     """A record; `infer` is its shape and dtype rule, given its name first."""
-    op = MatrixOp(name, numpy, backward_name="Linalg" + rest.pop("backward", name.title().replace("_", "")), **rest)
+    backward_name = "Linalg" + (backward or name.title().replace("_", ""))
+    op = MatrixOp(name, numpy, backward_name=backward_name, **rest)
     op.infer, op.results = lambda *args: infer(name, *args), results
     return op
 
@@ -83,10 +93,12 @@ def matrix_op(name: str, numpy: Callable, infer: Callable, results: int = 1, **r
 
 def check_matrix(what: str, x: Any, name: str = "A") -> Shape:
     """The shape; RuntimeError unless there are two dimensions."""
-    shape = x._node.shape
+    shape: Shape = x._node.shape
     if len(shape) < 2:
         raise RuntimeError(
-            f"linalg.{what}: The input tensor {name} must have at least 2 dimensions, its shape is {tuple(shape)}; unsqueeze it"
+            f"linalg.{what}: The input tensor {name} must have at least 2 dimensions, its shape is "
+            f"{tuple(shape)}; "
+            "unsqueeze it"
         )
     return shape
 
@@ -96,7 +108,9 @@ def check_square(what: str, x: Any) -> Shape:
     shape = check_matrix(what, x)
     if shape[-1] != shape[-2]:
         raise RuntimeError(
-            f"linalg.{what}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} matrices (shape {tuple(shape)})"
+            f"linalg.{what}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} "
+            "matrices "
+            f"(shape {tuple(shape)})"
         )
     return shape
 
@@ -113,18 +127,23 @@ def _solve_rule(what: str, x: Any, y: Any, *_: Any) -> Spec:
     a, b = check_square(what, x), check_matrix(what, y, "B")
     if x._node.dtype is not y._node.dtype:
         raise RuntimeError(
-            f"linalg.{what}: Expected A and B to have the same dtype, but found A of type {x.dtype.name} and B of type {y.dtype.name} "
-            "instead; convert one with .to()"
+            f"linalg.{what}: Expected A and B to have the same dtype, but found A of type {x.dtype.name} "
+            "and B of type "
+            f"{y.dtype.name} instead; convert one with .to()"
         )
     if a[-1] != b[-2]:
         raise RuntimeError(
-            f"linalg.{what}: Incompatible shapes of A and B for the equation AX = B ({a[-2]}x{a[-1]} and {b[-2]}x{b[-1]}): the rows of "
-            f"{tuple(a)} and {tuple(b)} must be equally many"
+            f"linalg.{what}: Incompatible shapes of A and B for the equation AX = B ({a[-2]}x{a[-1]} and "
+            f"{b[-2]}x{b[-1]}): "
+            f"the rows of {tuple(a)} and {tuple(b)} must be equally many"
         )
     return (*broadcast(f"linalg.{what}", a[:-2], b[:-2]), *b[-2:]), x._node.dtype
 
 
 # ----- errors that depend on values -----
+
+CONVERGE = "The algorithm failed to converge because the input matrix "
+SINGULAR = "because the input matrix is singular; use linalg.pinv or lstsq, or add a multiple of eye to it"
 
 
 def _each(what: str, why: str, f: Callable[..., Any], *arrays: np.ndarray) -> Any:
@@ -153,16 +172,17 @@ def _failure(what: str, why: str, i: Shape) -> LinAlgError:
 def _check_finite(what: str, x: np.ndarray) -> None:
     bad = ~np.isfinite(x).all((-2, -1))
     if bad.any():
-        why = "The algorithm failed to converge because the input matrix contained non-finite values."
-        raise _failure(what, why, tuple(map(int, np.argwhere(bad)[0])))
+        raise _failure(what, CONVERGE + "contained non-finite values.", tuple(map(int, np.argwhere(bad)[0])))
 
 
 # ----- samples -----
 
 
-def _steady(*shape: int, seed: int = 0) -> np.ndarray:
+def _steady(*shape: int) -> np.ndarray:
     """Matrices far from singular, with eigenvalues and singular values far from each other."""
-    return spread(shape, -0.5, 0.5, seed) + np.eye(*shape[-2:]) * (2 + 1.5 * np.arange(shape[-1]))
+    *_, m, n = shape
+    matrices: np.ndarray = spread(shape, -0.5, 0.5) + np.eye(m, n) * (2 + 1.5 * np.arange(n))
+    return matrices
 
 
 def _squares(**attrs: Any) -> list[Sample]:
@@ -205,7 +225,8 @@ def _off_diagonal(n: int) -> Any:
 
 
 def _ratio(x: Any, y: Any, where: Any = None) -> Any:
-    """x / y; 0 where both are 0, and outside of `where`: what nobody asks for has a gradient of 0, also between equal eigenvalues."""
+    """x / y; 0 where both are, and outside of `where`: vectors that nobody asked for don't mind equal "
+    "eigenvalues."""
     there = (x != 0) | (y != 0)
     return x / y.where(there if where is None else there & where, float("inf"))
 
@@ -217,15 +238,18 @@ def _skew(x: Any) -> Any:
 def _phase_free(x: np.ndarray, what: str) -> np.ndarray:
     if x.size and np.abs(np.diagonal(x, 0, -2, -1).imag).max() > 1e-2:
         raise RuntimeError(
-            f"{what}_backward: The vectors in the complex case are specified up to multiplication by e^{{i phi}}. The specified loss function "
-            "depends on this quantity, so it is ill-defined; use abs() or products in which the phase cancels"
+            f"{what}_backward: The vectors in the complex case are specified up to multiplication by "
+            f"e^{{i phi}}. The "
+            "specified loss function depends on this quantity, so it is ill-defined; use abs() or products "
+            "in which the "
+            "phase cancels"
         )
     return x.copy()
 
 
-# Passes on the product of vectors with their gradients, of which the diagonal says whether a loss depends on the vectors' phase.
+# Passes on the product of vectors with their gradients. Its diagonal tells if a loss depends on their phase.
 phase_free = matrix_op(
-    "phase_free", _phase_free, lambda name, x, what: (x._node.shape, x._node.dtype), attrs="what", grad=lambda g: g, ready=_hermitian,
+    "phase_free", _phase_free, _square_rule, attrs="what", grad=lambda g: g, ready=_hermitian,
     samples=lambda: _squares(what="eigh"),
 )  # fmt: skip
 
@@ -258,8 +282,9 @@ def _cholesky(x: np.ndarray) -> np.ndarray:
     minor = 1 + bisect_left(range(1, x.shape[-1]), True, key=lambda k: fails(x[i][:k, :k]))
     raise _failure(
         "cholesky",
-        "The factorization could not be completed because the input is not positive-definite (the leading minor of order "
-        f"{minor} is not positive-definite); add a multiple of eye to it, or use eigh",
+        "The factorization could not be completed because the input is not positive-definite (the leading "
+        "minor of "
+        f"order {minor} is not positive-definite); add a multiple of eye to it, or use eigh",
         i,
     )
 
@@ -273,12 +298,16 @@ def _cholesky_grad(g: Any, out: Any) -> Any:
 
 # The lower factor of a positive-definite matrix, of which only the lower triangle is read.
 cholesky = matrix_op(
-    "cholesky", _cholesky, _square_rule, grad=_cholesky_grad, ready=_hermitian, samples=_squares, backward="CholeskyEx"
+    "cholesky",
+    _cholesky,
+    _square_rule,
+    grad=_cholesky_grad,
+    ready=_hermitian,
+    samples=_squares,
+    backward="CholeskyEx",
 )
 
 # ----- inverse, systems of equations -----
-
-SINGULAR = "because the input matrix is singular; use linalg.pinv or lstsq, or add a multiple of eye to it"
 
 
 def _inv(x: np.ndarray, strict: bool) -> np.ndarray:
@@ -286,7 +315,8 @@ def _inv(x: np.ndarray, strict: bool) -> np.ndarray:
         return np.linalg.inv(x)
     except np.linalg.LinAlgError:
         if strict:
-            raise _first_failure("inv", f"The inversion could not be completed {SINGULAR}", np.linalg.inv, (x,)) from None
+            why = f"The inversion could not be completed {SINGULAR}"
+            raise _first_failure("inv", why, np.linalg.inv, (x,)) from None
     out = np.full_like(x, np.inf)
     for i in np.ndindex(x.shape[:-2]):
         if np.linalg.slogdet(x[i])[0] != 0:
@@ -296,7 +326,8 @@ def _inv(x: np.ndarray, strict: bool) -> np.ndarray:
 
 # Of a singular matrix: LinAlgError if `strict`, otherwise infinite.
 inv = matrix_op(
-    "inv", _inv, _square_rule, attrs="strict", grad=lambda g, out: -_chain(out.mH, g, out.mH), backward="InvEx",
+    "inv", _inv, _square_rule, attrs="strict", backward="InvEx",
+    grad=lambda g, out: -_chain(out.mH, g, out.mH),
     samples=lambda: [*_squares(strict=True), *_squares(strict=False)],
 )  # fmt: skip
 
@@ -306,11 +337,11 @@ def _systems(**attrs: Any) -> list[Sample]:
     return [Sample((_steady(*a), spread(b, seed=1)), attrs) for a, b in shapes]
 
 
-def _solve(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _solve(x: np.ndarray, y: np.ndarray) -> Any:
     return _each("solve", f"The solver failed {SINGULAR}", np.linalg.solve, x, y)
 
 
-solve = matrix_op(
+solve: MatrixOp = matrix_op(
     "solve", _solve, _solve_rule, inputs="x y", samples=_systems, backward="SolveEx",
     grad={"x": lambda g, x, out: -matmul(solve(x.mH, g), out.mH), "y": lambda g, x: solve(x.mH, g)},
 )  # fmt: skip
@@ -332,8 +363,8 @@ def _triangular_grad(g: Any, x: Any, out: Any, upper: bool, unit: bool) -> Any:
     return triu(gx, int(unit)) if upper else tril(gx, -int(unit))
 
 
-# Reads one triangle only (not its diagonal if that is to be ones); where the diagonal is 0 the solution is infinite.
-solve_triangular = matrix_op(
+# Reads one triangle only (without the diagonal if `unit`). Where the diagonal is 0 the result is infinite.
+solve_triangular: MatrixOp = matrix_op(
     "solve_triangular", _solve_triangular, _solve_rule, inputs="x y", attrs="upper unit", checks=False,
     samples=lambda: [*_systems(upper=True, unit=False), *_systems(upper=False, unit=True)[:2]],
     grad={"x": _triangular_grad, "y": lambda g, x, upper, unit: solve_triangular(x.mH, g, not upper, unit)},
@@ -343,12 +374,13 @@ solve_triangular = matrix_op(
 
 
 def _cofactor(x: np.ndarray) -> np.ndarray:
-    """det(U) det(Vᴴ) U diag(products of the other singular values) Vᴴ, conjugated."""
-    u, s, vh = np.linalg.svd(np.where(np.isfinite(x).all((-2, -1), keepdims=True), x, 0))
-    n = s.shape[-1]
-    others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :]).prod(-1)
+    """With A = U diag(s) Vᴴ: det(U) det(Vᴴ) times the conjugate of U diag(products of all other s) Vᴴ. NaN "
+    "if A isn't finite."""
+    finite = np.isfinite(x).all((-2, -1), keepdims=True)
+    u, s, vh = np.linalg.svd(np.where(finite, x, 0))
+    others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
     sign = np.linalg.det(u) * np.linalg.det(vh)
-    return np.where(np.isfinite(x).all((-2, -1), keepdims=True), sign[..., None, None] * np.conj((u * others[..., None, :]) @ vh), np.nan)
+    return np.where(finite, sign[..., None, None] * np.conj((u * others[..., None, :]) @ vh), np.nan)
 
 
 def _cofactor_grad(g: Any, x: Any, out: Any) -> Any:
@@ -358,7 +390,7 @@ def _cofactor_grad(g: Any, x: Any, out: Any) -> Any:
     return matmul(total * eye - matmul(out.conj(), g.mT), inv(x, True).mH)
 
 
-# The derivative of the determinant, exact for singular matrices too (its own gradient isn't there).
+# The derivative of the determinant. It is there for singular matrices too, unlike its own gradient.
 cofactor = matrix_op("cofactor", _cofactor, _square_rule, grad=_cofactor_grad, samples=_squares, checks=False)
 det = matrix_op(
     "det", np.linalg.det, _number_rule, samples=_squares, checks=False,
@@ -380,8 +412,8 @@ def _slogdet_grad(g: Any, x: Any, out: Any) -> Any:
 
 
 slogdet = matrix_op(
-    "slogdet", np.linalg.slogdet, _slogdet_rule, results=2, grad=_slogdet_grad, samples=_squares, checks=False,
-    settled=lambda results: results[0] * results[1],
+    "slogdet", np.linalg.slogdet, _slogdet_rule, results=2, grad=_slogdet_grad, checks=False,
+    samples=_squares, settled=lambda results: results[0] * results[1],
 )  # fmt: skip
 
 # ----- QR -----
@@ -397,7 +429,10 @@ def _qr_grad(g: Any, out: Any, x_shape: Shape, complete: bool) -> Any:
     """Of a wide matrix (A₁ A₂) = Q (R₁ R₂) with square A₁: A₁ is decomposed, R₂ = Qᴴ A₂ follows."""
     (gq, gr), (q, r), (m, n) = g, out, x_shape[-2:]
     if complete and m > n:
-        raise RuntimeError("qr_backward: The QR decomposition is not differentiable when mode='complete' and nrows > ncols.")
+        raise RuntimeError(
+            "qr_backward: The QR decomposition is not differentiable when mode='complete' and nrows > ncols "
+            f"({m} and {n}); use mode='reduced'"
+        )
     if m >= n:
         return _tall_qr_grad(gq, gr, q, r)
     r1, r2 = r.narrow(-1, 0, m), r.narrow(-1, m, n - m)
@@ -412,12 +447,15 @@ def _tall_qr_grad(gq: Any, gr: Any, q: Any, r: Any) -> Any:
 
 
 def _wide_or_tall(**attrs: Any) -> list[Sample]:
-    return [Sample((_steady(*shape),), attrs) for shape in ((2, 4, 3), (1, 2, 4), (1, 3, 3), (2, 3, 0), (2, 0, 2))]
+    return [
+        Sample((_steady(*shape),), attrs) for shape in ((2, 4, 3), (1, 2, 4), (1, 3, 3), (2, 3, 0), (2, 0, 2))
+    ]
 
 
 qr = matrix_op(
-    "qr", lambda x, complete: np.linalg.qr(x, "complete" if complete else "reduced"), _qr_rule, results=2, attrs="complete",
-    grad=_qr_grad, checks=False, settled=lambda results: concatenate(results[0], results[1].mT, results[0].ndim - 2),
+    "qr", lambda x, complete: np.linalg.qr(x, "complete" if complete else "reduced"), _qr_rule, results=2,
+    attrs="complete", grad=_qr_grad, checks=False,
+    settled=lambda results: concatenate(results[0], results[1].mT, results[0].ndim - 2),
     samples=lambda: [*_wide_or_tall(complete=False), *_wide_or_tall(complete=True)[1:3]],
 )  # fmt: skip
 
@@ -438,7 +476,9 @@ def _eigh_grad(g: Any, out: Any) -> Any:
 
 
 def _eigh(x: np.ndarray) -> Any:
-    return _each("eigh", "The algorithm failed to converge; the matrix is ill-conditioned or has repeated eigenvalues", np.linalg.eigh, x)
+    return _each(
+        "eigh", CONVERGE + "is ill-conditioned or has too many repeated eigenvalues.", np.linalg.eigh, x
+    )
 
 
 def _eigh_settled(results: Any) -> Any:
@@ -447,7 +487,16 @@ def _eigh_settled(results: Any) -> Any:
 
 
 # Reads the lower triangle only.
-eigh = matrix_op("eigh", _eigh, _eigh_rule, results=2, grad=_eigh_grad, ready=_hermitian, settled=_eigh_settled, samples=_squares)
+eigh = matrix_op(
+    "eigh",
+    _eigh,
+    _eigh_rule,
+    results=2,
+    grad=_eigh_grad,
+    ready=_hermitian,
+    settled=_eigh_settled,
+    samples=_squares,
+)
 
 
 def _eig_rule(what: str, x: Any) -> list[Spec]:
@@ -457,7 +506,7 @@ def _eig_rule(what: str, x: Any) -> list[Spec]:
 
 def _eig(x: np.ndarray) -> Any:
     _check_finite("eig", x)
-    return _each("eig", "The algorithm failed to converge; the matrix is ill-conditioned", np.linalg.eig, x)
+    return _each("eig", CONVERGE + "is ill-conditioned.", np.linalg.eig, x)
 
 
 def _eig_grad(g: Any, out: Any) -> Any:
@@ -481,18 +530,20 @@ eig = matrix_op("eig", _eig, _eig_rule, results=2, grad=_eig_grad, settled=_eig_
 def _svd_rule(what: str, x: Any, full: bool) -> list[Spec]:
     (*batch, m, n), d = check_matrix(what, x), x._node.dtype
     k = min(m, n)
-    return [((*batch, m, m if full else k), d), ((*batch, k), d.to_real()), ((*batch, n if full else k, n), d)]
+    rows, columns = (m, n) if full else (k, k)
+    return [((*batch, m, rows), d), ((*batch, k), d.to_real()), ((*batch, columns, n), d)]
 
 
 def _svd(x: np.ndarray, full: bool) -> Any:
     _check_finite("svd", x)
-    return _each("svd", "The algorithm failed to converge; the matrix is ill-conditioned", lambda a: np.linalg.svd(a, full), x)
+    return _each("svd", CONVERGE + "is ill-conditioned.", lambda a: np.linalg.svd(a, full), x)
 
 
 def _svd_grad(g: Any, out: Any, x_shape: Shape) -> Any:
-    """U (diag(gS) + skew(UᴴgU)/E S + S skew(VᴴgV)/E) Vᴴ with E = s_j² - s_i², and what U and V let go of the space they don't span.
+    """U (diag(gS) + skew(UᴴgU)/E S + S skew(VᴴgV)/E) Vᴴ with E = s_j² - s_i².
 
-    The columns that `full` adds count as constant.
+    Besides, gU and gV may lead out of the space that U or V spans. The vectors that `full` adds count as
+    constant.
     """
     m, n = x_shape[-2:]
     k = min(m, n)
@@ -504,10 +555,11 @@ def _svd_grad(g: Any, out: Any, x_shape: Shape) -> Any:
         turn_v = phase_free(turn_u + turn_v, "svd") - turn_u
     rows, columns = s.unsqueeze(-1), _columns(s)
     gaps, off = (columns - rows) * (columns + rows), _off_diagonal(k)
-    inner = _ratio(_skew(turn_u), gaps, off) * columns + rows * _ratio(_skew(turn_v), gaps, off) + g[1].diag_embed()
+    inner = _ratio(_skew(turn_u), gaps, off) * columns + rows * _ratio(_skew(turn_v), gaps, off)
+    along = g[1]
     if s.dtype is not u.dtype:
-        inner = inner + (_ratio(_skew(turn_u).diagonal(0, -2, -1), s) / 2).diag_embed()
-    gx = _chain(u, inner, vh)
+        along = along + _ratio(_skew(turn_u).diagonal(0, -2, -1), s) / 2
+    gx = _chain(u, inner + along.diag_embed(), vh)
     if m > k:
         gx = gx + matmul(_ratio(gu - matmul(u, turn_u), columns), vh)
     if n > k:
@@ -529,16 +581,17 @@ svd = matrix_op(
 )  # fmt: skip
 
 
-def _pinv(x: np.ndarray, atol: np.ndarray, rtol: np.ndarray) -> np.ndarray:
+def _pinv(x: np.ndarray, atol: np.ndarray, rtol: np.ndarray) -> Any:
     u, s, vh = _svd(x, False)
     cut = np.maximum(atol.real, rtol.real * s.max(-1, initial=0))[..., None]
     turned = np.where(s > cut, 1 / s, 0).astype(x.dtype)
-    return np.conj(np.swapaxes(vh, -2, -1)) @ (turned[..., None] * np.conj(np.swapaxes(u, -2, -1)))
+    return np.matmul(vh.conj().swapaxes(-2, -1), turned[..., None] * u.conj().swapaxes(-2, -1))
 
 
 def _pinv_rule(what: str, x: Any, atol: Any, rtol: Any) -> Spec:
     *batch, m, n = check_matrix(what, x)
-    return (*broadcast(f"linalg.{what}", tuple(batch), atol._node.shape, rtol._node.shape), n, m), x._node.dtype
+    batches = broadcast(f"linalg.{what}", tuple(batch), atol._node.shape, rtol._node.shape)
+    return (*batches, n, m), x._node.dtype
 
 
 def _pinv_grad(g: Any, x: Any, out: Any) -> Any:
@@ -572,7 +625,8 @@ def _matrix_exp(x: np.ndarray) -> np.ndarray:
 
 
 def _matrix_exp_grad(g: Any, x: Any) -> Any:
-    """The upper right block of exp((Aᴴ g; 0 Aᴴ)), with g scaled to 1, lest the whole be halved as often as a large g asks for."""
+    """The upper right block of exp((Aᴴ g; 0 Aᴴ)). There g is scaled to 1: a large one would ask for many "
+    "squarings."""
     n, rank, a = x.shape[-1], x.ndim, x.mH
     if n == 0:
         return g
@@ -582,7 +636,7 @@ def _matrix_exp_grad(g: Any, x: Any) -> Any:
     return matrix_exp(concatenate(top, bottom, rank - 2)).narrow(-2, 0, n).narrow(-1, n, n) * size
 
 
-matrix_exp = matrix_op(
-    "matrix_exp", _matrix_exp, _square_rule, grad=_matrix_exp_grad, samples=lambda: [Sample((s.arrays[0] / 4,), {}) for s in _squares()],
-    checks=False, halves=True,
+matrix_exp: MatrixOp = matrix_op(
+    "matrix_exp", _matrix_exp, _square_rule, grad=_matrix_exp_grad, checks=False, halves=True,
+    samples=lambda: [Sample((s.arrays[0] / 4,), {}) for s in _squares()],
 )  # fmt: skip

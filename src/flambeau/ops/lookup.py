@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.dtype import dtype
 from .index import _check_range, index, index_put
-from .kinds import custom
+from .kinds import Custom, custom
 from .samples import Sample, integers, spread
 
 Dims = tuple[int, ...]
@@ -18,7 +18,8 @@ Dims = tuple[int, ...]
 
 def _embedding(w: np.ndarray, rows: np.ndarray, padding: int, by_frequency: bool) -> np.ndarray:
     _check_range("embedding", rows, len(w), 0)
-    return w[rows]
+    picked: np.ndarray = w[rows]
+    return picked
 
 
 def _embedding_grad(g: Any, rows: Any, w_shape: Dims, padding: int, by_frequency: bool) -> Any:
@@ -125,7 +126,7 @@ pick_class = custom(
         Sample((spread((3,)), np.array(2)), {"ignore": -100}),
     ],
 )
-place_class = custom(
+place_class: Custom = custom(
     "place_class",
     _place,
     _place_rule,

@@ -17,7 +17,7 @@ Dims = tuple[int, ...]
 
 def _standardize(x: np.ndarray, eps: np.ndarray, dims: Dims) -> np.ndarray:
     count = max(prod(x.shape[d] for d in dims), 1)
-    deviation = x - x.sum(dims, keepdims=True) / x.dtype.type(count)
+    deviation: np.ndarray = x - x.sum(dims, keepdims=True) / x.dtype.type(count)
     square = (deviation * deviation).sum(dims, keepdims=True) / x.dtype.type(count)
     deviation /= np.sqrt(square + eps)
     return deviation

@@ -172,7 +172,15 @@ exp2 = pointwise("exp2", np.exp2, **_float, grad=lambda g, out: g * (out * LN2).
 expm1 = pointwise("expm1", np.expm1, **_float, grad=lambda g, out: g * (out + 1).conj(), samples=unary())
 log = pointwise("log", np.log, **_float, grad=lambda g, x: g / x.conj(), samples=unary(0.1, 4.0))
 log2 = pointwise("log2", np.log2, **_float, grad=lambda g, x: g / (x * LN2).conj(), samples=unary(0.1, 4.0))
-log10 = pointwise("log10", np.log10, **_float, grad=lambda g, x: g / (x * LN10).conj(), samples=unary(0.1, 4.0))
+
+
+def _log10(x: np.ndarray) -> np.ndarray:
+    if x.dtype != np.float32:
+        return np.log10(x)
+    return np.log10(x, dtype=np.float64).astype(np.float32)  # NumPy's own in float32 misses log10(100) = 2
+
+
+log10 = pointwise("log10", _log10, **_float, grad=lambda g, x: g / (x * LN10).conj(), samples=unary(0.1, 4.0))
 log1p = pointwise("log1p", np.log1p, **_float, grad=lambda g, x: g / (x + 1).conj(), samples=unary(-0.9, 3.0))
 
 

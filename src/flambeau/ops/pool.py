@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import NO_BOOL_REAL, custom
+from .kinds import NO_BOOL_REAL, Custom, custom
 from .reference import pool as reference
 from .reference.windows import Sizes
 from .samples import Sample, spread
@@ -143,7 +143,7 @@ avg_pool = custom(
         g, _spatial(x_shape, kernel), kernel, stride, padding, count_include_pad, divisor
     ),
 )
-avg_pool_grad = custom(
+avg_pool_grad: Custom = custom(
     "avg_pool_grad",
     reference.avg_pool_grad,
     _spread_rule,
@@ -170,7 +170,7 @@ adaptive_avg_pool = custom(
     ],
     grad=lambda g, y_shape, spatial: adaptive_avg_pool_grad(g, _spatial(y_shape, spatial)),
 )
-adaptive_avg_pool_grad = custom(
+adaptive_avg_pool_grad: Custom = custom(
     "adaptive_avg_pool_grad",
     reference.adaptive_avg_pool_grad,
     _spread_rule,

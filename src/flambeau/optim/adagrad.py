@@ -83,4 +83,4 @@ class Adagrad(Optimizer):
         lr = float(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"])
         g = with_decay(g, p, group)
         total = state["sum"].addcmul_(g, g)
-        p.addcdiv_(g, total.sqrt().add_(group["eps"]), value=-lr)
+        p.addcdiv_(g, total.sqrt() + group["eps"], value=-lr)

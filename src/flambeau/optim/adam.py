@@ -92,5 +92,5 @@ class Adam(Optimizer):
         v = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
         if group["amsgrad"]:
             v = state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], v))
-        denominator = (v.sqrt() / (1 - beta2**t) ** 0.5).add_(group["eps"])
+        denominator = v.sqrt() / (1 - beta2**t) ** 0.5 + group["eps"]
         p.addcdiv_(m, denominator, value=-lr / (1 - beta1**t))

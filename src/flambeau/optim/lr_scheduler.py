@@ -126,7 +126,7 @@ class LRScheduler:
             >>> optimizer.param_groups[0]["lr"]
             0.5
         """
-        if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
+        if self._step_count == 1 and not self.optimizer._opt_called:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
                 "order: otherwise the first value of the learning rate schedule is skipped.",

@@ -73,7 +73,7 @@ def _hooked(step: F) -> F:
 
     @functools.wraps(step)
     def run(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        if self.__dict__.get("_stepping"):  # super().step() of a subclass
+        if self._stepping:  # super().step() of a subclass
             return step(self, *args, **kwargs)
         self._stepping = True
         try:
@@ -135,6 +135,8 @@ class Optimizer:
         True
     """
 
+    _stepping: bool = False
+    _opt_called: bool = False  # whether there was a step; schedules warn if there was none before theirs
     linear: ClassVar[bool] = False  # whether the rule treats complex numbers like real ones
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, dict[str, Any]]
@@ -227,16 +229,15 @@ class Optimizer:
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
-                        self._update(p, group)
+                        self._update(p, -p.grad if group.get("maximize") else p.grad, group)
         return loss
 
-    def _update(self, p: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, p: Tensor, g: Tensor, group: dict[str, Any]) -> None:
         state = self.state.get(p)
         if state is None:
             state = self.init_state(p, group)
             if state:
                 self.state[p] = state
-        g = -p.grad if group.get("maximize") else p.grad
         if p.is_complex() and not self.linear:  # both parts are numbers of their own
             parts = {name: x if not _is_complex(x) else view_as_real(x) for name, x in state.items()}
             self.update(view_as_real(p), view_as_real(g), parts, group)

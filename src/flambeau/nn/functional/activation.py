@@ -167,7 +167,8 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     tensor([-1.,  0.,  2.])
     """
     x = check_float("hardshrink", input)
-    return pointwise.choose(le(absolute(x), lambd), 0, x)
+    y: Tensor = pointwise.choose(le(absolute(x), lambd), 0, x)
+    return y
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

@@ -75,7 +75,8 @@ def scalar(what: str, value: float, d: DType) -> Tensor:
 
 def flat(x: Tensor, *shape: int) -> Tensor:
     """The values in another shape, without a view's ties to `x`."""
-    return reshape.plain(x, (shape,))
+    y: Tensor = reshape.plain(x, (shape,))
+    return y
 
 
 def channels_last_dims(x: Tensor, channels: Tensor) -> Tensor:

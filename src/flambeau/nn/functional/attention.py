@@ -102,7 +102,8 @@ def _check(what: str, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: f
 def _flipped(x: Tensor) -> Tensor:
     """The last two dimensions swapped, without a view's ties to `x`."""
     n = x.ndim
-    return transpose.plain(x, ((*range(n - 2), n - 1, n - 2),))
+    y: Tensor = transpose.plain(x, ((*range(n - 2), n - 1, n - 2),))
+    return y
 
 
 def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -90,7 +90,8 @@ def _nll(x: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: st
 
 def _label_weights(x: Tensor, t: Tensor, weight: Tensor, ignore: int) -> Tensor:
     """The weight of each label's class, 0 where it is ignored."""
-    return lookup.pick_class(expand.plain(_by_class(x, weight), (x._node.shape,)), t, ignore)
+    weights: Tensor = lookup.pick_class(expand.plain(_by_class(x, weight), (x._node.shape,)), t, ignore)
+    return weights
 
 
 def nll_loss(
@@ -151,10 +152,10 @@ def cross_entropy(
     t = _labels(what, x, t, ignore_index)
     logs = reductions.log_softmax(x, lookup.class_dim(x.ndim))
     loss = _nll(logs, t, weight, ignore_index, how)
-    if not label_smoothing:
-        return loss
-    smooth = _smooth(logs, t, weight, ignore_index, how)
-    return loss * (1 - label_smoothing) + smooth * (label_smoothing / x._node.shape[lookup.class_dim(x.ndim)])
+    if label_smoothing:
+        share = label_smoothing / x._node.shape[lookup.class_dim(x.ndim)]
+        loss = loss * (1 - label_smoothing) + _smooth(logs, t, weight, ignore_index, how) * share
+    return loss
 
 
 def _smooth(logs: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:

@@ -23,10 +23,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     _check_linear(check_tensor("linear", "input", input), check_tensor("linear", "weight", weight), bias)
     if weight.ndim == 1:
         return matmul(input, weight)
-    y = ops.linear(input, weight)
+    y: Tensor = ops.linear(input, weight)
     if bias is None:
         return y
-    out = y + bias
+    out: Tensor = y + bias
     if out._node.shape != y._node.shape:
         raise RuntimeError(
             f"linear: the bias of shape {tuple(bias.shape)} doesn't broadcast to the output of shape "

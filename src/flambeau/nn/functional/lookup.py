@@ -58,7 +58,9 @@ def embedding(
     _check_rows(rows, n)
     if max_norm is not None:
         _renorm(rows, w, max_norm, norm_type)
-    return ops.embedding(w, rows, -1 if padding_idx is None else padding_idx % n, bool(scale_grad_by_freq))
+    padding = -1 if padding_idx is None else padding_idx % n
+    out: Tensor = ops.embedding(w, rows, padding, bool(scale_grad_by_freq))
+    return out
 
 
 def _check_rows(rows: Tensor, n: int) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from ...autograd.grad_mode import no_grad
@@ -30,37 +29,70 @@ def _standardized(what: str, x: Tensor, dims: Shape, eps: float) -> Tensor:
     if x.numel() == 0:
         return clone(x)
     d = opmath(x._node.dtype)
-    x = x if d is x._node.dtype else cast(x, d)
-    return standardize(x, scalar(what, eps, d), dims)
+    y: Tensor = standardize(_cast(x, d), scalar(what, eps, d), dims)
+    return y
+
+
+def _cast(x: Tensor, d: dt.dtype) -> Tensor:
+    return x if x._node.dtype is d else cast(x, d)
 
 
 def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, d: dt.dtype) -> Tensor:
     """y * weight + bias in dtype `d`."""
     y = y if weight is None else y * weight
     y = y if bias is None else y + bias
-    return y if y._node.dtype is d else cast(y, d)
+    return _cast(y, d)
 
 
-def _check_parameters(what: str, x: Tensor, **parameters: Tensor | None) -> None:
-    """RuntimeError unless parameters have the input's dtype, or float32 for half types."""
+def _affine_channels(y: Tensor, weight: Tensor | None, bias: Tensor | None, d: dt.dtype) -> Tensor:
+    """`_affine` with one weight and one bias for each channel of (N, C, ...)."""
+    by_channel = [None if p is None else channels_last_dims(y, p) for p in (weight, bias)]
+    return _affine(y, by_channel[0], by_channel[1], d)
+
+
+def _check_parameters(what: str, x: Tensor, shape: Shape, **parameters: Tensor | None) -> None:
+    """RuntimeError unless parameters have the shape, and the input's dtype or float32 for half types."""
     allowed = (x._node.dtype, opmath(x._node.dtype))
     for name, p in parameters.items():
-        if p is not None and check_tensor(what, name, p)._node.dtype not in allowed:
+        if p is None:
+            continue
+        if check_tensor(what, name, p)._node.dtype not in allowed:
             raise RuntimeError(
                 f"{what}: mixed dtype: {name} has {p.dtype}, the input {x.dtype}; all inputs must share the "
                 "same dtype, convert one with .to()"
+            )
+        if p._node.shape != shape:
+            raise RuntimeError(
+                f"{what}: {name} should contain {count(shape)} elements not {p.numel()}: expected {name} to "
+                f"be of shape {list(shape)} for an input of shape {list(x.shape)}, got {list(p.shape)}"
             )
 
 
 # ----- over the batch -----
 
 
-def _check_channels(what: str, channels: int, **vectors: Tensor | None) -> None:
-    for name, v in vectors.items():
-        if v is not None and v._node.shape != (channels,):
-            raise RuntimeError(
-                f"{what}: {name} should contain {channels} elements not {v.numel()} (shape {tuple(v.shape)})"
-            )
+class _Running(NamedTuple):
+    """Running statistics, one of each a channel."""
+
+    mean: Tensor
+    var: Tensor
+
+    def follow(self, what: str, mean: Tensor, var: Tensor, n: int, momentum: float) -> None:
+        """Moves towards the statistics of n values, the variance with Bessel's correction."""
+        unbiased = var * (n / (n - 1) if n > 1 else float("inf"))
+        for name, running, new in (("running_mean", self.mean, mean), ("running_var", self.var, unbiased)):
+            write(f"{what}: {name}", running, running * (1 - momentum) + new * momentum)
+
+    def normalize(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        """One factor and one term a channel."""
+        factor = (self.var + eps).rsqrt()
+        factor = factor if weight is None else factor * weight
+        term = -self.mean * factor if bias is None else bias - self.mean * factor
+        return _affine_channels(x, factor, term, x._node.dtype)
+
+
+def _running(mean: Tensor | None, var: Tensor | None) -> _Running | None:
+    return None if mean is None or var is None else _Running(mean, var)
 
 
 def _several_values(what: str, shape: Shape, dims: Shape) -> None:
@@ -73,8 +105,8 @@ def _several_values(what: str, shape: Shape, dims: Shape) -> None:
 
 
 def _check_clean(what: str, x: Tensor) -> None:
-    """ValueError for data with NaN: it would make running statistics NaN for good. Results of operations
-    aren't looked at.
+    """ValueError for data with NaN, which would stay in the running statistics. Results of operations aren't
+    looked at.
     """
     node = x._current()
     if node.op is LEAF and np.isnan(np.min(node.value)):
@@ -85,45 +117,30 @@ def _check_clean(what: str, x: Tensor) -> None:
         )
 
 
-def _track(
-    what: str, running_mean: Tensor, running_var: Tensor, now: Tensor, var: Tensor, n: int, momentum: float
-) -> None:
-    """Moves running statistics towards those of n values, the variance with Bessel's correction."""
-    unbiased = var * (n / (n - 1)) if n > 1 else var * float("inf")
-    for name, running, new in (("running_mean", running_mean, now), ("running_var", running_var, unbiased)):
-        write(f"{what}: {name}", running, running * (1 - momentum) + new * momentum)
+def _batch_statistics(x: Tensor, dims: Shape, d: dt.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and variance over `dims`, and over the batch if that isn't among them."""
+    wide = _cast(x, d)
+    found = mean(wide, dims), variance(wide, dims)
+    return found if 0 in dims else (mean(found[0], (0,)), mean(found[1], (0,)))
 
 
-def _normalize_batch(
+def _normalize(
     what: str,
     x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Any,
-    bias: Any,
+    dims: Shape,
+    running: _Running | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
     momentum: float,
     eps: float,
 ) -> Tensor:
-    """With the statistics of the batch, which running ones (if there are any) follow."""
-    shape = x._node.shape
-    dims = (0, *range(2, len(shape)))
-    if running_mean is not None and running_var is not None and x.numel():
+    """With the statistics over `dims`, which the running ones (if there are any) follow."""
+    if running is not None and x.numel():
         _check_clean(what, x)
         with no_grad():
-            wide = cast(x, running_mean.dtype) if x._node.dtype is not running_mean._node.dtype else x
-            n = count([shape[d] for d in dims])
-            _track(what, running_mean, running_var, mean(wide, dims), variance(wide, dims), n, momentum)
-    return _affine(_standardized(what, x, dims, eps), weight, bias, x._node.dtype)
-
-
-def _normalize_running(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Any, bias: Any, eps: float
-) -> Tensor:
-    """With the running statistics: one factor and one term a channel."""
-    factor = (running_var + eps).rsqrt()
-    factor = factor if weight is None else factor * weight
-    term = -running_mean * factor if bias is None else bias - running_mean * factor
-    return _affine(x, channels_last_dims(x, factor), channels_last_dims(x, term), x._node.dtype)
+            now, var = _batch_statistics(x, dims, running.mean._node.dtype)
+            running.follow(what, now, var, count([x._node.shape[d] for d in dims]), momentum)
+    return _affine_channels(_standardized(what, x, dims, eps), weight, bias, x._node.dtype)
 
 
 def batch_norm(
@@ -151,37 +168,36 @@ def batch_norm(
     x = check_float("batch_norm", input)
     if x.ndim < 2:
         raise IndexError(
-            f"batch_norm: Dimension out of range: expected an input (N, C, ...), got shape {tuple(x.shape)}"
+            f"batch_norm: Dimension out of range: expected (N, C, ...), got shape {tuple(x.shape)}"
         )
+    dims = (0, *range(2, x.ndim))
     if training:
-        _several_values("batch_norm", x._node.shape, (0, *range(2, x.ndim)))
+        _several_values("batch_norm", x._node.shape, dims)
     if eps < 0 or (training and eps == 0):
         kind = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm: batch_norm eps must be {kind}, but got {eps}")
-    if (running_mean is None) != (running_var is None) and training:
-        raise ValueError(
-            "batch_norm: running_mean and running_var must either both be None or neither be None"
-        )
     _check_parameters(
-        "batch_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    _check_channels(
         "batch_norm",
-        x._node.shape[1],
+        x,
+        x._node.shape[1:2],
         running_mean=running_mean,
         running_var=running_var,
         weight=weight,
         bias=bias,
     )
+    running = _running(running_mean, running_var)
     if training:
-        per_channel = [None if p is None else channels_last_dims(x, p) for p in (weight, bias)]
-        return _normalize_batch("batch_norm", x, running_mean, running_var, *per_channel, momentum, eps)
-    if running_mean is None or running_var is None:
+        if running is None and (running_mean is not None or running_var is not None):
+            raise ValueError(
+                "batch_norm: running_mean and running_var must either both be None or neither be None"
+            )
+        return _normalize("batch_norm", x, dims, running, weight, bias, momentum, eps)
+    if running is None:
         name = "running_mean" if running_mean is None else "running_var"
         raise RuntimeError(
             f"batch_norm: {name} must be defined in evaluation mode; pass it, or training=True"
         )
-    return _normalize_running(x, running_mean, running_var, weight, bias, eps)
+    return running.normalize(x, weight, bias, eps)
 
 
 def instance_norm(
@@ -213,31 +229,23 @@ def instance_norm(
     if x.ndim < 2:
         raise RuntimeError(f"instance_norm: expected an input (N, C, ...), got shape {tuple(shape)}")
     _check_parameters(
-        "instance_norm", x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    _check_channels(
         "instance_norm",
-        shape[1],
+        x,
+        shape[1:2],
         running_mean=running_mean,
         running_var=running_var,
         weight=weight,
         bias=bias,
     )
-    if not use_input_stats:
-        if running_mean is None or running_var is None:
-            raise RuntimeError(
-                "instance_norm: Expected running_mean and running_var to be defined when use_input_stats is "
-                "false"
-            )
-        return _normalize_running(x, running_mean, running_var, weight, bias, eps)
-    dims = tuple(range(2, x.ndim))
-    if running_mean is not None and running_var is not None and x.numel():
-        _check_clean("instance_norm", x)
-        with no_grad():
-            now, var = mean(mean(x, dims), (0,)), mean(variance(x, dims), (0,))
-            _track("instance_norm", running_mean, running_var, now, var, count(shape[2:]), momentum)
-    per_channel = [None if p is None else channels_last_dims(x, p) for p in (weight, bias)]
-    return _affine(_standardized("instance_norm", x, dims, eps), *per_channel, x._node.dtype)
+    running = _running(running_mean, running_var)
+    if use_input_stats:
+        dims = tuple(range(2, x.ndim))
+        return _normalize("instance_norm", x, dims, running, weight, bias, momentum, eps)
+    if running is None:
+        raise RuntimeError(
+            "instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
+    return running.normalize(x, weight, bias, eps)
 
 
 # ----- over the layer -----
@@ -261,12 +269,7 @@ def _trailing(what: str, x: Tensor, normalized_shape: Any, **parameters: Tensor 
             f"{what}: Given normalized_shape={list(wanted)}, expected input with shape [*, "
             f"{', '.join(map(str, wanted))}], but got input of size {list(shape)}"
         )
-    for name, p in parameters.items():
-        if p is not None and p._node.shape != wanted:
-            raise RuntimeError(
-                f"{what}: Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
-                f"{list(p.shape)} and normalized_shape = {list(wanted)}"
-            )
+    _check_parameters(what, x, wanted, **parameters)
     return tuple(range(len(shape) - len(wanted), len(shape)))
 
 
@@ -287,7 +290,6 @@ def layer_norm(
     tensor([-1.0000,  1.0000])
     """
     x = check_float("layer_norm", input)
-    _check_parameters("layer_norm", x, weight=weight, bias=bias)
     dims = _trailing("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     return _affine(_standardized("layer_norm", x, dims, eps), weight, bias, x._node.dtype)
 
@@ -306,9 +308,9 @@ def rms_norm(
     x = check_float("rms_norm", input, highest=dt.COMPLEX)
     dims = _trailing("rms_norm", x, normalized_shape, weight=weight)
     d = opmath(x._node.dtype)
-    wide = x if d is x._node.dtype else cast(x, d)
+    wide = _cast(x, d)
     if eps is None:
-        eps = float(ml_dtypes.finfo(d.to_real().np).eps)
+        eps = float(np.finfo(d.to_real().np).eps)
     y = wide * (mean(wide.square(), dims, True) + eps).rsqrt()
     return _affine(y, weight, None, x._node.dtype)
 
@@ -343,13 +345,10 @@ def group_norm(
     _several_values(
         "group_norm", (shape[0] * shape[1] // num_groups, num_groups, *shape[2:]), (0, *range(2, x.ndim))
     )
-    _check_parameters("group_norm", x, weight=weight, bias=bias)
-    _check_channels("group_norm", shape[1], weight=weight, bias=bias)
+    _check_parameters("group_norm", x, shape[1:2], weight=weight, bias=bias)
     groups = flat(x, shape[0], num_groups, count(shape[1:]) // num_groups)
     y = flat(_standardized("group_norm", groups, (2,), eps), *shape)
-    return _affine(
-        y, *[None if p is None else channels_last_dims(x, p) for p in (weight, bias)], x._node.dtype
-    )
+    return _affine_channels(y, weight, bias, x._node.dtype)
 
 
 # ----- over neighbours, and lengths -----

@@ -249,7 +249,8 @@ def _mean(
     if divisor == 0:
         raise RuntimeError(f"{what}: divisor must be not zero; leave it out to divide by the window's size")
     w = _Windows(what, n, x, kernel, stride, padding, 1, ceil)
-    return ops.avg_pool(x, w.kernel, w.stride, w.padding, w.out, bool(count_pad), divisor)
+    y: Tensor = ops.avg_pool(x, w.kernel, w.stride, w.padding, w.out, bool(count_pad), divisor)
+    return y
 
 
 def avg_pool1d(
@@ -307,7 +308,10 @@ def _adaptive_avg_pool(n: int) -> Any:
     name = f"adaptive_avg_pool{n}d"
 
     def function(input: Tensor, output_size: Any) -> Tensor:
-        return ops.adaptive_avg_pool(input, _adaptive_size(name, n, check_float(name, input), output_size))
+        y: Tensor = ops.adaptive_avg_pool(
+            input, _adaptive_size(name, n, check_float(name, input), output_size)
+        )
+        return y
 
     return _named(
         function,
@@ -357,7 +361,7 @@ def _lp_pool(n: int) -> Any:
         total = (
             mean.sign() * mean.abs().relu() * count(sizes(name, "kernel_size", kernel_size, n))
         )  # relu: flat at 0
-        return total ** (1.0 / norm_type)  # type: ignore[no-any-return]
+        return total ** (1.0 / norm_type)
 
     return _named(
         function,

@@ -83,7 +83,8 @@ def _pad_constant(x: Tensor, pairs: tuple[tuple[int, int], ...], value: float) -
         x = views.slice_.plain(x, (ranges,))
     grow = tuple((max(low, 0), max(high, 0)) for low, high in pairs)
     number = int(value) if x._node.dtype.category == dt.INTEGER else value
-    return views.pad(x, scalar("pad", number, x._node.dtype), grow)
+    y: Tensor = views.pad(x, scalar("pad", number, x._node.dtype), grow)
+    return y
 
 
 def _sources(mode: str, extent: int, low: int, high: int) -> np.ndarray:
@@ -101,7 +102,7 @@ def _sources(mode: str, extent: int, low: int, high: int) -> np.ndarray:
             f"pad: Negative padding value ({low}, {high}) is resulting in an empty dimension, from one of "
             f"{extent}"
         )
-    padded = np.pad(kept, (max(low, 0), max(high, 0)), _BY_INDEX[mode])  # type: ignore[call-overload]
+    padded: np.ndarray = np.pad(kept, (max(low, 0), max(high, 0)), _BY_INDEX[mode])  # type: ignore[call-overload]
     return padded if mode == "circular" else padded[max(-low, 0) : len(padded) + min(high, 0)]
 
 

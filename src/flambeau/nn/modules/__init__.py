@@ -3,7 +3,8 @@
 from ..containers import ModuleDict, ModuleList, Sequential
 from ..module import Module
 from ..parameter_containers import ParameterDict, ParameterList
-from . import container, module
+from . import container as container
+from . import module as module
 from .activation import (
     CELU,
     ELU,
@@ -229,6 +230,4 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
-    "container",
-    "module",
 ]

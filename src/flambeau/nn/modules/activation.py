@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 from ...core.dtype import dtype as DType
 from ...core.tensor import Tensor
@@ -109,7 +109,7 @@ class Hardtanh(Activation):
     min_value: float | None = None
     max_value: float | None = None
 
-    _hidden = ("min_value", "max_value")
+    _hidden: ClassVar[tuple[str, ...]] = ("min_value", "max_value")
 
     def __post_init__(self) -> None:
         for old, new in (("min_value", "min_val"), ("max_value", "max_val")):

@@ -259,6 +259,8 @@ class Conv3d(_Convolution):
 class _ConvTransposeNd(_ConvNd):
     """A transposed convolution over `_dims` dimensions by the functional `_function`."""
 
+    padding: tuple[int, ...]
+
     _dims: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]
 
@@ -323,8 +325,7 @@ class _ConvTransposeNd(_ConvNd):
             )
         extents, settings = input.shape[-n:], (self.kernel_size, self.stride, self.padding, self.dilation)
         smallest = tuple(
-            (e - 1) * s - 2 * int(p) + d * (k - 1) + 1
-            for e, k, s, p, d in zip(extents, *settings, strict=True)
+            (e - 1) * s - 2 * p + d * (k - 1) + 1 for e, k, s, p, d in zip(extents, *settings, strict=True)
         )
         largest = tuple(low + s - 1 for low, s in zip(smallest, self.stride, strict=True))
         if not all(low <= x <= high for x, low, high in zip(size, smallest, largest, strict=True)):

@@ -24,7 +24,7 @@ class Embedding(Module):
         max_norm: vectors with a larger norm are scaled down to it, in the table, when they are looked up.
         norm_type: the exponent of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it was looked up in the batch.
-        sparse: sparse gradients.
+        sparse: not supported, gradients are dense: RuntimeError at the first lookup.
         device, dtype: of the table.
 
     Shape:

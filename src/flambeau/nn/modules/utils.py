@@ -14,7 +14,7 @@ from ..parameter import Parameter
 Size = int | tuple[int, ...]
 """One number for all dimensions, or one for each."""
 
-DeviceLike = Device | str | int | None
+DeviceLike = Device | str | None
 
 
 def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
@@ -62,7 +62,7 @@ def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Tensor], prefi
     for key in list(state_dict):
         if key.startswith(prefix):
             state_dict[key.removeprefix(prefix)] = state_dict.pop(key)
-    metadata = getattr(state_dict, "_metadata", None)
-    for key in list(metadata or ()):
-        if key and (key == prefix.removesuffix(".") or key.startswith(prefix)):
-            metadata[key.removeprefix(prefix) if key.startswith(prefix) else ""] = metadata.pop(key)
+    metadata: dict[str, Any] = getattr(state_dict, "_metadata", {})
+    for key in list(metadata):
+        if f"{key}.".startswith(prefix) and key:
+            metadata[f"{key}.".removeprefix(prefix).removesuffix(".")] = metadata.pop(key)
