@@ -13,7 +13,8 @@ INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = -m compileall -q src
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
-SMOKE = tests/test_smoke.py tests/test_ops.py
+SMOKE = $(addprefix tests/test_,smoke.py size.py data.py module.py)
+EAGER = $(addprefix tests/test_,smoke.py autograd.py function.py module.py functional.py nn_layers.py optim.py)
 TORCH = torch==2.13.0
 
 .PHONY: demo test smoke lint format oracle shape clean
@@ -25,7 +26,7 @@ demo: .venv/demo-installed
 test: .venv/dev-installed
 	@$(BIN)/python $(COMPILE)
 	$(PYTEST) -n $(WORKERS)
-	FLAMBEAU_MODE=eager $(PYTEST) $(SMOKE)
+	FLAMBEAU_MODE=eager $(PYTEST) -n $(WORKERS) $(EAGER)
 
 smoke: .venv/dev-installed
 	$(PYTEST) $(SMOKE)

@@ -45,7 +45,11 @@ def run(*arguments: str) -> float:
 
 def quickstart(module: str, folder: str) -> float:
     """Seconds that examples/quickstart.py takes, with its first import swapped."""
-    text = (ROOT / "examples" / "quickstart.py").read_text().replace("import flambeau as torch", f"import {module} as torch", 1)
+    text = (
+        (ROOT / "examples" / "quickstart.py")
+        .read_text()
+        .replace("import flambeau as torch", f"import {module} as torch", 1)
+    )
     script = Path(folder) / f"quickstart_{module}.py"
     script.write_text(text)
     out = Path(folder) / module
@@ -60,7 +64,11 @@ def table(title: str, unit: str, measures: dict, rounds: int) -> None:
         for name, measure in measures.items():
             found[name].append(measure())
     for name, values in found.items():
-        print(f"| {title} | {name} | {statistics.median(values):.3g} {unit} | {min(values):.3g} to {max(values):.3g} |", flush=True)
+        print(
+            f"| {title} | {name} | {statistics.median(values):.3g} {unit} | {min(values):.3g} to "
+            f"{max(values):.3g} |",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
     python quickstart.py --seed 3 --out runs/three
 
 The data are the 1,797 scanned 8 x 8 digits that come with scikit-learn: nothing is downloaded.
-The first import is the only line that PyTorch would have otherwise: with `import torch` the rest runs unchanged.
+The first import is the only line that PyTorch would have otherwise: with `import torch` the rest runs
+unchanged.
 """
 
 import flambeau as torch
@@ -72,7 +73,8 @@ class ToTensor:
 
 
 def load_data(seed, batch_size=64):
-    """Data loaders for training (shifted and shuffled anew in each epoch), validation and test: 70, 10 and 20 %."""
+    """Data loaders for training (shifted and shuffled anew in each epoch), validation and test: 70, 10 and 20
+    %."""
     digits = load_digits()
     order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(seed)).numpy()
     train, validation, test = np.split(order, [int(0.7 * len(order)), int(0.8 * len(order))])
@@ -184,17 +186,23 @@ class Progress:
         self.epoch += 1
         held_out = f"   validation: loss {val_loss:.4f}, accuracy {val_accuracy:6.2%}"
         last = self.epoch == self.epochs
-        self._print(f"{self.batches} batches", loss, accuracy, held_out, end="\n" if last or not self.live else "")
+        self._print(
+            f"{self.batches} batches", loss, accuracy, held_out, end="\n" if last or not self.live else ""
+        )
 
     def _print(self, batch, loss, accuracy, more, end):
         start = "\r\x1b[K" if self.live else ""
         epoch = max(self.epoch, 1) if more else self.epoch + 1
-        line = f"  epoch {epoch:2d}/{self.epochs}  {batch}  ETA {self.eta:4.1f} s   loss {loss:.4f}, accuracy {accuracy:6.2%}{more}"
+        line = (
+            f"  epoch {epoch:2d}/{self.epochs}  {batch}  ETA {self.eta:4.1f} s   loss {loss:.4f}, "
+            f"accuracy {accuracy:6.2%}{more}"
+        )
         print(start + line, end=end, flush=True)
 
 
 def fit(model, loaders, epochs, lr):
-    """Trains with Adam while the learning rate falls in steps; returns the history of losses and accuracies."""
+    """Trains with Adam while the learning rate falls in steps; returns the history of losses and
+    accuracies."""
     train, validation, _ = loaders
     loss_fn = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -252,7 +260,9 @@ def draw_curves(histories, path):
         for colour, (name, history) in zip(("tab:orange", "tab:blue"), histories.items()):
             epochs = range(1, len(history) + 1)
             axes.plot(epochs, [h[what] for h in history], color=colour, label=f"{name}, training")
-            axes.plot(epochs, [h["val_" + what] for h in history], "--", color=colour, label=f"{name}, validation")
+            axes.plot(
+                epochs, [h["val_" + what] for h in history], "--", color=colour, label=f"{name}, validation"
+            )
         axes.set(xlabel="epoch", title=what)
         axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -269,7 +279,9 @@ def draw_confusion(confusion, path):
     for (row, column), count in np.ndenumerate(np.array(confusion)):
         if count:
             axes.text(column, row, count, ha="center", va="center", fontsize=8)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(CLASSES), yticks=range(CLASSES), title="test images")
+    axes.set(
+        xlabel="predicted", ylabel="true", xticks=range(CLASSES), yticks=range(CLASSES), title="test images"
+    )
     save_figure(figure, path)
 
 
@@ -315,7 +327,9 @@ def save_and_reload(model, loader, path):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the training data, for each model")
+    parser.add_argument(
+        "--epochs", type=int, default=20, help="passes over the training data, for each model"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/quickstart"), help="folder for the results")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""A small model of tensors on NumPy's own views, without gradients: one of the worlds in which random programs run."""
+"""A small model of tensors on NumPy's own views, without gradients: one of the worlds in which random
+programs run."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -88,7 +89,11 @@ class Array:
         return self._see(as_strided(flat[offset:], shape, [s * size for s in strides]))
 
     def squeeze(self, *dim: int) -> "Array":
-        return self._see(self.value.squeeze(dim or None)) if not dim or self.value.shape[dim[0]] == 1 else self._see(self.value)
+        return (
+            self._see(self.value.squeeze(dim or None))
+            if not dim or self.value.shape[dim[0]] == 1
+            else self._see(self.value)
+        )
 
     def unsqueeze(self, dim: int) -> "Array":
         return self._see(np.expand_dims(self.value, dim))
@@ -125,7 +130,10 @@ class Array:
     def _overlaps(self, other: Any) -> bool:
         if not isinstance(other, Array) or other.memory is not self.memory or other is self:
             return False
-        (a0, a1), (b0, b1) = np.lib.array_utils.byte_bounds(self.value), np.lib.array_utils.byte_bounds(other.value)
+        (a0, a1), (b0, b1) = (
+            np.lib.array_utils.byte_bounds(self.value),
+            np.lib.array_utils.byte_bounds(other.value),
+        )
         if not (_dense(self.value, a1 - a0) and _dense(other.value, b1 - b0)) or a1 <= b0 or b1 <= a0:
             return False
         return (a0, a1, self.value.strides) != (b0, b1, other.value.strides)
@@ -188,7 +196,9 @@ class Array:
 
 
 def _dense(value: np.ndarray, extent: int) -> bool:
-    return value.size * value.itemsize == extent and all(s for s, e in zip(value.strides, value.shape, strict=True) if e > 1)
+    return value.size * value.itemsize == extent and all(
+        s for s, e in zip(value.strides, value.shape, strict=True) if e > 1
+    )
 
 
 def _raw(x: Any) -> Any:
@@ -200,7 +210,8 @@ def _shares(target: Array, x: Any) -> bool:
 
 
 def _calculate(f: Callable, *operands: Any) -> Array:
-    """`f` with PyTorch's promotion, where a 0-d tensor weighs less than others of its category, and a Python number less still."""
+    """`f` with PyTorch's promotion, where a 0-d tensor weighs less than others of its category, and a Python
+    number less still."""
     arrays = [x.value for x in operands if isinstance(x, Array)]
     ranked = sorted((("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) for x in arrays), reverse=True)
     top = [x.dtype for x in arrays if ("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) == ranked[0]][0]

@@ -1,8 +1,10 @@
-"""Random programs that share memory, write in place and differentiate, run in several worlds whose meanings must agree.
+"""Random programs that share memory, write in place and differentiate, run in several worlds whose meanings
+must agree.
 
-A program is a list of Python statements on tensors `t0, t1, ...` and NumPy arrays `a0, a1, ...`, so that a failing one can be read and
-pasted. A world is what `torch` means in it: Flambeau, PyTorch, or `Numpy`, a small model here that needs neither. Running a program gives
-a log: the class of the error that a statement raised (or None), and at each `look` everything that can be seen of all names.
+A program is a list of Python statements on tensors `t0, t1, ...` and NumPy arrays `a0, a1, ...`, so that a
+failing one can be read and pasted. A world is what `torch` means in it: Flambeau, PyTorch, or `Numpy`, a
+small model here that needs neither. Running a program gives a log: the class of the error that a statement
+raised (or None), and at each `look` everything that can be seen of all names.
 """
 
 import random
@@ -20,7 +22,8 @@ as_strided = np.lib.stride_tricks.as_strided
 
 
 class Statement(NamedTuple):
-    """A line. `fresh` names a result with memory of its own, whose strides are no world's business but its own."""
+    """A line. `fresh` names a result with memory of its own, whose strides are no world's business but its
+    own."""
 
     text: str
     fresh: str = ""
@@ -28,7 +31,8 @@ class Statement(NamedTuple):
 
 
 class Writer:
-    """Writes one program, running it in the model on the way to know the shapes. `grad`: with differentiation."""
+    """Writes one program, running it in the model on the way to know the shapes. `grad`: with
+    differentiation."""
 
     def __init__(self, seed: int, grad: bool) -> None:
         self.rng, self.grad = random.Random(seed), grad
@@ -59,8 +63,14 @@ class Writer:
 
     def like(self, shape: tuple) -> str:
         """A tensor that broadcasts to `shape`, or a number."""
-        fits = [n for n in self.tensors() if _broadcasts(self.env[n].shape, shape) and self.env[n].dtype != bool]
-        return self.rng.choice(fits) if fits and self.rng.random() < 0.75 else self.rng.choice(["2", "-1", "0.5", "3"])
+        fits = [
+            n for n in self.tensors() if _broadcasts(self.env[n].shape, shape) and self.env[n].dtype != bool
+        ]
+        return (
+            self.rng.choice(fits)
+            if fits and self.rng.random() < 0.75
+            else self.rng.choice(["2", "-1", "0.5", "3"])
+        )
 
     def add(self, text: str, *, new: bool = False, fresh: bool = False, backward: bool = False) -> None:
         name = ""
@@ -85,14 +95,24 @@ class Writer:
         kind = rng.randrange(4)
         if kind == 0 and not d.startswith("c"):
             self.count += 1
-            name, steps = f"a{self.count}", "".join([rng.choice(["::2, ", "1:, ", ":, ", ":, "]) for _ in shape])
+            name, steps = (
+                f"a{self.count}",
+                "".join([rng.choice(["::2, ", "1:, ", ":, ", ":, "]) for _ in shape]),
+            )
             twice = [e + 2 for e in shape]
-            self.add(f"{name} = np.array(np.arange({np.prod(twice, dtype=int)}, dtype=np.{d}).reshape({twice}) - 3)")
-            self.add(f"torch.from_numpy({f'{name}[{steps}]' if shape and rng.random() < 0.7 else name})", new=True)
+            self.add(
+                f"{name} = np.array(np.arange({np.prod(twice, dtype=int)}, dtype=np.{d}).reshape({twice}) - "
+                f"3)"
+            )
+            self.add(
+                f"torch.from_numpy({f'{name}[{steps}]' if shape and rng.random() < 0.7 else name})", new=True
+            )
         elif kind == 1:
             self.add(f"torch.zeros({shape}, dtype=torch.{d})", new=True, fresh=True)
         else:
-            values = (rng.choice([1, 2]) * np.arange(np.prod(shape, dtype=int)).reshape(shape) - rng.randrange(4)).tolist()
+            values = (
+                rng.choice([1, 2]) * np.arange(np.prod(shape, dtype=int)).reshape(shape) - rng.randrange(4)
+            ).tolist()
             self.add(f"torch.tensor({values}, dtype=torch.{d})", new=True, fresh=True)
         if self.grad and not d.startswith("i") and rng.random() < 0.5:
             self.add(f"t{self.count - 1}.requires_grad_()")
@@ -101,7 +121,14 @@ class Writer:
         rng, (name, x) = self.rng, self.tensor()
         rank, shape = len(x.shape), x.shape
         d = rng.randrange(rank) if rank else 0
-        options = ["unsqueeze(0)", "squeeze()", "detach()", f"view{_reshaped(rng, shape)}", f"reshape{_reshaped(rng, shape)}", "contiguous()"]
+        options = [
+            "unsqueeze(0)",
+            "squeeze()",
+            "detach()",
+            f"view{_reshaped(rng, shape)}",
+            f"reshape{_reshaped(rng, shape)}",
+            "contiguous()",
+        ]
         options += [f"expand{(2, *shape)}"]
         if 0 in shape:
             return
@@ -110,14 +137,17 @@ class Writer:
             i = rng.randrange(n)
             index = ", ".join(rng.choice([":", "0", "-1", "1:", ":-1", "::2", "None"]) for _ in range(rank))
             options += [
-                f"select({d}, {i})", f"narrow({d}, {i}, {rng.randrange(n - i) + 1})", f"unfold({d}, {rng.randint(1, n)}, {rng.randint(1, 2)})",
+                f"select({d}, {i})", f"narrow({d}, {i}, {rng.randrange(n - i) + 1})", f"unfold({d}, "
+                                                                                      f"{rng.randint(1, n)}, {rng.randint(1, 2)})",
                 f"squeeze({d})", f"transpose({d}, {rng.randrange(rank)})", f"permute{_call(rng.sample(range(rank), rank))}",
                 f"[{index}]", f"[{index}]", f"[{i}]", f"[..., {rng.randrange(shape[-1])}]",
                 f"as_strided({shape}, {tuple(rng.randint(1, 3) for _ in shape)}, {rng.randrange(3)})",
             ]  # fmt: skip
             if rng.random() < 0.25:
                 a, self.count = f"t{self.count}", self.count + 1
-                self.add(f"{a} = {name}.{rng.choice([f'split({rng.randint(1, 2)}, {d})', f'unbind({d})'])}[{rng.randrange(2)}]")
+                self.add(
+                    f"{a} = {name}.{rng.choice([f'split({rng.randint(1, 2)}, {d})', f'unbind({d})'])}[{rng.randrange(2)}]"
+                )
                 return
         if rank >= 2:
             options += [f"diagonal({rng.randint(-1, 1)})"]
@@ -141,7 +171,11 @@ class Writer:
         ]  # fmt: skip
         if x.shape:
             d = rng.randrange(len(x.shape))
-            same = [n for n in self.tensors() if self.env[n].shape[1:] == x.shape[1:] and self.env[n].shape and self.env[n].dtype == x.dtype]
+            same = [
+                n
+                for n in self.tensors()
+                if self.env[n].shape[1:] == x.shape[1:] and self.env[n].shape and self.env[n].dtype == x.dtype
+            ]
             options += [f"{name}.sum({d})", f"{name}.amax({d})", f"torch.cat([{name}, {rng.choice(same)}])"]
             masks = [n for n in self.tensors() if self.env[n].dtype == bool and self.env[n].shape == x.shape]
             if masks:
@@ -159,7 +193,9 @@ class Writer:
         if x.dtype == bool or not _writable(x) or 0 in x.shape:
             return
         other = self.like(x.shape)
-        name_of_out = rng.choice([n for n in self.tensors() if self.env[n].shape == x.shape and _writable(self.env[n])])
+        name_of_out = rng.choice(
+            [n for n in self.tensors() if self.env[n].shape == x.shape and _writable(self.env[n])]
+        )
         options = [
             f"{name}.add_({other})", f"{name}.mul_({other})", f"{name}.sub_({other})", f"{name} += {other}", f"{name} *= {other}",
             f"{name}.zero_()", f"{name}.fill_({rng.randint(-2, 2)})", f"{name}.neg_()", f"{name}.square_()", f"{name}.relu_()",
@@ -173,7 +209,11 @@ class Writer:
         if x.shape:
             d = rng.randrange(len(x.shape))
             i = rng.randrange(x.shape[-1])
-            options += [f"{name}[..., {i}] += 2", f"{name}[{rng.randrange(x.shape[0])}] = 5", f"{name}[:, 1:] *= 2" if len(x.shape) > 1 else f"{name}[1:] *= 2"]
+            options += [
+                f"{name}[..., {i}] += 2",
+                f"{name}[{rng.randrange(x.shape[0])}] = 5",
+                f"{name}[:, 1:] *= 2" if len(x.shape) > 1 else f"{name}[1:] *= 2",
+            ]
             options += [f"{name}.index_fill_({d}, torch.tensor([0], dtype=torch.int64), 6)"]
         chosen = rng.choice(options)
         if x.dtype.kind == "c" and "relu" in chosen:
@@ -188,7 +228,15 @@ class Writer:
         names = [n for n, v in self.env.items() if isinstance(v, np.ndarray) and v.size and _distinct(v)]
         if names:
             name = self.rng.choice(names)
-            self.add(self.rng.choice([f"{name}[...] = 3", f"{name} *= 2", f"{name}[..., :1] = 8" if self.env[name].ndim else f"{name} += 1"]))
+            self.add(
+                self.rng.choice(
+                    [
+                        f"{name}[...] = 3",
+                        f"{name} *= 2",
+                        f"{name}[..., :1] = 8" if self.env[name].ndim else f"{name} += 1",
+                    ]
+                )
+            )
 
     def deletion(self) -> None:
         names = [n for n, v in self.env.items() if isinstance(v, (Array, np.ndarray))]
@@ -234,7 +282,9 @@ def _reshaped(rng: random.Random, shape: tuple) -> str:
     size = int(np.prod(shape, dtype=int))
     factors = [f for f in range(1, size + 1) if size % f == 0] or [1]
     first = rng.choice(factors)
-    return rng.choice([_call([size]), _call([first, size // first]), _call([1, size]), _call(shape) if shape else "(1)"])
+    return rng.choice(
+        [_call([size]), _call([first, size // first]), _call([1, size]), _call(shape) if shape else "(1)"]
+    )
 
 
 def _distinct(value: np.ndarray) -> bool:
@@ -264,7 +314,8 @@ def compiled(text: str) -> Any:
 
 
 class World(NamedTuple):
-    """What `torch` is, how to read a tensor without exporting its memory, what to do before each line, and to a fresh result."""
+    """What `torch` is, how to read a tensor without exporting its memory, what to do before each line, and to
+    a fresh result."""
 
     torch: Any
     is_tensor: Callable[[Any], bool]
@@ -316,14 +367,25 @@ def look(env: dict[str, Any], world: World) -> dict[str, dict[str, Any]]:
 def facts(x: Any, world: World) -> dict[str, Any]:
     """What can be seen of one tensor. A world without gradients or strides has fewer facts."""
     value = world.read(x)
-    found = {"value": value.copy(), "shape": tuple(x.shape), "dtype": str(x.dtype).removeprefix("torch."), "_version": x._version}
+    found = {
+        "value": value.copy(),
+        "shape": tuple(x.shape),
+        "dtype": str(x.dtype).removeprefix("torch."),
+        "_version": x._version,
+    }
     if isinstance(x, Array):
         return found
     try:
         found["history"] = x.grad_fn is not None
     except RuntimeError:
         found["history"] = "RuntimeError"
-    found |= {"requires_grad": x.requires_grad, "is_leaf": x.is_leaf, "grad": None, "stride": x.stride(), "offset": x.storage_offset()}
+    found |= {
+        "requires_grad": x.requires_grad,
+        "is_leaf": x.is_leaf,
+        "grad": None,
+        "stride": x.stride(),
+        "offset": x.storage_offset(),
+    }
     if x.grad is not None:
         found["grad"] = world.read(x.grad).copy()
         found |= {"grad._version": x.grad._version, "grad.requires_grad": x.grad.requires_grad}
@@ -335,11 +397,14 @@ def sharing(env: dict[str, Any], world: World) -> list[tuple[str, str]]:
     arrays = {n: x for n, x in env.items() if isinstance(x, np.ndarray)}
     arrays |= {n: x.detach().numpy() for n, x in env.items() if world.is_tensor(x)}
     names = [n for n in arrays if arrays[n].size]
-    return [(a, b) for i, a in enumerate(names) for b in names[:i] if np.may_share_memory(arrays[a], arrays[b])]
+    return [
+        (a, b) for i, a in enumerate(names) for b in names[:i] if np.may_share_memory(arrays[a], arrays[b])
+    ]
 
 
 def difference(a: Any, b: Any) -> str:
-    """The first difference between two logs, in words; empty if there is none. Facts that one of them lacks don't count."""
+    """The first difference between two logs, in words; empty if there is none. Facts that one of them lacks
+    don't count."""
     for i, (x, y) in enumerate(zip(a, b, strict=False)):
         if not isinstance(x, dict):
             if x != y:
@@ -350,7 +415,9 @@ def difference(a: Any, b: Any) -> str:
         for name in x:
             for fact in x[name].keys() & y[name].keys():
                 if not _same(x[name][fact], y[name][fact]):
-                    return f"line {i + 1}: {name}, {fact}: {_short(x[name][fact])} and {_short(y[name][fact])}"
+                    return (
+                        f"line {i + 1}: {name}, {fact}: {_short(x[name][fact])} and {_short(y[name][fact])}"
+                    )
     return ""
 
 
@@ -394,7 +461,8 @@ def check(program: list[Statement], world: World, others: dict[str, World]) -> N
 
 
 def flambeau_worlds() -> dict[str, World]:
-    """Flambeau under three policies of doing pending work: only when somebody looks, at each operation, at random moments."""
+    """Flambeau under three policies of doing pending work: only when somebody looks, at each operation, at
+    random moments."""
     import flambeau as torch
     from flambeau.core.config import config
 

@@ -16,7 +16,9 @@ def test_readme_program_runs(capsys):
 
 
 def test_stub_of_methods_is_up_to_date():
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "stubs.py"), "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "stubs.py"), "--check"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -127,3 +127,11 @@ def test_errors():
         init.uniform_(matrix, 1.0, 0.0)
     with pytest.raises(RuntimeError, match="expects std"):
         init.normal_(matrix, 0.0, -1.0)
+
+
+def test_warnings_name_the_line_of_the_user():
+    with pytest.warns(Warning) as caught:
+        init.kaiming_normal_(torch.empty(0, 3))
+        init.trunc_normal_(torch.empty(3), mean=9.0)
+        init.uniform(torch.empty(3))
+    assert [w.filename for w in caught] == [__file__] * 3

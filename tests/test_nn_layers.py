@@ -351,3 +351,19 @@ def test_old_names_of_hardtanh():
     with pytest.warns(FutureWarning, match="`max_value` is deprecated and renamed to `max_val`"):
         layer = nn.Hardtanh(max_value=3.0)
     assert layer.max_val == 3.0 and repr(layer) == "Hardtanh(min_val=-1.0, max_val=3.0)"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: nn.Softmax()(x),
+        lambda x: nn.LogSoftmax()(x),
+        lambda x: nn.InstanceNorm1d(5)(x),
+        lambda x: nn.MSELoss(size_average=True),
+        lambda x: nn.Hardtanh(min_value=-2.0),
+    ],
+)
+def test_warnings_name_the_line_of_the_user(call):
+    with pytest.warns(Warning) as caught:
+        call(torch.randn(2, 3, 4))
+    assert [w.filename for w in caught] == [__file__]

@@ -18,7 +18,9 @@ from flambeau.ops.samples import spread
 for module in pkgutil.iter_modules(room.__path__):
     importlib.import_module(f"{room.__name__}.{module.name}")
 
-OPS = {name: op for name, op in Op.registry.items() if name != "pick"}  # which takes one of several results: nobody calls it
+OPS = {
+    name: op for name, op in Op.registry.items() if name != "pick"
+}  # which takes one of several results: nobody calls it
 PURE = [name for name, op in OPS.items() if op.kind != "random"]
 DIFFERENTIABLE = [name for name in PURE if OPS[name].grads is not None]
 FIXED_DTYPE = {"cast", "view_dtype", "full"}  # what they give doesn't follow from what they get
@@ -45,14 +47,19 @@ def value(t):
 
 
 def converted(arrays, d):
-    """The floating arrays in another dtype (complex ones in its complex counterpart), the others as they are."""
+    """The floating arrays in another dtype (complex ones in its complex counterpart), the others as they
+    are."""
     kinds = {"f": d.np, "c": d.to_complex().np}
     return [a.astype(kinds.get(a.dtype.kind, a.dtype)) for a in arrays]
 
 
 def wide(array):
     """The array in a dtype that NumPy compares without rounding."""
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64) if array.dtype.kind in "fcV" else array
+    return (
+        array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        if array.dtype.kind in "fcV"
+        else array
+    )
 
 
 def assert_equal(got, want, label, tolerance=0.0):
@@ -85,7 +92,9 @@ def test_the_reference_leaves_its_inputs_alone(name, monkeypatch):
         results = reference(*args)
         for was, now in zip(before, inputs, strict=True):
             assert_equal(now, was, label)
-            shared = any(np.shares_memory(now, r) for r in (results if isinstance(results, tuple) else (results,)))
+            shared = any(
+                np.shares_memory(now, r) for r in (results if isinstance(results, tuple) else (results,))
+            )
             assert op.kind == "view" or not shared, f"{label}: the result is an input's memory"
         calls.append(label)
         return results
@@ -132,7 +141,9 @@ def test_layout_makes_no_difference(name, layout):
 
 
 LAYOUTS = {
-    "transposed": lambda t: torch.permute(t, tuple(reversed(range(t.ndim)))).clone().permute(*reversed(range(t.ndim))),
+    "transposed": lambda t: (
+        torch.permute(t, tuple(reversed(range(t.ndim)))).clone().permute(*reversed(range(t.ndim)))
+    ),
     "strided": lambda t: torch.stack([t, t], t.ndim).select(t.ndim, 1),
     "expanded": lambda t: t[:1].expand(t.shape) if t.ndim and len(t) else t,
 }
@@ -170,7 +181,13 @@ def test_narrow_floats_are_close_to_float64(name, d):
             continue
         expected = want.dtype
         if expected.category >= dt.FLOAT:
-            expected = d.to_complex() if expected.is_complex else d.to_complex().to_real() if has_complex(arrays) else d
+            expected = (
+                d.to_complex()
+                if expected.is_complex
+                else d.to_complex().to_real()
+                if has_complex(arrays)
+                else d
+            )
         assert got.dtype is expected, label
         np.testing.assert_allclose(wide(value(got)), value(want), rtol=CLOSE[d], atol=CLOSE[d], err_msg=label)
 
@@ -186,7 +203,9 @@ def test_whole_numbers_give_what_floats_give_or_are_refused(name, d):
         pytest.skip("its dtype is given")
     for label, arrays, attrs in samples(name):
         floats = [a.dtype.kind == "f" for a in arrays]
-        whole = [np.abs(a).round().clip(1).astype(d.np) if f else a for a, f in zip(arrays, floats, strict=True)]
+        whole = [
+            np.abs(a).round().clip(1).astype(d.np) if f else a for a, f in zip(arrays, floats, strict=True)
+        ]
         try:
             got = call(name, whole, attrs)
         except NotImplementedError as e:
@@ -196,7 +215,9 @@ def test_whole_numbers_give_what_floats_give_or_are_refused(name, d):
         assert result.dtype == got.dtype.np, label
         if d is dt.bool_ or not any(floats):
             continue
-        want = value(call(name, [a.astype(np.float64) if f else a for a, f in zip(whole, floats, strict=True)], attrs))
+        want = value(
+            call(name, [a.astype(np.float64) if f else a for a, f in zip(whole, floats, strict=True)], attrs)
+        )
         if got.dtype.category <= dt.INTEGER:
             want = want.astype(np.int64).astype(result.dtype)  # what doesn't fit wraps around
         assert_equal(wide(result), wide(want), label, 1e-6 if got.dtype.category >= dt.FLOAT else 0)
@@ -234,7 +255,11 @@ def check_gradients(name, label, arrays, attrs):
     ways = [k for k, a in enumerate(arrays) if a.dtype.kind in "fc" and op.rule(k) is not None]
     inputs = [torch.tensor(a, requires_grad=k in ways) for k, a in enumerate(arrays)]
     f = lambda *xs: op.on_sample(xs, attrs)  # noqa: E731
-    if f(*inputs).dtype not in (dt.float64, dt.complex128) or any(a.size == 0 for a in arrays) or f(*inputs).numel()==0:
+    if (
+        f(*inputs).dtype not in (dt.float64, dt.complex128)
+        or any(a.size == 0 for a in arrays)
+        or f(*inputs).numel() == 0
+    ):
         return
     try:
         assert torch.autograd.gradcheck(f, inputs, check_undefined_grad=False)
@@ -260,5 +285,8 @@ def test_gradients(name):
 @pytest.mark.parametrize("name", COMPLEX)
 def test_complex_gradients(name):
     for label, arrays, attrs in samples(name):
-        both = [a + 0.3j * spread(a.shape, -1.0, 1.0, k) if a.dtype.kind == "f" else a for k, a in enumerate(arrays)]
+        both = [
+            a + 0.3j * spread(a.shape, -1.0, 1.0, k) if a.dtype.kind == "f" else a
+            for k, a in enumerate(arrays)
+        ]
         check_gradients(name, label, both, attrs)

@@ -448,6 +448,18 @@ def test_warnings_of_schedules():
     assert scheduler.get_last_lr() == [1 / 32]
 
 
+def test_warnings_name_the_line_of_the_user():
+    p = param()
+    with pytest.warns(UserWarning) as caught:
+        optimizer = torch.optim.SGD([p, p], lr=1.0)
+        scheduler = schedules.StepLR(optimizer, 1)
+        scheduler.step()
+        scheduler.get_lr()
+        scheduler.step(3)
+        schedules.ReduceLROnPlateau(optimizer).step(1.0, 3)
+    assert [w.filename for w in caught] == [__file__] * 5
+
+
 def test_continuing_needs_the_initial_rate():
     p = param()
     with pytest.raises(KeyError, match="'initial_lr' is not specified in param_groups"):

@@ -1,4 +1,5 @@
-"""A walk through Flambeau in a few seconds, for a first look at a change; `make test` does it in eager mode too."""
+"""A walk through Flambeau in a few seconds, for a first look at a change; `make test` does it in eager mode
+too."""
 
 import numpy as np
 import pytest

@@ -78,7 +78,9 @@ def git(*args: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Print the shape of the source tree.")
-    parser.add_argument("--base", metavar="REV", help="show what has changed in each room since this revision")
+    parser.add_argument(
+        "--base", metavar="REV", help="show what has changed in each room since this revision"
+    )
     base = parser.parse_args().base
     texts = {path.relative_to(SOURCE).as_posix(): path.read_text("utf-8") for path in SOURCE.rglob("*.py")}
     files = {name: len(code_lines(text)) for name, text in texts.items()}

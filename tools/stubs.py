@@ -87,7 +87,8 @@ def line(name: str, sig: str, doc: str | None) -> str:
 def operator(name: str, f: Any) -> str:
     unary = name in ("__neg__", "__pos__", "__abs__", "__invert__")
     special = {
-        "__getitem__": "(self, index: Any) -> Tensor", "__setitem__": "(self, index: Any, value: Any) -> None",
+        "__getitem__": "(self, index: Any) -> Tensor", "__setitem__": ("(self, index: Any, value: Any) -> "
+                                                                      "None"),
         "__contains__": "(self, element: Any) -> _bool", "__iter__": "(self) -> Iterator[Tensor]",
         "__eq__": "(self, other: Any) -> Tensor", "__ne__": "(self, other: Any) -> Tensor",
     }  # fmt: skip
@@ -106,18 +107,38 @@ def render() -> str:
             sig = "(self) -> Tensor" if isinstance(f, Op) else signature(f)
             lines.append(line(name, sig, f.__doc__))
             if name in changing.split():
-                sig = sig.replace(", *, out: Tensor | None = ...", "").replace(", out: Tensor | None = ...", "")
-                lines.append(line(name + "_", sig, f"In-place version of `{name}`: changes this tensor and returns it."))
+                sig = sig.replace(", *, out: Tensor | None = ...", "").replace(
+                    ", out: Tensor | None = ...", ""
+                )
+                lines.append(
+                    line(
+                        name + "_", sig, f"In-place version of `{name}`: changes this tensor and returns it."
+                    )
+                )
     lines += [operator(name, f) for name, f in methods.OPERATORS.items()]
     for name, f in methods.SPECIAL.items():
         if not name.startswith("__"):
             lines.append(line(name, signature(f), f.__doc__))
-    lines += [line(name, "(self, memory_format: Any = ...) -> Tensor", f.__doc__) for name, f in CONVERTERS.items()]
-    lines += [f"    @property\n{line(name, '(self) -> Tensor', f.__doc__)}" for name, f in methods.PROPERTIES.items()]
+    lines += [
+        line(name, "(self, memory_format: Any = ...) -> Tensor", f.__doc__) for name, f in CONVERTERS.items()
+    ]
+    lines += [
+        f"    @property\n{line(name, '(self) -> Tensor', f.__doc__)}"
+        for name, f in methods.PROPERTIES.items()
+    ]
     lines.append("    _repr_prefix: str\n")
-    lines.append("    def backward(self, gradient: Tensor | None = ..., retain_graph: _bool | None = ..., create_graph: _bool = ...,")
-    lines.append(" inputs: Any = ...) -> None:\n        '''Adds this tensor's gradients to the `.grad` of the leaves it depends on.'''\n")
-    lines.append("    def numpy(self, *, force: _bool = ...) -> Any:\n        '''This tensor's memory as a NumPy array.'''\n")
+    lines.append(
+        "    def backward(self, gradient: Tensor | None = ..., retain_graph: _bool | None = ..., "
+        "create_graph: _bool = ...,"
+    )
+    lines.append(
+        " inputs: Any = ...) -> None:\n        '''Adds this tensor's gradients to the `.grad` of the leaves "
+        "it depends on.'''\n"
+    )
+    lines.append(
+        "    def numpy(self, *, force: _bool = ...) -> Any:\n        '''This tensor's memory as a NumPy "
+        "array.'''\n"
+    )
     return HEADER + "".join(lines)
 
 

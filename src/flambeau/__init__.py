@@ -13,6 +13,7 @@ import importlib as _importlib
 import math as _math
 from typing import TYPE_CHECKING, Any
 
+from .core.config import config
 from .core.device import device
 from .core.dtype import (
     bfloat16,
@@ -40,7 +41,6 @@ from .core.dtype import (
 )
 from .core.exchange import from_dlpack
 from .core.generator import Generator, default_generator
-from .core.config import config
 from .core.limits import finfo, iinfo
 from .core.printing import set_printoptions
 from .core.realize import recorder
@@ -370,7 +370,15 @@ strided = "strided"
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 __version__ = "0.1.0"
 
-_LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "utils")  # loaded when first asked for: importing Flambeau stays quick
+_LAZY = (
+    "cpu",
+    "cuda",
+    "interop",
+    "linalg",
+    "nn",
+    "optim",
+    "utils",
+)  # loaded when first asked for: importing Flambeau stays quick
 
 
 _LAZY_FROM = {"load": ".interop.files", "save": ".interop.files"}

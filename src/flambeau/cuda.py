@@ -62,4 +62,7 @@ def empty_cache() -> None:
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
-    raise AttributeError(f"flambeau.cuda.{name}: there is no CUDA device; ask torch.cuda.is_available() first and stay on the CPU")
+    raise AttributeError(
+        f"flambeau.cuda.{name}: there is no CUDA device; ask torch.cuda.is_available() first and stay on "
+        f"the CPU"
+    )

@@ -1,4 +1,4 @@
-"""Linear algebra, compared with PyTorch: values, gradients, double gradients, errors, and einsum on random equations."""
+"""Linear algebra, compared with PyTorch: values, first and second derivatives, errors, random einsums."""
 
 import itertools
 
@@ -32,7 +32,11 @@ def numbers(*shape, d="float64", seed=1):
 
 
 def as_tensor(T, a, grad=False):
-    return T.tensor(a, requires_grad=grad) if T is flambeau else torch.from_numpy(np.array(a)).requires_grad_(grad)
+    return (
+        T.tensor(a, requires_grad=grad)
+        if T is flambeau
+        else torch.from_numpy(np.array(a)).requires_grad_(grad)
+    )
 
 
 def parts(result):
@@ -79,12 +83,18 @@ INVARIANT = {
     "matrix_rank atol": lambda T, x: T.linalg.matrix_rank(x, atol=1.0, rtol=0.5),
     "cond": lambda T, x: T.linalg.cond(x),
     "cond -2": lambda T, x: T.linalg.cond(x, -2),
-    **{f"matrix_norm {o}": (lambda T, x, o=o: T.linalg.matrix_norm(x, o)) for o in ("fro", "nuc", 1, -1, 2, -2, INF, -INF)},
+    **{
+        f"matrix_norm {o}": (lambda T, x, o=o: T.linalg.matrix_norm(x, o))
+        for o in ("fro", "nuc", 1, -1, 2, -2, INF, -INF)
+    },
     "matrix_norm dims": lambda T, x: T.linalg.matrix_norm(x.unsqueeze(1), 1, dim=(-1, 0), keepdim=True),
     "norm": lambda T, x: T.linalg.norm(x),
     "norm dim": lambda T, x: T.linalg.norm(x, 3, dim=-1),
     "norm dims": lambda T, x: T.linalg.norm(x, "nuc", dim=(-1, -2), keepdim=True),
-    **{f"vector_norm {o}": (lambda T, x, o=o: T.linalg.vector_norm(x, o, (0, -1), True)) for o in (0, 0.5, 1, 2, 3.5, INF, -INF, -1)},
+    **{
+        f"vector_norm {o}": (lambda T, x, o=o: T.linalg.vector_norm(x, o, (0, -1), True))
+        for o in (0, 0.5, 1, 2, 3.5, INF, -INF, -1)
+    },
     "diagonal": lambda T, x: T.linalg.diagonal(x, offset=1),
     "vecdot": lambda T, x: T.linalg.vecdot(x, x * 2, dim=-2),
 }
@@ -102,7 +112,9 @@ SQUARE = {
     "matrix_exp large": lambda T, x: T.matrix_exp(x * 2 - 3),
     **{f"matrix_power {n}": (lambda T, x, n=n: T.linalg.matrix_power(x, n)) for n in (1, 2, 5, -3)},
     "eigvalsh": lambda T, x: T.linalg.eigvalsh(x @ x.mH),
-    "eig": lambda T, x: (lambda r: (r.eigenvectors * (r.eigenvalues**3).unsqueeze(-2)) @ T.linalg.inv(r.eigenvectors))(T.linalg.eig(x)),
+    "eig": lambda T, x: (
+        lambda r: (r.eigenvectors * (r.eigenvalues**3).unsqueeze(-2)) @ T.linalg.inv(r.eigenvectors)
+    )(T.linalg.eig(x)),
     "eig vectors": lambda T, x: (T.linalg.eig(x).eigenvectors.abs() ** 2).sum(-1),
     "eigvals": lambda T, x: (T.linalg.eigvals(x) ** 2).sum(-1),
     "solve itself": lambda T, x: T.linalg.solve(x, x.mT * 2),
@@ -143,7 +155,11 @@ def svd(T, results):
     return (u[..., :, :k] * (s**2 + 1).unsqueeze(-2)) @ vh[..., :k, :] + s.sum(-1)[..., None, None]
 
 
-CASES = [(name, f, shapes, False) for table, shapes in ((INVARIANT, ((4, 3), (2, 3, 4))), (SQUARE, ((3, 3), (2, 2, 2)))) for name, f in table.items()]
+CASES = [
+    (name, f, shapes, False)
+    for table, shapes in ((INVARIANT, ((4, 3), (2, 3, 4))), (SQUARE, ((3, 3), (2, 2, 2))))
+    for name, f in table.items()
+]
 CASES += [(name, f, ((3, 3), (2, 3, 3)), True) for name, f in TWO.items()]
 
 
@@ -158,7 +174,7 @@ def arrays(name, shape, two, d):
 def test_values(name, f, shapes, two):
     for shape, d in itertools.product(shapes, ("float32", "float64", "complex64", "complex128")):
         label, xs = f"{name}, {shape}, {d}", arrays(name, shape, two, d)
-        got, want = ([p for p in parts(f(T, *[as_tensor(T, x) for x in xs]))] for T in BOTH)
+        got, want = (parts(f(T, *[as_tensor(T, x) for x in xs])) for T in BOTH)
         for a, b in zip(got, want, strict=True):
             assert_close(a, b, label, 3e-4 if b.dtype in (torch.float32, torch.complex64) else None)
 
@@ -175,7 +191,14 @@ def test_gradients(name, f, shapes, two):
             assert_close(a, b, f"{label}, derivative {1 + i // len(xs)} of input {i % len(xs)}", 1e-7)
 
 
-NO_GRADIENT = {"qr r", "matrix_rank", "matrix_rank tol", "matrix_rank atol", "matrix_rank hermitian", "vector_norm 0"}
+NO_GRADIENT = {
+    "qr r",
+    "matrix_rank",
+    "matrix_rank tol",
+    "matrix_rank atol",
+    "matrix_rank hermitian",
+    "vector_norm 0",
+}
 NO_GRADIENT |= {"cond fro", "cond 1", "cond -inf"}  # PyTorch overwrites what it has saved
 
 
@@ -206,10 +229,12 @@ def test_several_matrices_in_one_product():
 
 @pytest.mark.parametrize("p", [0.0, 0.7, 1.0, 2.0, 3.0, INF])
 def test_distances(p):
-    for (m, n), mode in itertools.product(((3, 4), (30, 3)), ("use_mm_for_euclid_dist_if_necessary", "donot_use_mm_for_euclid_dist")):
+    for (m, n), mode in itertools.product(
+        ((3, 4), (30, 3)), ("use_mm_for_euclid_dist_if_necessary", "donot_use_mm_for_euclid_dist")
+    ):
         x, y = numbers(2, m, 3), numbers(n, 3, seed=4)
         assert_close(*(T.cdist(as_tensor(T, x), as_tensor(T, y), p, mode) for T in BOTH), f"cdist {p}", 1e-8)
-        f = lambda T, x, y: T.cdist(x, y, p, mode)  # noqa: E731
+        f = lambda T, x, y, mode=mode: T.cdist(x, y, p, mode)  # noqa: E731
         if p > 0:
             got, want = (derivatives(T, f, [x, y], orders=1) for T in BOTH)
             for a, b in zip(got, want, strict=True):
@@ -227,7 +252,9 @@ def test_equal_rows_have_no_gradient():
 
 
 def test_norms_have_pytorchs_gradients_at_zero():
-    for p, values in itertools.product((0.5, 1, 1.5, 2, 3, INF, -INF, -1), ([0.0, 0, 0], [0.0, -2, 2], [3.0, 3, -3])):
+    for p, values in itertools.product(
+        (0.5, 1, 1.5, 2, 3, INF, -INF, -1), ([0.0, 0, 0], [0.0, -2, 2], [3.0, 3, -3])
+    ):
         grads = []
         for T in BOTH:
             x = T.tensor(values, dtype=T.float64, requires_grad=True)
@@ -239,77 +266,167 @@ def test_norms_have_pytorchs_gradients_at_zero():
 @pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
 def test_all_that_least_squares_give(driver):
     deficient = np.array([[1.0, 2, 3], [2, 4, 6], [1, 0, 1], [0, 1, 1]])
-    for A, B in ((matrix(4, 2), numbers(4, 3)), (matrix(2, 4, 2), numbers(2, 4, 3)), (matrix(4, 2), numbers(4)), (matrix(2, 4), numbers(2, 1)), (deficient, numbers(4, 1))):
+    for A, B in (
+        (matrix(4, 2), numbers(4, 3)),
+        (matrix(2, 4, 2), numbers(2, 4, 3)),
+        (matrix(4, 2), numbers(4)),
+        (matrix(2, 4), numbers(2, 1)),
+        (deficient, numbers(4, 1)),
+    ):
         if driver == "gels" and A is deficient:
             continue  # it takes full rank for granted
         got, want = (T.linalg.lstsq(as_tensor(T, A), as_tensor(T, B), driver=driver) for T in BOTH)
-        assert got._fields == tuple(n for n in dir(want) if n in got._fields) or set(got._fields) <= set(dir(want))
-        for name, a, b in zip(got._fields, got, want, strict=True):
-            assert_close(a, b, f"{name} by {driver}")
+        for name, a in zip(got._fields, got, strict=True):
+            assert_close(a, getattr(want, name), f"{name} by {driver}")
 
 
 def test_empty_matrices():
-    for name, shape in itertools.product(("inv", "det", "cholesky", "svdvals", "eigvalsh", "matrix_exp", "pinv", "matrix_rank", "cond"), ((0, 0), (2, 0, 0), (0, 2, 2))):
+    for name, shape in itertools.product(
+        ("inv", "det", "cholesky", "svdvals", "eigvalsh", "matrix_exp", "pinv", "matrix_rank", "cond"),
+        ((0, 0), (2, 0, 0), (0, 2, 2)),
+    ):
         assert_close(*(getattr(T.linalg, name)(T.zeros(shape)) for T in BOTH), f"{name} {shape}")
-    for name, shape in itertools.product(("qr", "svd", "pinv", "svdvals", "matrix_rank"), ((0, 3), (3, 0), (2, 0, 3))):
+    for name, shape in itertools.product(
+        ("qr", "svd", "pinv", "svdvals", "matrix_rank"), ((0, 3), (3, 0), (2, 0, 3))
+    ):
         for a, b in zip(*(parts(getattr(T.linalg, name)(T.zeros(shape))) for T in BOTH), strict=True):
             assert a.dtype.np == b.numpy().dtype and tuple(a.shape) == tuple(b.shape), f"{name} {shape}"
 
 
 def test_only_one_triangle_is_read():
     x = hermitian(3, 3) + np.triu(numbers(3, 3), 1)
-    for f in (lambda T, x: T.linalg.cholesky(x), lambda T, x: T.linalg.eigvalsh(x), lambda T, x: T.linalg.cholesky(x.mT, upper=True), lambda T, x: T.linalg.eigvalsh(x.mT, "U"), lambda T, x: T.linalg.pinv(x, hermitian=True)):
+    for f in (
+        lambda T, x: T.linalg.cholesky(x),
+        lambda T, x: T.linalg.eigvalsh(x),
+        lambda T, x: T.linalg.cholesky(x.mT, upper=True),
+        lambda T, x: T.linalg.eigvalsh(x.mT, "U"),
+        lambda T, x: T.linalg.pinv(x, hermitian=True),
+    ):
         assert_close(*(f(T, as_tensor(T, x)) for T in BOTH), "triangle")
 
 
 def test_singular_matrices():
     x = np.array([[[1.0, 2], [2, 4]], [[0, 0], [0, 0]], [[1, 0], [0, 2]]])
-    for f in (lambda T, x: T.linalg.det(x), lambda T, x: T.linalg.cond(x, 1), lambda T, x: T.linalg.matrix_rank(x), lambda T, x: T.linalg.pinv(x), lambda T, x: T.linalg.slogdet(x).logabsdet, lambda T, x: T.linalg.solve_triangular(x, x[..., :1] + 1, upper=True)):
+    for f in (
+        lambda T, x: T.linalg.det(x),
+        lambda T, x: T.linalg.cond(x, 1),
+        lambda T, x: T.linalg.matrix_rank(x),
+        lambda T, x: T.linalg.pinv(x),
+        lambda T, x: T.linalg.slogdet(x).logabsdet,
+        lambda T, x: T.linalg.solve_triangular(x, x[..., :1] + 1, upper=True),
+    ):
         assert_close(*(f(T, as_tensor(T, x)) for T in BOTH), "singular")
 
 
 def test_repeated_eigenvalues_hurt_only_gradients_that_need_them_apart():
-    for f in (lambda T, x: T.linalg.eigvalsh(x), lambda T, x: T.linalg.svdvals(x), lambda T, x: T.linalg.matrix_norm(x, "nuc"), lambda T, x: T.linalg.pinv(x)):
+    for f in (
+        lambda T, x: T.linalg.eigvalsh(x),
+        lambda T, x: T.linalg.svdvals(x),
+        lambda T, x: T.linalg.matrix_norm(x, "nuc"),
+        lambda T, x: T.linalg.pinv(x),
+    ):
         grads = []
         for T in BOTH:
             x = T.eye(3, dtype=T.float64, requires_grad=True)
             (f(T, x) * as_tensor(T, np.array([1.0, 2.0, 3.0]))).sum().backward()
             grads.append(x.grad)
         assert not bool(flambeau.isnan(grads[0]).any())
-        assert_close(flambeau.diagonal(grads[0]).sum(), torch.diagonal(grads[1]).sum(), "trace of the gradient")
+        assert_close(
+            flambeau.diagonal(grads[0]).sum(), torch.diagonal(grads[1]).sum(), "trace of the gradient"
+        )
 
 
 # ----- errors -----
 
-S, V, W, B = "T.ones(3, 3)", "T.ones(3)", "T.ones(2, 3)", "T.ones(2, 2, 2)"
+BAD = (
+    "v", "w", "T.ones(())", "T.ones(2, 2).long()", "T.ones(2, 2).bool()", "T.zeros(2, 2)",
+    "T.full((2, 2), float('nan'))", "T.full((2, 2), float('inf'))",
+)  # fmt: skip
+MATRIX = "inv det slogdet cholesky eigh eig eigvals eigvalsh matrix_exp svd qr pinv svdvals matrix_rank cond"
 ERRORS = [
-    f"T.linalg.{name}({x})"
-    for name in ("inv", "det", "slogdet", "cholesky", "eigh", "eig", "eigvals", "eigvalsh", "matrix_exp", "svd", "qr", "pinv", "svdvals", "matrix_rank", "cond")
-    for x in (V, W, "T.ones(())", "T.ones(2, 2).long()", "T.ones(2, 2).bool()", "T.zeros(2, 2)", "T.full((2, 2), float('nan'))", "T.full((2, 2), float('inf'))")
-    if "full" not in x or (name != "eigvals" and "nan" in x)  # PyTorch crashes, or finds something in what is infinite
-] + [
-    "T.inverse(T.zeros(2, 2))", "T.linalg.inv(T.stack([T.eye(2), T.zeros(2, 2)]))", "T.linalg.solve(T.zeros(2, 2), T.ones(2))",
-    f"T.linalg.solve({S}, T.ones(4))", f"T.linalg.solve({S}, T.ones(4, 3))", f"T.linalg.solve({S}, T.tensor(1.0))", f"T.linalg.solve({S}, T.ones(3).double())",
-    f"T.linalg.solve({S}, T.ones(2, 2), left=False)", f"T.linalg.solve_triangular({S}, {V}, upper=True)", f"T.linalg.solve_triangular({S}, {S})",
-    f"T.linalg.solve_triangular({S}, {W}, upper=True)", f"T.linalg.qr({S}, mode='x')", f"T.linalg.eigh({S}, UPLO='x')", f"T.linalg.svd({S}, driver='gesvd')",
-    f"T.linalg.lstsq({S}, {W})", f"T.linalg.lstsq({S}, {S}, driver='x')", f"T.linalg.matrix_power({S}, 2.5)", f"T.linalg.matrix_power({W}, 2)",
-    "T.linalg.matrix_power(T.zeros(2, 2), -1)", "T.linalg.matrix_power(T.ones(2, 2).long(), -1)", f"T.linalg.multi_dot([{S}])", f"T.linalg.multi_dot([{W}, {W}])",
-    f"T.linalg.multi_dot([{S}, {V}, {S}])", f"T.linalg.multi_dot([{B}, {S}])", f"T.linalg.cross({S}, {V})", f"T.linalg.cross({W}, T.ones(2, 4))",
-    "T.cross(T.ones(2, 2), T.ones(2, 2))", "T.linalg.cross(T.ones(2, 3), T.ones(4, 3))", f"T.linalg.vector_norm({S}, 'fro')", f"T.linalg.vector_norm({S}.long())",
-    f"T.linalg.vector_norm({S}.double(), dtype=T.float32)", "T.linalg.vector_norm(T.zeros(0), float('inf'))", f"T.linalg.norm({B}, 2)", f"T.linalg.norm({V}, 'fro')",
-    f"T.linalg.norm({B}, dim=(0, 1, 2))", f"T.linalg.norm({B}, 'fro', dim=0)", f"T.linalg.norm({S}, 'abc')", f"T.linalg.norm({S}, 3)", f"T.linalg.matrix_norm({V})",
-    f"T.linalg.matrix_norm({S}, 'x')", f"T.linalg.matrix_norm({B}, dim=(0, 0))", f"T.linalg.cond({S}, 3)", f"T.linalg.cond({W}, 1)", f"T.trace({B})", f"T.trace({V})",
-    "T.trace(T.ones(2, 2).bool())", f"T.linalg.qr({W}.mT.contiguous().requires_grad_(), 'complete').R.sum().backward()", f"T.tensordot({W}, {S}, 2)",
-    f"T.tensordot({W}, {S}, ([1, 0], [0]))", f"T.tensordot({W}, {S}, -1)", f"T.tensordot({W}, {S}, 3)", f"T.tensordot({W}, {S}, ([1], [5]))",
-    f"T.tensordot({W}, {S}, ([1, 1], [0, 0]))", f"T.tensordot({W}, {S}.long(), 1)", f"T.tensordot({W}, {S}, dims=(1, 0))", f"T.inner({W}, T.ones(4))",
-    f"T.inner({W}, {V}.long())", f"T.cdist({W}, T.ones(2, 4))", f"T.cdist({V}, {V})", f"T.cdist({W}, {W}, p=-1)", f"T.cdist({W}, {W}, compute_mode='z')",
-    f"T.cdist({W}.long(), {W}.long())", f"T.cdist({W}, {W}.double())",
-]  # fmt: skip
+    f"{name}({x})"
+    for name, x in itertools.product(MATRIX.split(), BAD)
+    # PyTorch crashes, or finds something in what is infinite
+    if "full" not in x or (name != "eigvals" and "nan" in x)
+]
+ERRORS += """
+    inv(T.stack([T.eye(2), T.zeros(2, 2)]))
+    solve(T.zeros(2, 2), T.ones(2))
+    solve(s, T.ones(4))
+    solve(s, T.ones(4, 3))
+    solve(s, T.tensor(1.0))
+    solve(s, T.ones(3).double())
+    solve(s, T.ones(2, 2), left=False)
+    solve_triangular(s, v, upper=True)
+    solve_triangular(s, s)
+    solve_triangular(s, w, upper=True)
+    solve_triangular(s, T.ones(3, 2), upper=True, left=False)
+    qr(s, mode='x')
+    qr(T.ones(3, 2).requires_grad_(), 'complete').R.sum().backward()
+    eigh(s, UPLO='x')
+    svd(s, driver='gesvd')
+    lstsq(s, w)
+    lstsq(s, s, driver='x')
+    matrix_power(s, 2.5)
+    matrix_power(w, 2)
+    matrix_power(T.zeros(2, 2), -1)
+    matrix_power(T.ones(2, 2).long(), -1)
+    multi_dot([s])
+    multi_dot([w, w])
+    multi_dot([s, v, s])
+    multi_dot([b, s])
+    cross(s, v)
+    cross(w, T.ones(2, 4))
+    cross(T.ones(2, 3), T.ones(4, 3))
+    vector_norm(s, 'fro')
+    vector_norm(s.long())
+    vector_norm(s.double(), dtype=T.float32)
+    vector_norm(T.zeros(0), float('inf'))
+    norm(b, 2)
+    norm(v, 'fro')
+    norm(b, dim=(0, 1, 2))
+    norm(b, 'fro', dim=0)
+    norm(s, 'abc')
+    norm(s, 3)
+    matrix_norm(v)
+    matrix_norm(s, 'x')
+    matrix_norm(b, dim=(0, 0))
+    cond(s, 3)
+    cond(w, 1)
+    T.inverse(T.zeros(2, 2))
+    T.cross(T.ones(2, 2), T.ones(2, 2))
+    T.trace(b)
+    T.trace(v)
+    T.trace(T.ones(2, 2).bool())
+    T.tensordot(w, s, 2)
+    T.tensordot(w, s, ([1, 0], [0]))
+    T.tensordot(w, s, -1)
+    T.tensordot(w, s, 3)
+    T.tensordot(w, s, ([1], [5]))
+    T.tensordot(w, s, ([1, 1], [0, 0]))
+    T.tensordot(w, s.long(), 1)
+    T.tensordot(w, s, dims=(1, 0))
+    T.inner(w, T.ones(4))
+    T.inner(w, v.long())
+    T.cdist(w, T.ones(2, 4))
+    T.cdist(v, v)
+    T.cdist(w, w, p=-1)
+    T.cdist(w, w, compute_mode='z')
+    T.cdist(w.long(), w.long())
+    T.cdist(w, w.double())
+""".strip().split("\n    ")
+
+
+def evaluated(text, T):
+    """The value of an expression of `T`, its linalg functions, and tensors of a few shapes."""
+    shapes = {"s": (3, 3), "v": (3,), "w": (2, 3), "b": (2, 2, 2)}
+    room = {name: getattr(T.linalg, name) for name in dir(T.linalg) if name[0] != "_"}
+    return eval(text, {**room, "T": T, **{name: T.ones(shape) for name, shape in shapes.items()}})
 
 
 @pytest.mark.parametrize("text", ERRORS)
 def test_errors(text):
-    got, want = (outcome(lambda T=T: settle(eval(text, {"T": T}))) for T in BOTH)
+    got, want = (outcome(lambda T=T: settle(evaluated(text, T))) for T in BOTH)
     if not isinstance(want, Exception):
         assert not isinstance(got, Exception), repr(got)
     elif isinstance(want, torch.linalg.LinAlgError):
@@ -334,7 +451,7 @@ def settle(result):
 
 
 def random_equation(rng):
-    """A valid equation and shapes, with diagonals, extents of 1, unnamed dimensions, and an explicit output half of the time."""
+    """A valid equation and shapes, with diagonals, extents of 1, unnamed dimensions; some an output."""
     letters = list("abcdeXY")
     extents = {c: int(rng.integers(1, 4)) for c in letters}
     unnamed = tuple(int(e) for e in rng.integers(1, 3, size=rng.integers(0, 3)))
@@ -346,7 +463,10 @@ def random_equation(rng):
             if subscripts.count(c) == 1 and rng.random() < 0.15:
                 shape[i] = 1
         if rng.random() < 0.5:
-            at, covered = int(rng.integers(len(subscripts) + 1)), unnamed[int(rng.integers(len(unnamed) + 1)) :]
+            at, covered = (
+                int(rng.integers(len(subscripts) + 1)),
+                unnamed[int(rng.integers(len(unnamed) + 1)) :],
+            )
             subscripts.insert(at, "...")
             shape[at:at] = [1 if rng.random() < 0.2 else e for e in covered]
         inputs.append("".join(subscripts))
@@ -358,12 +478,15 @@ def random_equation(rng):
     return ",".join(inputs) + ("->" + "".join(output) if rng.random() < 0.6 else ""), shapes
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(4))
 def test_einsum_on_random_equations(block):
     rng = np.random.default_rng(block)
-    for _ in range(80):
+    for _ in range(60):
         equation, shapes = random_equation(rng)
-        xs = [numbers(*shape, d=str(rng.choice(["float64", "complex128"])) if block == 0 else "float64", seed=i) for i, shape in enumerate(shapes)]
+        xs = [
+            numbers(*shape, d=str(rng.choice(["float64", "complex128"])) if block == 0 else "float64", seed=i)
+            for i, shape in enumerate(shapes)
+        ]
         if len({x.dtype for x in xs}) > 1:
             xs = [x.astype(np.complex128) for x in xs]
         label = f"{equation} {shapes}"
@@ -374,31 +497,101 @@ def test_einsum_on_random_equations(block):
             assert_close(a, b, f"derivatives of {label}", 1e-8)
 
 
-EINSUMS = [
-    "'ij,jk', x, y", "'ba', x", "'Ba', x", "'aA', x", "'...j->...', x", "'...j->j', x", "'...', x", "'i...,j...', x, x", "'ii->i', q", "'ii', q", "' i j , j k -> i k ', x, y",
-    "'', s", "'->', s", "',i', s, v", "'ij', x", "'ij->ji', x", "'i i', q", "x, [0, 1], y, [1, 2], [0, 2]", "x, [0, 1], y, [1, 2]", "x, [0, ...], [..., 0]", "x, [51, 3]",
-    "'ij,jk', [x, y]", "'ij,jk', (x, y)", "'i,j->ij', v, v.long()", "'ij,jk', x.long(), y.long()", "'ij->i', x.bool()", "'ij->i', x.int()", "'i,i->i', v.bool(), v.bool()",
-    "'i,i->i', v, T.ones(1)", "'i,i', v, T.ones(1)", "'ij,k->ij', x, v", "'ik,jk->ij', T.ones(2, 0), T.ones(3, 0)", "'ij->j', T.ones(0, 3)", "'...,...', T.ones(2, 1, 3), T.ones(4, 1)",
-    "'ij,ij->ii', x, x", "'ij->ijk', x", "'ii', x", "'ij,jk->ik', x, x", "'ij,jk->ik', x", "'ij', x, y", "'i', x", "'ijk', x", "'i.j', x", "'i..j', x", "'i1', x", "'i-j', x", "'ij->ij->ij', x",
-    "',', s, v", "'......', x", "'...i->......i', x", "x, [0, 52]", "x, [0, 'a']", "[x, y]", "'ij,jk', x, y.long()", "'i,i->', v, v.long()", "'ij,jk', x.bool(), y.bool()", "", "'ij'",
-    "'...i,...i->i', T.ones(2, 3), T.ones(4, 5, 3)", "2, x", "'ij', 3", "'ij', None", "'ij,', x, 2.0", "'ab,bc->Ac', x, y", "'i,i->i', v.half(), v",
-]  # fmt: skip
+EINSUMS = """
+    'ij,jk', x, y
+    'ba', x
+    'Ba', x
+    'aA', x
+    '...j->...', x
+    '...j->j', x
+    '...', x
+    'i...,j...', x, x
+    'ii->i', q
+    'ii', q
+    ' i j , j k -> i k ', x, y
+    '', s
+    '->', s
+    ',i', s, v
+    'ij', x
+    'ij->ji', x
+    'i i', q
+    x, [0, 1], y, [1, 2], [0, 2]
+    x, [0, 1], y, [1, 2]
+    x, [0, ...], [..., 0]
+    x, [51, 3]
+    'ij,jk', [x, y]
+    'ij,jk', (x, y)
+    'i,j->ij', v, v.long()
+    'ij,jk', x.long(), y.long()
+    'ij->i', x.bool()
+    'ij->i', x.int()
+    'i,i->i', v.bool(), v.bool()
+    'i,i->i', v, T.ones(1)
+    'i,i', v, T.ones(1)
+    'ij,k->ij', x, v
+    'ik,jk->ij', T.ones(2, 0), T.ones(3, 0)
+    'ij->j', T.ones(0, 3)
+    '...,...', T.ones(2, 1, 3), T.ones(4, 1)
+    'i,i->i', v.half(), v
+    'ij,ij->ii', x, x
+    'ij->ijk', x
+    'ii', x
+    'ij,jk->ik', x, x
+    'ij,jk->ik', x
+    'ij', x, y
+    'i', x
+    'ijk', x
+    'i.j', x
+    'i..j', x
+    'i1', x
+    'i-j', x
+    'ij->ij->ij', x
+    ',', s, v
+    '......', x
+    '...i->......i', x
+    x, [0, 52]
+    x, [0, 'a']
+    [x, y]
+    'ij,jk', x, y.long()
+    'i,i->', v, v.long()
+    'ij,jk', x.bool(), y.bool()
+    'ij'
+    '...i,...i->i', T.ones(2, 3), T.ones(4, 5, 3)
+    2, x
+    'ij', 3
+    'ij', None
+    'ij,', x, 2.0
+    'ab,bc->Ac', x, y
+""".strip().split("\n    ")
 
 
-@pytest.mark.parametrize("arguments", EINSUMS)
+@pytest.mark.parametrize("arguments", ["", *EINSUMS])
 def test_einsum_as_pytorch_reads_it(arguments):
-    setup = "(lambda x, y, v, q, s: T.einsum({}))(T.arange(6.0).reshape(2, 3), T.arange(12.0).reshape(3, 4), T.arange(3.0), T.arange(9.0).reshape(3, 3), T.tensor(2.0))"
-    got, want = (outcome(lambda T=T: eval(setup.format(arguments), {"T": T})) for T in BOTH)
+    shapes = {"x": (2, 3), "y": (3, 4), "v": (3,), "q": (3, 3), "s": ()}
+
+    def run(T):
+        operands = {name: T.arange(float(np.prod(shape))).reshape(shape) for name, shape in shapes.items()}
+        result = eval(f"T.einsum({arguments})", {"T": T, **operands})
+        return result, any(result._base is t for t in operands.values())
+
+    got, want = (outcome(lambda T=T: run(T)) for T in BOTH)
     if isinstance(want, Exception):
         assert isinstance(got, Exception) and isinstance(got, known(want)), repr(got)
     else:
-        assert_close(got, want, arguments)
-        assert want._base is None or got._base is not None or len(arguments.split(", ")) > 2
+        assert_close(got[0], want[0], arguments)
+        assert got[1] == want[1], "a view of an operand"
 
 
 def test_matrices_of_other_dtypes():
     for d in ("float16", "bfloat16"):
-        for text in ("T.linalg.inv(x)", "T.linalg.det(x)", "T.linalg.svdvals(x)", "T.linalg.eigvalsh(x)", "T.linalg.cholesky(x)", "T.linalg.qr(x)"):
+        for text in (
+            "T.linalg.inv(x)",
+            "T.linalg.det(x)",
+            "T.linalg.svdvals(x)",
+            "T.linalg.eigvalsh(x)",
+            "T.linalg.cholesky(x)",
+            "T.linalg.qr(x)",
+        ):
             for T in BOTH:
                 with pytest.raises(RuntimeError):
                     settle(eval(text, {"T": T, "x": T.eye(2, dtype=getattr(T, d))}))

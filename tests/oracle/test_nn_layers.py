@@ -220,7 +220,7 @@ def test_text_and_initial_state(case):
 def traces(t, case):
     """Results and gradients in training and evaluation, and the state after."""
     module, trace = build(t, case[0]), []
-    for training in (True, True, False):
+    for training in (True, False):
         module.train(training)
         inputs = tensors(t, arrays(case))
         t.manual_seed(3)
@@ -395,11 +395,17 @@ FILLS = [
 ]
 
 
-@pytest.mark.parametrize("text", FILLS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [
+        (text, dtype)
+        for text in FILLS
+        for dtype in ("float32", "float64", "bfloat16")
+        if dtype != "bfloat16"
+        or "orthogonal" not in text  # PyTorch has no QR decomposition of 16-bit numbers
+    ],
+)
 def test_initial_values(text, dtype):
-    if dtype == "bfloat16" and "orthogonal" in text:
-        pytest.skip("PyTorch has no QR decomposition of 16-bit numbers")
     results = []
     for t in (flambeau, torch):
         t.manual_seed(5)

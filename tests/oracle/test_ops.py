@@ -25,7 +25,9 @@ for module in pkgutil.iter_modules(room.__path__):
 
 def dims(f):
     """A peer that takes `dim=`; an empty tuple means no reduction, which most of PyTorch reads as all."""
-    return lambda T, x, dims, keepdim=False: f(T, x, dims, keepdim) if dims else f(T, x.unsqueeze(0), 0, False)
+    return lambda T, x, dims, keepdim=False: (
+        f(T, x, dims, keepdim) if dims else f(T, x.unsqueeze(0), 0, False)
+    )
 
 
 def arg(f):
@@ -66,7 +68,9 @@ def index_put(T, x, src, *indices, dims, accumulate):
 
 
 def window_sum(T, g, extent, dim, step):
-    return T.ops.aten.unfold_backward(g, (*g.shape[:dim], extent, *g.shape[dim + 1 : -1]), dim, g.shape[-1], step)
+    return T.ops.aten.unfold_backward(
+        g, (*g.shape[:dim], extent, *g.shape[dim + 1 : -1]), dim, g.shape[-1], step
+    )
 
 
 def hermitian(T, x):
@@ -100,14 +104,79 @@ def svd(T, x, full):
     return u[..., :k] * counting @ vh[..., :k, :] + (s * counting).sum(-1)[..., None, None]
 
 
+def conv(T, x, w, stride, padding, dilation, groups):
+    """A convolution whose padding may differ between the two ends."""
+    x = T.nn.functional.pad(x, [n for pair in reversed(padding) for n in pair])
+    f = (T.conv1d, T.conv2d, T.conv3d)[len(stride) - 1]
+    return f(x, w, None, stride, 0, dilation, groups)
+
+
+def conv_input_grad(T, y, w, spatial, stride, padding, dilation, groups):
+    x = T.zeros(len(y), w.shape[1] * groups, *spatial, dtype=y.dtype, requires_grad=True)
+    return T.autograd.grad(conv(T, x, w.conj(), stride, padding, dilation, groups), x, y, create_graph=True)[
+        0
+    ]
+
+
+def conv_weight_grad(T, y, x, kernel, stride, padding, dilation, groups):
+    w = T.zeros(y.shape[1], x.shape[1] // groups, *kernel, dtype=y.dtype, requires_grad=True)
+    return T.autograd.grad(conv(T, x.conj(), w, stride, padding, dilation, groups), w, y, create_graph=True)[
+        0
+    ]
+
+
+def place_class(T, y, labels, classes, ignore):
+    dim = 1 if y.ndim else 0
+    there = (labels != ignore).unsqueeze(dim)
+    out = y.new_zeros(*y.shape[:dim], classes, *y.shape[dim:])
+    return out.scatter_add(dim, labels.unsqueeze(dim).where(there, 0), y.unsqueeze(dim).where(there, 0))
+
+
+def pick_class(T, x, labels, ignore):
+    return -T.nn.functional.nll_loss(x, labels, ignore_index=ignore, reduction="none")
+
+
+def standardize(T, x, eps, dims):
+    return (x - x.mean(dims, True)) / (x.var(dims, correction=0, keepdim=True) + eps).sqrt()
+
+
 def theirs(d):
     return getattr(torch, d.name)
 
 
 PEERS = {
     "cast": lambda T, x, d: x.to(theirs(d)),
+    "leaky_relu": lambda T, x, slope: (
+        T.nn.functional.leaky_relu(x, slope.item()) if not slope.ndim else T.where(x > 0, x, x * slope)
+    ),
+    "hardtanh": lambda T, x, low, high: T.nn.functional.hardtanh(x, low.item(), high.item()),
+    "softshrink": lambda T, x, width: T.nn.functional.softshrink(x, width.item()),
+    "elu": lambda T, x, scale, rate: T.ops.aten.elu(x, scale.item(), 1, rate.item()),
+    "gelu": lambda T, x: T.nn.functional.gelu(x),
+    "gelu_tanh": lambda T, x: T.nn.functional.gelu(x, approximate="tanh"),
+    "silu": lambda T, x: T.nn.functional.silu(x),
+    "mish": lambda T, x: T.nn.functional.mish(x),
+    "softplus": lambda T, x, rate, limit: T.nn.functional.softplus(x, rate.item(), limit.item()),
+    "logsigmoid": lambda T, x: T.nn.functional.logsigmoid(x),
+    "binary_cross_entropy": lambda T, x, target: T.nn.functional.binary_cross_entropy(
+        x, target, reduction="none"
+    ),
+    "smooth_l1": lambda T, x, width: T.nn.functional.smooth_l1_loss(
+        x, T.zeros_like(x), beta=width.item(), reduction="none"
+    ),
+    "conv": conv,
+    "conv_input_grad": conv_input_grad,
+    "conv_weight_grad": conv_weight_grad,
+    "linear": lambda T, x, w: T.nn.functional.linear(x, w),
+    "embedding": lambda T, w, rows, padding, by_frequency: T.nn.functional.embedding(
+        rows, w, padding if padding >= 0 else None, scale_grad_by_freq=by_frequency
+    ),
+    "pick_class": pick_class,
+    "place_class": place_class,
+    "standardize": standardize,
     "left_shift": lambda T, x, y: T.bitwise_left_shift(x, y),
     "right_shift": lambda T, x, y: T.bitwise_right_shift(x, y),
+    "trunc_divide": lambda T, x, y: T.div(x, y, rounding_mode="trunc"),
     "polygamma": lambda T, x, n: T.polygamma(n, x),
     "reshape": lambda T, x, shape: x.reshape(shape),
     "squeeze": lambda T, x, shape: x.reshape(shape),
@@ -122,7 +191,9 @@ PEERS = {
     "as_strided": lambda T, x, shape, strides, offset: x.as_strided(shape, strides, offset),
     "view_dtype": lambda T, x, d: x.view(theirs(d)),
     "concatenate": lambda T, *xs, dim: T.cat(xs, dim),
-    "pad": lambda T, x, value, pads: T.nn.functional.pad(x, [n for p in reversed(pads) for n in p], value=value.item()),
+    "pad": lambda T, x, value, pads: T.nn.functional.pad(
+        x, [n for p in reversed(pads) for n in p], value=value.item()
+    ),
     "full": lambda T, value, shape, d: T.full(shape, value.item(), dtype=theirs(d)),
     "overwrite": lambda T, old, new: old.clone().copy_(new),
     "index": index,
@@ -130,7 +201,9 @@ PEERS = {
     "gather": lambda T, x, i, dim: T.gather(x, dim, i),
     "scatter": lambda T, x, i, src, dim: T.scatter(x, dim, i, src),
     "scatter_add": lambda T, x, i, src, dim: T.scatter_add(x, dim, i, src),
-    "argsort": lambda T, x, dim, descending, stable: T.argsort(x, dim=dim, descending=descending, stable=stable),
+    "argsort": lambda T, x, dim, descending, stable: T.argsort(
+        x, dim=dim, descending=descending, stable=stable
+    ),
     "topk_index": lambda T, x, k, dim, largest: T.topk(x, k, dim, largest).indices,
     "bincount": lambda T, x, length: T.bincount(x, minlength=length),
     "sum": dims(lambda T, x, d, k: T.sum(x, d, k)),
@@ -152,7 +225,9 @@ PEERS = {
     "cholesky": lambda T, x: T.linalg.cholesky(hermitian(T, x)),
     "inv": lambda T, x, strict: T.linalg.inv(x),
     "solve": lambda T, x, y: T.linalg.solve(x, y),
-    "solve_triangular": lambda T, x, y, upper, unit: T.linalg.solve_triangular(x, y, upper=upper, unitriangular=unit),
+    "solve_triangular": lambda T, x, y, upper, unit: T.linalg.solve_triangular(
+        x, y, upper=upper, unitriangular=unit
+    ),
     "cofactor": lambda T, x: T.linalg.det(x)[..., None, None] * T.linalg.inv(x).mT,
     "slogdet": slogdet,
     "qr": qr,
@@ -162,12 +237,11 @@ PEERS = {
     "pinv": lambda T, x, atol, rtol: T.linalg.pinv(x, atol=atol.real.item(), rtol=rtol.real.item()),
 }
 
+ROOMS = {"linalg": "test_linalg.py", "pool": "test_reference_kernels.py", "random": "test_generator.py"}
 NO_PEER = {
     "pick": "takes one of several results; nobody calls it",
     "phase_free": "passes its input on",
-    **dict.fromkeys(
-        (name for name, op in Op.registry.items() if op.kind == "random"), "compared number by number in test_generator.py"
-    ),
+    **{name: f"compared in {ROOMS[place]}" for name, op in Op.registry.items() if (place := op.samples.__module__.rpartition(".")[2]) in ROOMS},
 }
 
 GIVEN = {"cast", "view_dtype", "full"}  # the result's dtype is an attribute: the samples' own dtype is enough
@@ -199,11 +273,16 @@ def as_torch(array):
 
 def as_numpy(t):
     t = t.detach()
-    return t.view(torch.uint16).numpy().view(ml_dtypes.bfloat16) if t.dtype == torch.bfloat16 else t.numpy(force=True)
+    return (
+        t.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+        if t.dtype == torch.bfloat16
+        else t.numpy(force=True)
+    )
 
 
 def retyped(arrays, d):
-    """The floating arrays as `d` (whole numbers at least 1), complex ones as its complex counterpart, the rest as it is."""
+    """The floating arrays as `d` (whole numbers at least 1), complex ones as its complex counterpart, the
+    rest as it is."""
 
     def convert(a):
         if a.dtype.kind == "c":
@@ -222,11 +301,20 @@ def outcome(f):
         return e
 
 
-CLOSE = {"float64": 1e-12, "float32": 2e-5, "float16": 2e-3, "bfloat16": 1.6e-2, "complex128": 1e-12, "complex64": 2e-5}
+CLOSE = {
+    "float64": 1e-12,
+    "float32": 2e-5,
+    "float16": 2e-3,
+    "bfloat16": 1.6e-2,
+    "complex128": 1e-12,
+    "complex64": 2e-5,
+}
 
 
 def assert_close(got, want, label, scale=1.0):
-    assert got.dtype == want.dtype and got.shape == want.shape, f"{label}: {got.dtype}{got.shape}, PyTorch {want.dtype}{want.shape}"
+    assert got.dtype == want.dtype and got.shape == want.shape, (
+        f"{label}: {got.dtype}{got.shape}, PyTorch {want.dtype}{want.shape}"
+    )
     tolerance = CLOSE.get(str(want.dtype), 0) * scale
     wide = [a.astype(np.float64) if a.dtype.kind in "fV" else a for a in (got, want)]
     np.testing.assert_allclose(*wide, rtol=tolerance, atol=tolerance, err_msg=label)
@@ -249,14 +337,16 @@ def test_values(name, d):
     for i, (arrays, attrs) in enumerate(Op.registry[name].samples()):
         label, typed = f"{name}, sample {i}, {d.name}", retyped(arrays, d)
         want = outcome(lambda: peer(name)(torch, *[as_torch(a) for a in typed], **attrs))
-        got = outcome(lambda: Op.registry[name].on_sample([flambeau.tensor(a) for a in typed], attrs)._value("oracle"))
+        got = outcome(
+            lambda: Op.registry[name].on_sample([flambeau.tensor(a) for a in typed], attrs)._value("oracle")
+        )
         if isinstance(want, Exception) or isinstance(got, Exception):
-            early = isinstance(got, NotImplementedError) and isinstance(want, torch.Tensor) and want.numel() == 0
+            early = (
+                isinstance(got, NotImplementedError) and isinstance(want, torch.Tensor) and want.numel() == 0
+            )
             assert early or isinstance(got, type(want)), f"{label}: {got!r}, PyTorch {want!r}"
         else:
             assert_close(got, as_numpy(want), label)
-
-
 
 
 # PyTorch has no gradient for these (towards the number).
@@ -274,9 +364,13 @@ def test_gradients(name, d):
         ways = [k for k, a in enumerate(typed) if a.dtype.kind in "fc" and op.rule(k) is not None]
         ours, peers = [flambeau.tensor(a) for a in typed], [as_torch(a) for a in typed]
         got = outcome(lambda: gradients(flambeau, op.on_sample, ours, attrs, ways))
-        want = outcome(lambda: gradients(torch, lambda xs, attrs: peer(name)(torch, *xs, **attrs), peers, attrs, ways))
+        want = outcome(
+            lambda: gradients(torch, lambda xs, attrs: peer(name)(torch, *xs, **attrs), peers, attrs, ways)
+        )
         if isinstance(want, Exception) or isinstance(got, Exception):
-            assert isinstance(want, Exception) and isinstance(got, Exception), f"{label}: {got!r}, PyTorch {want!r}"
+            assert isinstance(want, Exception) and isinstance(got, Exception), (
+                f"{label}: {got!r}, PyTorch {want!r}"
+            )
             continue
         for k, a, b in zip(ways, got, want, strict=True):
             assert_close(a._value("oracle"), as_numpy(b), f"{label}, input {k}", 10)

@@ -1,1 +1,2 @@
-"""What a tensor is: dtypes, devices, graph nodes, storage and views, recording and realizing. Knows no operation."""
+"""What a tensor is: dtypes, devices, graph nodes, storage and views, recording and realizing. Knows no
+operation."""

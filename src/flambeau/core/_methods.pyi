@@ -241,11 +241,11 @@ class TensorMethods:
     def multiply_(self, other: _Operand) -> Tensor:
         """In-place version of `multiply`: changes this tensor and returns it."""
     def div(self, other: _Operand, *, rounding_mode: str | None = ..., out: Tensor | None = ...) -> Tensor:
-        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded quotient."""
+        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded"""
     def div_(self, other: _Operand, *, rounding_mode: str | None = ...) -> Tensor:
         """In-place version of `div`: changes this tensor and returns it."""
     def divide(self, other: _Operand, *, rounding_mode: str | None = ..., out: Tensor | None = ...) -> Tensor:
-        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded quotient."""
+        """input / other (whole numbers give floats); with `rounding_mode` 'trunc' or 'floor' the rounded"""
     def divide_(self, other: _Operand, *, rounding_mode: str | None = ...) -> Tensor:
         """In-place version of `divide`: changes this tensor and returns it."""
     def true_divide(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
@@ -272,13 +272,13 @@ class TensorMethods:
         """input ** exponent in float64 (complex128 for complex)."""
     def float_power_(self, exponent: _Operand) -> Tensor:
         """In-place version of `float_power`: changes this tensor and returns it."""
-    def atan2(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+    def atan2(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The angle (radians) of the point (other, input)."""
-    def atan2_(self, other: _Operand) -> Tensor:
+    def atan2_(self, other: Tensor) -> Tensor:
         """In-place version of `atan2`: changes this tensor and returns it."""
-    def arctan2(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+    def arctan2(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The angle (radians) of the point (other, input)."""
-    def arctan2_(self, other: _Operand) -> Tensor:
+    def arctan2_(self, other: Tensor) -> Tensor:
         """In-place version of `arctan2`: changes this tensor and returns it."""
     def hypot(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """sqrt(input² + other²)."""
@@ -361,11 +361,11 @@ class TensorMethods:
     def bitwise_right_shift_(self, other: _Operand) -> Tensor:
         """In-place version of `bitwise_right_shift`: changes this tensor and returns it."""
     def clamp(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
-        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins; NaN stays."""
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
     def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
         """In-place version of `clamp`: changes this tensor and returns it."""
     def clip(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
-        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins; NaN stays."""
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
     def clip_(self, min: Any = ..., max: Any = ...) -> Tensor:
         """In-place version of `clip`: changes this tensor and returns it."""
     def clamp_min(self, min: Any, *, out: Tensor | None = ...) -> Tensor:
@@ -444,16 +444,16 @@ class TensorMethods:
         """The largest element over dimensions; equal ones share the gradient."""
     def amin(self, dim: Any = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
         """The smallest element over dimensions; equal ones share the gradient."""
-    def aminmax(self, *, dim: _int | None = ..., keepdim: _bool = ...) -> tuple[Tensor, Tensor]:
-        """The smallest and the largest element."""
+    def aminmax(self, *, dim: _int | None = ..., keepdim: _bool = ..., out: Any = ...) -> Any:
+        """The smallest and the largest element, as (min, max)."""
     def argmax(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
         """Where the (first) largest element is: its number in the flattened tensor, or along a dimension."""
     def argmin(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
         """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension."""
     def max(self, dim: Any = ..., keepdim: _bool = ..., *, other: Tensor | None = ..., out: Any = ...) -> Any:
-        """The largest element; along a dimension (values, indices); with another tensor the larger element by element."""
+        """The largest element; along a dimension (values, indices); with another tensor the larger element by"""
     def min(self, dim: Any = ..., keepdim: _bool = ..., *, other: Tensor | None = ..., out: Any = ...) -> Any:
-        """The smallest element; along a dimension (values, indices); with another tensor the smaller element by element."""
+        """The smallest element; along a dimension (values, indices); with another tensor the smaller element by"""
     def var(self, dim: Any = ..., unbiased: Any = ..., keepdim: _bool = ..., *, correction: Any = ..., out: Tensor | None = ...) -> Tensor:
         """The variance: squared deviations from the mean, summed over n - correction (default 1: Bessel's)."""
     def std(self, dim: Any = ..., unbiased: Any = ..., keepdim: _bool = ..., *, correction: Any = ..., out: Tensor | None = ...) -> Tensor:
@@ -464,17 +464,17 @@ class TensorMethods:
         """The p-norm (sum |x|^p)^(1/p) over all elements or dimensions; 'fro' is 2; inf, -inf and 0 are limits."""
     def logcumsumexp(self, dim: _int, *, out: Tensor | None = ...) -> Tensor:
         """Running log(sum(exp(x))) along a dimension."""
-    def cummax(self, dim: _int) -> Any:
+    def cummax(self, dim: _int, *, out: Any = ...) -> Any:
         """The largest element so far along a dimension, and where it is."""
-    def cummin(self, dim: _int) -> Any:
+    def cummin(self, dim: _int, *, out: Any = ...) -> Any:
         """The smallest element so far along a dimension, and where it is."""
     def softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
         """exp(x) / sum(exp(x)) along a dimension."""
     def log_softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
         """log(softmax(x)), computed together, so that nothing underflows."""
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *extents: Any, shape: Any = ...) -> Tensor:
         """The same elements in another shape (-1: what is left): a view where possible, else a copy."""
-    def view(self, *shape: Any) -> Tensor:
+    def view(self, *shape: Any, size: Any = ..., dtype: DType | None = ...) -> Tensor:
         """A view in another shape (-1: what is left) or, given a dtype, on the same bits."""
     def view_as(self, other: Tensor) -> Tensor:
         """A view in `other`'s shape."""
@@ -490,7 +490,7 @@ class TensorMethods:
         """Without the dimensions of extent 1 (all, or those named)."""
     def unsqueeze(self, dim: _int) -> Tensor:
         """With a dimension of extent 1 inserted at `dim`."""
-    def permute(self, *dims: Any) -> Tensor:
+    def permute(self, *places: Any, dims: Any = ...) -> Tensor:
         """The dimensions in the given order."""
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """Two dimensions swapped."""
@@ -504,7 +504,7 @@ class TensorMethods:
         """Dimensions moved to other places, the others in their order."""
     def moveaxis(self, source: Any, destination: Any) -> Tensor:
         """Dimensions moved to other places, the others in their order."""
-    def expand(self, *sizes: Any, implicit: _bool = ...) -> Tensor:
+    def expand(self, *sizes: Any, size: Any = ..., implicit: _bool = ...) -> Tensor:
         """A view repeated along dimensions of extent 1 and new leading ones (-1: as it is)."""
     def expand_as(self, other: Tensor) -> Tensor:
         """`expand` to `other`'s shape."""
@@ -535,10 +535,10 @@ class TensorMethods:
     def diag_embed(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
         """Matrices with the last dimension of `input` on their diagonals."""
     def unfold(self, dimension: _int, size: _int, step: _int) -> Tensor:
-        """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last dimension."""
+        """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last"""
     def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...) -> Tensor:
         """A view of the storage's memory with any shape and strides (in elements)."""
-    def flip(self, *dims: Any) -> Tensor:
+    def flip(self, *places: Any, dims: Any = ...) -> Tensor:
         """The order along dimensions reversed (a copy)."""
     def fliplr(self) -> Tensor:
         """Columns in reverse order."""
@@ -548,24 +548,24 @@ class TensorMethods:
         """Rotated by k quarter turns from the first towards the second of `dims`."""
     def roll(self, shifts: Any, dims: Any = ...) -> Tensor:
         """Elements moved along dimensions, those that leave coming back at the other end."""
-    def repeat(self, *sizes: Any) -> Tensor:
+    def repeat(self, *sizes: Any, repeats: Any = ...) -> Tensor:
         """Copies along each dimension (new ones in front if there are more numbers than dimensions)."""
-    def tile(self, *dims: Any) -> Tensor:
+    def tile(self, *counts: Any, dims: Any = ...) -> Tensor:
         """`repeat`, with missing counts in front being 1."""
     def repeat_interleave(self, repeats: Any, dim: _int | None = ..., *, output_size: _int | None = ...) -> Tensor:
         """Each element (or slice along `dim`) repeated in place."""
-    def sum_to_size(self, *size: Any) -> Tensor:
+    def sum_to_size(self, *sizes: Any, size: Any = ...) -> Tensor:
         """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
     def scatter(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ..., out: Tensor | None = ...) -> Tensor:
         """`input` with out[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; `src` may be a number."""
     def scatter_(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ...) -> Tensor:
         """In-place version of `scatter`: changes this tensor and returns it."""
     def scatter_add(self, dim: _int, index: Tensor, src: Tensor, *, out: Tensor | None = ...) -> Tensor:
-        """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in order."""
+        """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in"""
     def scatter_add_(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
         """In-place version of `scatter_add`: changes this tensor and returns it."""
     def index_add(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Any = ..., out: Tensor | None = ...) -> Tensor:
-        """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats add up."""
+        """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats"""
     def index_add_(self, dim: _int, index: Tensor, source: Tensor, *, alpha: Any = ...) -> Tensor:
         """In-place version of `index_add`: changes this tensor and returns it."""
     def index_copy(self, dim: _int, index: Tensor, source: Tensor, *, out: Tensor | None = ...) -> Tensor:
@@ -602,7 +602,7 @@ class TensorMethods:
         """`gather` with broadcasting between input and indices; over the flattened input without `dim`."""
     def index_select(self, dim: _int, index: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The slices of `input` along `dim` that the vector `index` names."""
-    def take(self, index: Tensor) -> Tensor:
+    def take(self, index: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Elements by their number in the flattened input."""
     def masked_select(self, mask: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The elements where `mask` is true, as a vector."""
@@ -635,7 +635,7 @@ class TensorMethods:
     def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:
         """In-place version of `addbmm`: changes this tensor and returns it."""
     def matmul(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
-        """The matrix product: vectors are rows on the left and columns on the right, leading dimensions are batches that broadcast."""
+        """The matrix product: vectors are rows on the left and columns on the right, leading dimensions are"""
     def mm(self, mat2: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The product of two matrices."""
     def bmm(self, mat2: Tensor, *, out: Tensor | None = ...) -> Tensor:
@@ -650,6 +650,34 @@ class TensorMethods:
         """All products of an element of one vector with one of the other."""
     def ger(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """All products of an element of one vector with one of the other."""
+    def cholesky(self, upper: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """`torch.linalg.cholesky`."""
+    def cross(self, other: Tensor, dim: _int | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """`torch.linalg.cross`, by default along the first dimension of extent 3. RuntimeError if there is none."""
+    def det(self, *, out: Tensor | None = ...) -> Tensor:
+        """The determinants (...) of square matrices (..., n, n). Its gradient is exact for singular matrices too."""
+    def inverse(self, *, out: Tensor | None = ...) -> Tensor:
+        """`torch.linalg.inv`."""
+    def logdet(self) -> Tensor:
+        """The logarithms of determinants: -inf of 0, NaN of negative ones."""
+    def matrix_exp(self) -> Tensor:
+        """The exponential 1 + A + A²/2! + … of square matrices (..., n, n)."""
+    def matrix_power(self, n: _int, *, out: Tensor | None = ...) -> Tensor:
+        """Products of n equal matrices by repeated squaring; of the inverse for negative n; the identity for 0."""
+    def pinverse(self, rcond: _float = ...) -> Tensor:
+        """`torch.linalg.pinv` with a smaller tolerance."""
+    def qr(self, some: _bool = ..., *, out: Any = ...) -> Any:
+        """`torch.linalg.qr`: reduced, or complete if not `some`."""
+    def slogdet(self, *, out: Any = ...) -> Any:
+        """`torch.linalg.slogdet`."""
+    def svd(self, some: _bool = ..., compute_uv: _bool = ..., *, out: Any = ...) -> Any:
+        """`torch.linalg.svd`, but with V instead of Vᴴ, and reduced if `some`."""
+    def trace(self) -> Tensor:
+        """The sum of a matrix' diagonal."""
+    def inner(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The products of the last dimensions, for all pairs of the others; with a number, the product."""
+    def kron(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The Kronecker product: each element of `input` times all of `other`, in place of the element."""
     def argsort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ...) -> Tensor:
         """The positions that would sort the input along a dimension (equal elements in their order)."""
     def sort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ..., *, out: Any = ...) -> Any:
@@ -657,17 +685,17 @@ class TensorMethods:
     def msort(self) -> Tensor:
         """The input sorted along its first dimension."""
     def topk(self, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., *, out: Any = ...) -> Any:
-        """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if there aren't k."""
+        """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if"""
     def kthvalue(self, k: _int, dim: _int = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
         """The k-th smallest element (counted from 1) along a dimension, and where it is."""
     def median(self, dim: _int | None = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
         """The lower of the middle elements: of all, or along a dimension with its position. NaN if there is one."""
     def unique(self, sorted: _bool = ..., return_inverse: _bool = ..., return_counts: _bool = ..., dim: _int | None = ...) -> Any:
-        """The different elements (or slices along `dim`), in order; with them where each element went, and how many there are."""
+        """The different elements (or slices along `dim`), in order; with them where each element went, and how"""
     def unique_consecutive(self, return_inverse: _bool = ..., return_counts: _bool = ..., dim: _int | None = ...) -> Any:
         """The input with runs of equal elements (or slices along `dim`) reduced to one each."""
     def bincount(self, weights: Tensor | None = ..., minlength: _int = ...) -> Tensor:
-        """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative numbers."""
+        """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative"""
     def isin(self, test_elements: Any, *, assume_unique: _bool = ..., invert: _bool = ...) -> Tensor:
         """Whether each element is among `test_elements`."""
     def uniform_(self, from_: _float = ..., to: _float = ..., *, generator: Generator | None = ..., **kwargs: _float) -> Tensor:
@@ -687,14 +715,14 @@ class TensorMethods:
     def random_(self, from_: _int | None = ..., to: _int | None = ..., *, generator: Generator | None = ..., **kwargs: _int) -> Tensor:
         """Fills with whole numbers in [from, to): `random_()`, `random_(to)`, `random_(from, to)`."""
     def bernoulli(self, p: _float | None = ..., *, generator: Generator | None = ..., out: Tensor | None = ...) -> Tensor:
-        """1 with the probability that `input` gives for each element (or with `p`), else 0. RuntimeError for p outside [0, 1]."""
+        """1 with the probability that `input` gives for each element (or with `p`), else 0. RuntimeError for p"""
     def multinomial(self, num_samples: _int, replacement: _bool = ..., *, generator: Generator | None = ..., out: Tensor | None = ...) -> Tensor:
-        """Indices drawn in proportion to the weights in each row. RuntimeError for weights that are no distribution."""
-    def new_zeros(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+        """Indices drawn in proportion to the weights in each row. RuntimeError for weights that are no"""
+    def new_zeros(self, *shape: Any, size: Any = ..., dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """Zeros of the given shape, of this tensor's dtype unless given."""
-    def new_ones(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def new_ones(self, *shape: Any, size: Any = ..., dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """Ones of the given shape, of this tensor's dtype unless given."""
-    def new_empty(self, *size: Any, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
+    def new_empty(self, *shape: Any, size: Any = ..., dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """An unset tensor of the given shape, of this tensor's dtype unless given."""
     def new_full(self, size: Any, fill_value: Any, *, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """`fill_value` everywhere, of this tensor's dtype unless given."""
@@ -762,6 +790,12 @@ class TensorMethods:
     def __irshift__(self, other: _Operand) -> Tensor: ...
     def where(self, condition: Tensor, other: _Operand) -> Tensor:
         """This tensor's elements where `condition`, else `other`'s."""
+    def abs_(self) -> Tensor:
+        """Makes all elements positive in place. RuntimeError for complex numbers, whose moduli are real."""
+    def absolute_(self) -> Tensor:
+        """Makes all elements positive in place. RuntimeError for complex numbers, whose moduli are real."""
+    def float_power_(self, exponent: _Operand) -> Tensor:
+        """Raises this tensor, which must be float64 or complex128 already, to a power in place."""
     def type(self, dtype: Any = ..., non_blocking: _bool = ...) -> Any:
         """The name of the tensor's type, or the tensor converted to a dtype."""
     def fill_(self, value: Any) -> Tensor:
@@ -773,7 +807,7 @@ class TensorMethods:
     def set_(self, source: Tensor) -> Tensor:
         """Makes this tensor look at `source`'s memory."""
     def resize_(self, *size: Any) -> Tensor:
-        """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it requires grad."""
+        """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it"""
     def is_same_size(self, other: Tensor) -> _bool:
         """Whether the shapes are equal."""
     def pin_memory(self) -> Tensor:

@@ -22,11 +22,13 @@ class device:
 
     def __init__(self, type: str | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            index, type = type.index, type.type
         elif ":" in type:
             type, _, number = type.partition(":")
             if index is not None or not number.isdigit():
-                raise RuntimeError(f"device: invalid device string '{type}:{number}'; write 'cpu', 'cuda' or 'cuda:0'")
+                raise RuntimeError(
+                    f"device: invalid device string '{type}:{number}'; write 'cpu', 'cuda' or 'cuda:0'"
+                )
             index = int(number)
         if type not in KINDS:
             raise RuntimeError(f"device: expected one of {', '.join(KINDS)} device type, got '{type}'")
@@ -44,7 +46,7 @@ class device:
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return device, (self.type, self.index)
 
 
@@ -56,7 +58,9 @@ def resolve(where: device | str | None) -> device:
     if where is None or where == "cpu" or where is cpu:
         return cpu
     if not isinstance(where, (device, str)):
-        raise TypeError(f"device: expected a torch.device or a string such as 'cpu', got {type(where).__name__}")
+        raise TypeError(
+            f"device: expected a torch.device or a string such as 'cpu', got {type(where).__name__}"
+        )
     d = device(where)
     if d.type not in AVAILABLE:
         raise RuntimeError(f"device: '{d}' is not available here; the available device is 'cpu'")

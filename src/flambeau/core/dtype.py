@@ -37,7 +37,9 @@ class dtype:
         return f"torch.{self.name}"  # the field's name for it; programs and printed tensors rely on it
 
     def __reduce__(self) -> str:
-        return "bool_" if self.category == BOOL else self.name  # by name: there is one instance, in this module
+        return (
+            "bool_" if self.category == BOOL else self.name
+        )  # by name: there is one instance, in this module
 
     def to_real(self) -> dtype:
         """The type of the real part."""
@@ -72,7 +74,9 @@ def from_numpy(np_dtype: np.dtype) -> dtype:
         return _FROM_NUMPY[np.dtype(np_dtype)]
     except KeyError:
         names = ", ".join(d.name for d in ALL)
-        raise TypeError(f"can't make a tensor of NumPy dtype {np_dtype}; the supported dtypes are {names}") from None
+        raise TypeError(
+            f"can't make a tensor of NumPy dtype {np_dtype}; the supported dtypes are {names}"
+        ) from None
 
 
 _default = float32
@@ -98,7 +102,9 @@ def set_default_dtype(d: dtype, /) -> None:
     """
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
-        raise TypeError(f"set_default_dtype: only floating-point dtypes are supported as the default, got {d}")
+        raise TypeError(
+            f"set_default_dtype: only floating-point dtypes are supported as the default, got {d}"
+        )
     _default = d
 
 
@@ -159,7 +165,8 @@ def combine(full: dtype | None, zero_dim: dtype | None, scalar: dtype | None) ->
 
 
 def can_cast(a: dtype, b: dtype, /) -> bool:
-    """Whether a result of dtype `a` may be stored in dtype `b` (the category may not fall; bool only takes bool).
+    """Whether a result of dtype `a` may be stored in dtype `b` (the category may not fall; bool only takes
+    bool).
 
     >>> import flambeau as torch
     >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)

@@ -12,22 +12,30 @@ from .node import leaf
 from .storage import View, from_outside
 from .tensor import Tensor
 
-
 foreign_strides: Any = None  # the as_strided operation; set by the room that has it
 
 
 def as_tensor_of_array(array: np.ndarray) -> Tensor:
-    """A tensor on an array's memory. What it is an operand of is computed at once, as others may write there at any time."""
+    """A tensor on an array's memory. What it is an operand of is computed at once, as others may write there
+    at any time."""
     d = dt.from_numpy(array.dtype)
     if any(s < 0 for s in array.strides):
         raise ValueError(
-            "from_numpy: At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "from_numpy: At least one stride in the given numpy array is negative, and tensors with "
+            "negative strides are not currently "
             "supported. Make a copy with array.copy() first."
         )
     if any(s % array.itemsize for s in array.strides):
-        raise ValueError("from_numpy: given numpy array strides not a multiple of the element byte size. Copy the array first.")
+        raise ValueError(
+            "from_numpy: given numpy array strides not a multiple of the element byte size. Copy the array "
+            "first."
+        )
     if not array.flags.writeable:
-        warnings.warn("from_numpy: the NumPy array is not writable; writing to the tensor would change it all the same. Copy it first.", stacklevel=3)
+        warnings.warn(
+            "from_numpy: the NumPy array is not writable; writing to the tensor would change it all the "
+            "same. Copy it first.",
+            stacklevel=3,
+        )
     strides = tuple(s // array.itemsize for s in array.strides)
     t = object.__new__(Tensor)
     if array.flags.c_contiguous:
@@ -54,7 +62,9 @@ def _to_numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     tensor([1., 0.])
     """
     if self.requires_grad and not force:
-        raise RuntimeError("numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise RuntimeError(
+            "numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     return self._memory()
 
 
@@ -71,13 +81,24 @@ def _array_wrap(self: Tensor, array: np.ndarray, context: Any = None, return_sca
     return as_tensor_of_array(np.asarray(array))
 
 
-def _dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
-    """A DLPack capsule on this tensor's memory. BufferError if it requires grad or its dtype can't be exchanged."""
+def _dlpack(
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: Any = None,
+    dl_device: Any = None,
+    copy: bool | None = None,
+) -> Any:
+    """A DLPack capsule on this tensor's memory. BufferError if it requires grad or its dtype can't be
+    exchanged."""
     if self.requires_grad:
         raise BufferError("__dlpack__: Can't export tensors that require gradient, use tensor.detach()")
     array = self._memory()
     if self.dtype is dt.bfloat16:
-        raise BufferError("__dlpack__: bfloat16 can't be exchanged through NumPy; convert with .float() or view it as int16 first")
+        raise BufferError(
+            "__dlpack__: bfloat16 can't be exchanged through NumPy; convert with .float() or view it as "
+            "int16 first"
+        )
     return array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
 
@@ -103,7 +124,7 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
         return as_tensor_of_array(array)
 
 
-Tensor.numpy = _to_numpy  # type: ignore[attr-defined]
+Tensor.numpy = _to_numpy  # type: ignore[assignment, method-assign]
 Tensor.__array__ = _array  # type: ignore[attr-defined]
 Tensor.__array_wrap__ = _array_wrap  # type: ignore[attr-defined]
 Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]

@@ -138,7 +138,7 @@ class Generator:
             state["has_normal"], state["normal"] = self._normal is not None, self._normal or 0.0
         return from_array(state.reshape(1).view(np.uint8))
 
-    def set_state(self, new_state: npt.ArrayLike) -> Self:
+    def set_state(self, new_state: Tensor | npt.ArrayLike) -> Self:
         """Takes over a state that `get_state` returned, here or in PyTorch, and returns the generator.
 
         Errors: TypeError unless uint8, RuntimeError unless 5056 bytes of a valid state.

@@ -1,7 +1,8 @@
 """The backward graph: what an operation leaves behind so that its gradient can be recorded later.
 
-An *edge* says where a tensor's gradient goes: None (nowhere), an `Accumulate` (a leaf), a `GradNode` (the operation that made it),
-a `Port` (one of several results of it), or `Spent` (what can't be differentiated again).
+An *edge* says where a tensor's gradient goes: None (nowhere), an `Accumulate` (a leaf), a `GradNode` (the
+operation that made it), a `Port` (one of several results of it), or `Spent` (what can't be differentiated
+again).
 """
 
 from __future__ import annotations
@@ -23,16 +24,19 @@ NEVER = 1 << 62
 
 
 class History:
-    """Numbers shared by recording and the engine: gradient functions older than `pass_` may have been used up."""
+    """Numbers shared by recording and the engine: gradient functions older than `pass_` may have been used
+    up."""
 
     pass_ = -1
 
 
 class Hooks:
-    """The hooks of one gradient function, by the number of their handle, in the order in which they are called.
+    """The hooks of one gradient function, by the number of their handle, in the order in which they are
+    called.
 
-    `tensor` sees the gradient of one result (index, hook), `retained` keeps it in the `.grad` of a tensor (by index, weakly), `before` and
-    `after` surround the function, `accumulated` runs when a leaf's `.grad` is up to date.
+    `tensor` sees the gradient of one result (index, hook), `retained` keeps it in the `.grad` of a tensor (by
+    index, weakly), `before` and `after` surround the function, `accumulated` runs when a leaf's `.grad` is up
+    to date.
     """
 
     __slots__ = ("accumulated", "after", "before", "retained", "tensor")
@@ -50,7 +54,7 @@ class Hooked:
 
     __slots__ = ()
     hooks: Hooks | None
-    edges: tuple
+    edges: tuple[Any, ...]
     spent = False  # has let go of what it needs to run
     released = False  # a backward pass has run through it that was not to be repeated
 
@@ -68,7 +72,8 @@ class Hooked:
         )
 
     def register_hook(self, hook: Any) -> RemovableHandle:
-        """Calls `hook(grad_inputs, grad_outputs)` after this gradient function has run; a tuple it returns replaces the former."""
+        """Calls `hook(grad_inputs, grad_outputs)` after this gradient function has run; a tuple it returns
+        replaces the former."""
         return RemovableHandle.add(self.own_hooks().after, hook)
 
     def register_prehook(self, hook: Any) -> RemovableHandle:
@@ -77,7 +82,8 @@ class Hooked:
 
 
 class Accumulate(Hooked):
-    """Adds what arrives to a leaf's `.grad`. Refers to the leaf weakly: a leaf that nobody holds needs no gradient."""
+    """Adds what arrives to a leaf's `.grad`. Refers to the leaf weakly: a leaf that nobody holds needs no
+    gradient."""
 
     __slots__ = ("__weakref__", "_leaf", "hooks")
     seq = NEVER
@@ -121,8 +127,9 @@ def split(edge: Any) -> tuple[Any, int]:
 class GradNode(Hooked):
     """The gradient function of one recorded operation.
 
-    Keeps the attributes, the edges of the inputs, and those inputs' nodes that the operation's gradient formulas name
-    (with the storage version at which they were saved). The node of the result is kept only if a formula names `out`.
+    Keeps the attributes, the edges of the inputs, and those inputs' nodes that the operation's gradient
+    formulas name (with the storage version at which they were saved). The node of the result is kept only if
+    a formula names `out`.
     """
 
     __slots__ = (
@@ -130,7 +137,9 @@ class GradNode(Hooked):
         "versions",
     )  # fmt: skip
 
-    def __init__(self, op: Any, attrs: tuple, nodes: tuple[Node, ...], edges: tuple, out: Any) -> None:
+    def __init__(
+        self, op: Any, attrs: tuple[Any, ...], nodes: tuple[Node, ...], edges: tuple[Any, ...], out: Any
+    ) -> None:
         self.op, self.attrs, self.seq = op, attrs, next_number()
         self.hooks: Hooks | None = None
         self.released = self.spent = False
@@ -143,7 +152,7 @@ class GradNode(Hooked):
         need, need_out = op.saves(edges)
         self.saved, self.versions = _save(nodes, need) if need else ((), ())
         self.out = out if need_out else None
-        self.outputs = out.specs if op.results > 1 else None
+        self.outputs: Any = out.specs if op.results > 1 else None
         self.out_version = 0
 
     def name(self) -> str:
@@ -157,11 +166,13 @@ class GradNode(Hooked):
         """How many results the operation has."""
         return self.op.results
 
-    def apply(self, gs: list, needed: list[bool]) -> list:
+    def apply(self, gs: list[Any], needed: list[bool]) -> list[Any]:
         """The gradients towards the needed inputs, given those of the results."""
         return self.run_formulas(self, gs, needed)
 
-    run_formulas: Any = None  # set by the engine: formulas are recorded operations, which this room doesn't know
+    run_formulas: Any = (
+        None  # set by the engine: formulas are recorded operations, which this room doesn't know
+    )
 
     def release(self) -> None:
         """Lets go of what was saved, after a backward pass that needs it no more."""
@@ -171,9 +182,11 @@ class GradNode(Hooked):
 
 
 class Spent(Hooked):
-    """Stands in for a part of the graph in which every way ends at a function that has let go of what it saved.
+    """Stands in for a part of the graph in which every way ends at a function that has let go of what it
+    saved.
 
-    No gradient can come through it any more. Without it the running sum of the losses would hold the graphs of all training steps.
+    No gradient can come through it any more. Without it the running sum of the losses would hold the graphs
+    of all training steps.
     """
 
     __slots__ = ("label", "seq")
@@ -192,7 +205,7 @@ class Spent(Hooked):
         """One, whatever it stands for: nothing is done with it."""
         return 1
 
-    def apply(self, gs: list, needed: list[bool]) -> list:
+    def apply(self, gs: list[Any], needed: list[bool]) -> list[Any]:
         """RuntimeError: the graph is gone."""
         raise freed(self)
 
@@ -200,16 +213,20 @@ class Spent(Hooked):
 def freed(fn: Any) -> RuntimeError:
     """The error of a gradient function that needs what has been let go of."""
     return RuntimeError(
-        f"{fn.name()}: Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-        "retain_graph=True if you need to backward through the graph a second time or access saved tensors after calling backward."
+        f"{fn.name()}: Trying to backward through the graph a second time (or directly access saved tensors "
+        f"after they have already "
+        "been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+        "autograd.grad(). Specify "
+        "retain_graph=True if you need to backward through the graph a second time or access saved tensors "
+        "after calling backward."
     )
 
 
 def without_dead_ends(edge: Any) -> Any:
     """The edge, or a stand-in if it leads nowhere but to spent functions.
 
-    Functions that have run themselves stay: their tensors are results of a finished step, which somebody may still ask a gradient for.
+    Functions that have run themselves stay: their tensors are results of a finished step, which somebody may
+    still ask a gradient for.
     """
     if edge is None or edge.seq >= History.pass_:
         return edge
@@ -232,8 +249,9 @@ def _leads_nowhere(fn: Any) -> bool:
     return False
 
 
-def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple, tuple]:
-    """The needed nodes in their places, and the versions of their storages (nothing if none has been written to)."""
+def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The needed nodes in their places, and the versions of their storages (nothing if none has been written
+    to)."""
     saved = tuple([x if i in need else None for i, x in enumerate(nodes)])
     for x in saved:
         if x is not None and x.version is not None:
@@ -241,7 +259,9 @@ def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple, tuple]:
     return saved, ()
 
 
-def attach(out: Tensor, op: Any, attrs: tuple, nodes: tuple, edges: tuple, node: Node) -> None:
+def attach(
+    out: Tensor, op: Any, attrs: tuple[Any, ...], nodes: tuple[Any, ...], edges: tuple[Any, ...], node: Node
+) -> None:
     """Links `out` to the inputs' edges, at least one of which leads somewhere, if gradients are recorded."""
     if modes.grad and op.grads is not None and node.dtype.category >= 2:
         out._edge = GradNode(op, attrs, nodes, edges, node)
@@ -262,13 +282,15 @@ class RemovableHandle:
 
     _ids = itertools.count()
 
-    def __init__(self, hooks_dict: dict, *, extra_dict: Any = None) -> None:
+    def __init__(self, hooks_dict: dict[Any, Any], *, extra_dict: Any = None) -> None:
         extra = extra_dict if isinstance(extra_dict, list) else [] if extra_dict is None else [extra_dict]
-        self.id = next(i for i in self._ids if i not in hooks_dict)  # an unpickled table has numbers of its own
+        self.id = next(
+            i for i in self._ids if i not in hooks_dict
+        )  # an unpickled table has numbers of its own
         self._tables = [_weakly(table) for table in (hooks_dict, *extra)]
 
     @classmethod
-    def add(cls, hooks: dict, hook: Any) -> RemovableHandle:
+    def add(cls, hooks: dict[Any, Any], hook: Any) -> RemovableHandle:
         """Adds `hook` to `hooks`."""
         handle = cls(hooks)
         hooks[handle.id] = hook
@@ -288,7 +310,9 @@ class RemovableHandle:
         self.remove()
 
     def __getstate__(self) -> tuple[int, list[Any]]:
-        return self.id, [table() for table in self._tables]  # so that the copy of a handle belongs to the copied table
+        return self.id, [
+            table() for table in self._tables
+        ]  # so that the copy of a handle belongs to the copied table
 
     def __setstate__(self, state: tuple[int, list[Any]]) -> None:
         self.id, tables = state

@@ -1,4 +1,5 @@
-"""Writing in place: the storage gets a new node, every view of it sees the change, and autograd learns how it came about."""
+"""Writing in place: the storage gets a new node, every view of it sees the change, and autograd learns how it
+came about."""
 
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ from .tensor import Tensor, fixed_view, make
 
 
 def check_writable(t: Tensor, what: str) -> None:
-    """RuntimeError if `t` may not be written to: a leaf (or a view of one) while gradients are recorded, or overlapping memory."""
+    """RuntimeError if `t` may not be written to: a leaf (or a view of one) while gradients are recorded, or
+    overlapping memory."""
     if t._view is not None and t._view.overlaps():
         raise RuntimeError(
-            f"{what}: unsupported operation: more than one element of the written-to tensor (shape {tuple(t.shape)}, strides "
-            f"{t.stride()}) refers to a single memory location. Please clone() the tensor before performing the operation."
+            f"{what}: unsupported operation: more than one element of the written-to tensor (shape "
+            f"{tuple(t.shape)}, strides "
+            f"{t.stride()}) refers to a single memory location. Please clone() the tensor before performing "
+            f"the operation."
         )
     if not modes.grad:
         return
@@ -35,8 +39,8 @@ def check_writable(t: Tensor, what: str) -> None:
 def assign(t: Tensor, result: Tensor, overwrite: Any) -> Tensor:
     """Makes `result` (same shape and dtype, a fresh node) the content of `t`.
 
-    `overwrite(old, new)` is the operation whose value is `new` and whose gradient towards `old` is zero: it keeps `t` in the
-    history if `new` has none.
+    `overwrite(old, new)` is the operation whose value is `new` and whose gradient towards `old` is zero: it
+    keeps `t` in the history if `new` has none.
     """
     if t._fixed and modes.grad and (t.requires_grad or result._edge is not None):
         raise fixed_view(t._fixed, "is being modified inplace")
@@ -67,9 +71,11 @@ def assign(t: Tensor, result: Tensor, overwrite: Any) -> Tensor:
 
 
 def read_before_write(result: Tensor, old: Node, since: int) -> None:
-    """Lets what was recorded from number `since` on for `result` read `old`, although `result` is about to overwrite it.
+    """Lets what was recorded from number `since` on for `result` read `old`, although `result` is about to
+    overwrite it.
 
-    An in-place operation may differentiate by the value that it replaces; only what others saved counts as overwritten.
+    An in-place operation may differentiate by the value that it replaces; only what others saved counts as
+    overwritten.
     """
     stack, seen = [result._edge], set()
     while stack:
@@ -98,7 +104,8 @@ def _store(t: Tensor, view: View | None, node: Node, tracked: bool) -> None:
 
 
 def _settle(t: Tensor, node: Node) -> None:
-    """`node` is `t`'s value as just written: remember it, and that its own gradient function saved it at this version."""
+    """`node` is `t`'s value as just written: remember it, and that its own gradient function saved it at this
+    version."""
     storage = t._own_storage()
     if storage.is_shared():
         return
@@ -117,5 +124,3 @@ def write_chain(whole: Tensor, chain: list[View], part: Tensor) -> Tensor:
     for x, step in zip(reversed(outer), reversed(chain), strict=True):
         part = step.op.put(x, part, step.attrs)
     return part
-
-

@@ -9,7 +9,8 @@ from . import dtype as dt
 
 
 class finfo:
-    """The limits of a floating (or complex) dtype: `bits`, `eps`, `max`, `min`, `tiny`, `smallest_normal`, `resolution`.
+    """The limits of a floating (or complex) dtype: `bits`, `eps`, `max`, `min`, `tiny`, `smallest_normal`,
+    `resolution`.
 
     TypeError for another dtype.
 
@@ -21,8 +22,10 @@ class finfo:
     def __init__(self, type: dt.dtype | None = None) -> None:
         d = (type or dt.get_default_dtype()).to_real()
         if not d.is_floating_point:
-            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d}'")
-        limits = ml_dtypes.finfo(d.np)
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d}'"
+            )
+        limits = ml_dtypes.finfo(d.np)  # type: ignore[no-untyped-call]
         self.dtype, self.bits = d.name, d.itemsize * 8
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
         self.tiny = self.smallest_normal = float(limits.smallest_normal)
@@ -45,7 +48,9 @@ class iinfo:
 
     def __init__(self, type: dt.dtype) -> None:
         if type.category != dt.INTEGER:
-            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
+            )
         limits = np.iinfo(type.np)
         self.dtype, self.bits, self.max, self.min = type.name, limits.bits, int(limits.max), int(limits.min)
 

@@ -1,4 +1,5 @@
-"""The pure graph: a node is an operation, its inputs and its attributes. It never changes; it may hold its value."""
+"""The pure graph: a node is an operation, its inputs and its attributes. It never changes; it may hold its
+value."""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_specs: dict[tuple, tuple] = {}
+_specs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
 
 class Version:
-    """How often the storage that a value lives in has been written to. Shared by a storage and the nodes of its value."""
+    """How often the storage that a value lives in has been written to. Shared by a storage and the nodes of
+    its value."""
 
     __slots__ = ("count",)
 
@@ -28,16 +30,22 @@ class Version:
 class Node:
     """One operation's result.
 
-    `value` is None while the operation is pending; once there is a value the inputs are let go, so that a long
-    computation holds no more memory than its live results. `version` is set once a storage holds this node:
-    autograd compares it to see whether a saved value has been overwritten since.
+    `value` is None while the operation is pending; once there is a value the inputs are let go, so that a
+    long computation holds no more memory than its live results. `version` is set once a storage holds this
+    node: autograd compares it to see whether a saved value has been overwritten since.
     """
 
     __slots__ = ("attrs", "device", "dtype", "inputs", "op", "shape", "site", "value", "version")
     site: str  # the user's line; set only for operations that can fail on values
 
     def __init__(
-        self, op: Any, inputs: tuple, attrs: tuple, shape: tuple, dtype: dtype, device: device = cpu
+        self,
+        op: Any,
+        inputs: tuple[Any, ...],
+        attrs: tuple[Any, ...],
+        shape: tuple[Any, ...],
+        dtype: dtype,
+        device: device = cpu,
     ) -> None:
         self.op = op
         self.inputs = inputs
@@ -48,7 +56,7 @@ class Node:
         self.value: Any = None
         self.version: Version | None = None
 
-    def spec(self) -> tuple[tuple, dtype]:
+    def spec(self) -> tuple[tuple[Any, ...], dtype]:
         """Shape and dtype; one tuple for all nodes of these, as there are many."""
         key = (self.shape, self.dtype)
         if len(_specs) > 10_000:
@@ -84,7 +92,8 @@ def leaf(value: np.ndarray, dtype: dtype) -> Node:
 def scalar(value: Any, dtype: dtype) -> Node:
     """A 0-d leaf for a Python number. Numbers are program inputs: a new number is never a new program.
 
-    What doesn't fit wraps around (whole numbers up to 64 bits, beyond them it is an OverflowError) or becomes infinite (floats).
+    What doesn't fit wraps around (whole numbers up to 64 bits, beyond them it is an OverflowError) or becomes
+    infinite (floats).
     """
     node = Node(LEAF, (), (), (), dtype)
     kind = type(value)
@@ -101,7 +110,8 @@ def scalar(value: Any, dtype: dtype) -> Node:
 
 
 class PoisonedOp:
-    """Stands in for an operation that failed, so that reading what depends on it raises the same error again."""
+    """Stands in for an operation that failed, so that reading what depends on it raises the same error
+    again."""
 
     name = "failed"
 

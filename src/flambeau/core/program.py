@@ -1,9 +1,10 @@
-"""From pending nodes to a program: which nodes still matter, in which order, and when each value can be let go.
+"""From pending nodes to a program: which nodes still matter, in which order, and when each value can be let
+go.
 
 Recording order is a topological order, so one sweep backwards over the pending list finds what is dead
-(nobody but the list holds it) and one sweep forwards numbers the rest. Whether a tensor or a gradient function still holds a
-node is read off CPython's reference counts: holders = all references - the list's - those of recorded consumers.
-This decides only what is kept, never what a result is.
+(nobody but the list holds it) and one sweep forwards numbers the rest. Whether a tensor or a gradient
+function still holds a node is read off CPython's reference counts: holders = all references - the list's -
+those of recorded consumers. This decides only what is kept, never what a result is.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .node import LEAF, Node, PoisonedOp
 from .dtype import HALVES
+from .node import LEAF, Node, PoisonedOp
 
 
 class Step(NamedTuple):
@@ -22,7 +23,7 @@ class Step(NamedTuple):
 
     op: Any
     inputs: tuple[int, ...]
-    attrs: tuple
+    attrs: tuple[Any, ...]
     out: int
     dtype: Any  # NumPy dtype of the result, or None for a tuple of results
     free: tuple[int, ...]  # slots that nobody reads after this step
@@ -52,14 +53,15 @@ class Trace(NamedTuple):
 
 
 class ProgramCache:
-    """Programs by structure. The least recently used are dropped when all together have more than `size` steps."""
+    """Programs by structure. The least recently used are dropped when all together have more than `size`
+    steps."""
 
     def __init__(self, size: int = 50_000) -> None:
         self.size, self.steps = size, 0
-        self.programs: OrderedDict[tuple, Program] = OrderedDict()
+        self.programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self.hits = self.misses = 0
 
-    def lookup(self, key: tuple, build: Callable[[], Program]) -> Program:
+    def lookup(self, key: tuple[Any, ...], build: Callable[[], Program]) -> Program:
         """The program of this structure, built if it is new."""
         program = self.programs.get(key)
         if program is None:
@@ -78,17 +80,18 @@ class ProgramCache:
 programs = ProgramCache()
 
 
-def _references(nodes: list, i: int) -> int:
+def _references(nodes: list[Any], i: int) -> int:
     return sys.getrefcount(nodes[i])
 
 
 _ALONE = _references([Node(LEAF, (), (), (), None)], 0)  # type: ignore[arg-type]  # what a list alone accounts for
 
 
-def drop_dead(pending: list) -> tuple[list[bool], dict[int, int]]:
+def drop_dead(pending: list[Any]) -> tuple[list[bool], dict[int, int]]:
     """Removes nodes that nobody will read.
 
-    Returns, for each that stays, whether somebody outside the list holds it, and how often each leaf is an input.
+    Returns, for each that stays, whether somebody outside the list holds it, and how often each leaf is an
+    input.
     """
     uses: dict[int, int] = {}
     held = []
@@ -114,7 +117,7 @@ def trace(pending: list[Node]) -> Trace:
     leaves: list[Node] = []
     nodes: list[Node] = []
     outputs: list[Node] = []
-    key: list = []
+    key: list[Any] = []
     for node, outside in zip(pending, held, strict=True):
         ins = []
         for x in node.inputs:
@@ -152,12 +155,15 @@ def poison(trace_: Trace, failed: dict[int, Exception]) -> None:
             _poison(node, failed[first + i])
 
 
-def _build(key: list, n_leaves: int) -> Program:
+def _build(key: list[Any], n_leaves: int) -> Program:
     """Numbers slots (leaves first), and finds each value's last reader by one sweep from the end."""
     kept = [k[-1] for k in key if len(k) == 5]
     dtypes = [k[0] for k in key if len(k) == 2] + [k[3] for k in key if len(k) == 5]
     steps: list[Step] = []
-    number = lambda s: -s - 1 if s < 0 else s + n_leaves  # noqa: E731
+
+    def number(s: int) -> int:
+        return -s - 1 if s < 0 else s + n_leaves
+
     seen: set[int] = {n_leaves + i for i, outside in enumerate(kept) if outside}
     rows = [k for k in key if len(k) == 5]
     for i in range(len(rows) - 1, -1, -1):

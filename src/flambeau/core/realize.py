@@ -29,7 +29,8 @@ def user_line() -> str:
 class Recorder:
     """The pending nodes, in the order of recording, and the bounds on them.
 
-    `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no backend).
+    `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
+    backend).
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
@@ -56,7 +57,8 @@ class Recorder:
             self.flush("bytes")
 
     def flush(self, reason: str) -> None:
-        """Does all pending work, in the order of recording. Raises the first error of it, after doing the rest."""
+        """Does all pending work, in the order of recording. Raises the first error of it, after doing the
+        rest."""
         with self.lock:
             self.bytes = 0
             self.relax()

@@ -1,4 +1,5 @@
-"""Recording: one operation on tensors becomes a node, a tensor, and (if gradients are wanted) a gradient function."""
+"""Recording: one operation on tensors becomes a node, a tensor, and (if gradients are wanted) a gradient
+function."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def submit(node: Node) -> None:
         recorder.flush("bytes")
 
 
-def record(op: Any, tensors: tuple[Tensor, ...], attrs: tuple, shape: tuple, dtype: Any) -> Tensor:
+def record(
+    op: Any, tensors: tuple[Tensor, ...], attrs: tuple[Any, ...], shape: tuple[int, ...], dtype: Any
+) -> Tensor:
     """Records `op` on tensors whose shapes and dtypes have been checked; returns its result."""
     nodes = tuple([t._node if t._storage is None else t._current() for t in tensors])
     node = Node(op, nodes, attrs, shape, dtype)
@@ -44,7 +47,9 @@ def record(op: Any, tensors: tuple[Tensor, ...], attrs: tuple, shape: tuple, dty
     return t
 
 
-def record_view(op: Any, x: Tensor, attrs: tuple, shape: tuple, layout: tuple[tuple[int, ...], int]) -> Tensor:
+def record_view(
+    op: Any, x: Tensor, attrs: tuple[Any, ...], shape: tuple[int, ...], layout: tuple[tuple[int, ...], int]
+) -> Tensor:
     """Records a view: the result shares `x`'s storage."""
     storage = x._own_storage()
     t = record(op, (x,), attrs, shape, op.dtype_of(x, attrs))
@@ -60,10 +65,13 @@ def record_view(op: Any, x: Tensor, attrs: tuple, shape: tuple, layout: tuple[tu
     return t
 
 
-def record_many(op: Any, tensors: tuple[Tensor, ...], attrs: tuple, specs: list[tuple[tuple, Any]]) -> tuple[Tensor, ...]:
+def record_many(
+    op: Any, tensors: tuple[Tensor, ...], attrs: tuple[Any, ...], specs: list[tuple[tuple[Any, ...], Any]]
+) -> tuple[Tensor, ...]:
     """Records an operation with several results: one node whose value is a tuple, and one that picks each."""
     nodes = tuple([t._current() for t in tensors])
-    node = Node(op, nodes, attrs, tuple(s for s, _ in specs), tuple(d for _, d in specs))
+    dtypes: Any = tuple(d for _, d in specs)  # one a result
+    node = Node(op, nodes, attrs, tuple(s for s, _ in specs), dtypes)
     node.site = user_line()
     recorder.pending.append(node)
     picks = [Node(op.pick, (node,), (i,), shape, dtype) for i, (shape, dtype) in enumerate(specs)]

@@ -1,7 +1,8 @@
 """Mutable memory over pure values: a storage holds the node of its current value; views look at part of it.
 
-Reading a view applies its chain of view operations to the storage's node. Writing through a view puts the new part back, operation by
-operation, which gives the storage a new node. Nodes never change, so whoever recorded the old one keeps reading the old value.
+Reading a view applies its chain of view operations to the storage's node. Writing through a view puts the new
+part back, operation by operation, which gives the storage a new node. Nodes never change, so whoever recorded
+the old one keeps reading the old value.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 
 from .node import LEAF, Node, Version, numel
 from .realize import recorder, value_of
-
 
 
 @lru_cache(maxsize=4096)
@@ -33,14 +33,21 @@ class View:
     __slots__ = ("attrs", "offset", "op", "parent", "shape", "strides")
 
     def __init__(
-        self, parent: View | None, op: Any, attrs: tuple, shape: tuple, strides: tuple[int, ...], offset: int
+        self,
+        parent: View | None,
+        op: Any,
+        attrs: tuple[Any, ...],
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        offset: int,
     ) -> None:
         self.parent, self.op, self.attrs = parent, op, attrs
         self.shape, self.strides, self.offset = shape, strides, offset
 
     def chain(self, base: View | None = None) -> list[View]:
         """The steps from `base` (exclusive; None: the storage itself) to this one."""
-        steps, view = [], self
+        steps: list[View] = []
+        view: View | None = self
         while view is not base and view is not None:
             steps.append(view)
             view = view.parent
@@ -49,14 +56,17 @@ class View:
 
     def overlaps(self) -> bool:
         """Whether two elements may share memory (as far as a zero stride tells, which is PyTorch's rule)."""
-        return any(stride == 0 and extent > 1 for stride, extent in zip(self.strides, self.shape, strict=True))
+        return any(
+            stride == 0 and extent > 1 for stride, extent in zip(self.strides, self.shape, strict=True)
+        )
 
 
 class Storage:
     """A cell that holds the node of the current value of some memory, and counts the writes to it.
 
-    `generation` counts every change; `version.count` only those that autograd must know about (not writes through `.data`).
-    `shared` is the array whose memory somebody outside sees: such a storage is read and written at once, in place.
+    `generation` counts every change; `version.count` only those that autograd must know about (not writes
+    through `.data`). `shared` is the array whose memory somebody outside sees: such a storage is read and
+    written at once, in place.
     """
 
     __slots__ = ("generation", "node", "shared", "version")
@@ -108,8 +118,8 @@ class Storage:
 def own_memory(node: Node) -> Node:
     """The node, or a leaf of the same value, whose array is contiguous and can be written to.
 
-    Other nodes on the same array can only be views of this storage (no other operation returns its input's memory), and these are
-    meant to see what is written.
+    Other nodes on the same array can only be views of this storage (no other operation returns its input's
+    memory), and these are meant to see what is written.
     """
     value = value_of(node, "shared memory")
     flags = value.flags
@@ -131,7 +141,8 @@ def strided(value: np.ndarray, view: View) -> np.ndarray:
 
 
 class _Shared:
-    """Memory that others see, either theirs (kept alive by the node) or ours as long as an array that we handed out lives."""
+    """Memory that others see, either theirs (kept alive by the node) or ours as long as an array that we
+    handed out lives."""
 
     def __init__(self, array: np.ndarray, forever: bool = False) -> None:
         self.array, self.forever = array, forever
@@ -141,13 +152,15 @@ class _Shared:
         return self.forever or (self.ref is not None and self.ref() is not None)
 
     def window(self) -> np.ndarray:
-        """An array over the memory that all arrays derived from it keep alive, so that its end is the end of the sharing."""
+        """An array over the memory that all arrays derived from it keep alive, so that its end is the end of
+        the sharing."""
         window = None if self.ref is None else self.ref()
         if window is None:
             if self.array.size == 0:
                 return self.array
-            # A memoryview in between stops NumPy from making the storage's own array the base of derived views.
-            window = np.frombuffer(memoryview(self.array.reshape(-1).view(np.uint8)), np.uint8)
+            # A memoryview in between stops NumPy from making the storage's own array the base of derived
+            # views.
+            window = np.frombuffer(self.array.reshape(-1).view(np.uint8).data, np.uint8)
             self.ref = weakref.ref(window)
         return window.view(self.array.dtype).reshape(self.array.shape)
 

@@ -1,7 +1,7 @@
 """The tensor: a handle on a node, or on a view of a storage, and on the edge where its gradient goes.
 
-A fresh result is just a node. The first view of it, write to it or look at its memory gives it a storage. What a tensor can do
-(arithmetic and the like) is attached by `flambeau.functions`; here is what it is.
+A fresh result is just a node. The first view of it, write to it or look at its memory gives it a storage.
+What a tensor can do (arithmetic and the like) is attached by `flambeau.functions`; here is what it is.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ else:
 
 
 class Tensor(TensorMethods):
-    """A multi-dimensional array of one dtype on one device, which can record how it was made for differentiation.
+    """A multi-dimensional array of one dtype on one device, which can record how it was made for
+    differentiation.
 
-    `Tensor(2, 3)` is uninitialised (here: zeros) of that shape, `Tensor([1, 2])` holds these numbers, both of the default float dtype;
-    `torch.tensor` is the usual way.
+    `Tensor(2, 3)` is uninitialised (here: zeros) of that shape, `Tensor([1, 2])` holds these numbers, both of
+    the default float dtype; `torch.tensor` is the usual way.
 
     >>> import flambeau as torch
     >>> torch.Tensor([1, 2])
@@ -50,7 +51,9 @@ class Tensor(TensorMethods):
     _grad: Tensor | None = None
     _untracked: bool = False  # made by `.data`: writes don't count as versions
     _fixed: str = ""  # of a view made in a custom function of that name: its history isn't that of its base
-    _own_edge: Any = None  # of a leaf: where its gradient goes (and the hooks on it), also while it requires none
+    _own_edge: Any = (
+        None  # of a leaf: where its gradient goes (and the hooks on it), also while it requires none
+    )
     _retains: bool = False
     _given: bool = False  # of a gradient: is some leaf's already, or somebody else may hold it
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to the tensor
@@ -68,7 +71,7 @@ class Tensor(TensorMethods):
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
         """A tensor of class `cls` that shares `data`'s memory and starts without history."""
-        t = object.__new__(cls)
+        t: Tensor = object.__new__(cls)
         _share_memory(t, data)
         if require_grad:
             t.requires_grad = True
@@ -91,7 +94,9 @@ class Tensor(TensorMethods):
         base = self._base
         if base is not None and base._rebased != self._derived:
             if self._fixed:
-                raise fixed_view(self._fixed, "its base or another view of its base has been modified inplace")
+                raise fixed_view(
+                    self._fixed, "its base or another view of its base has been modified inplace"
+                )
             assert self._view is not None
             fresh = follow(base, self._view.chain(base._view), grad=True)
             self._node, self._edge, self._derived = fresh._current(), fresh._edge, base._rebased
@@ -153,7 +158,9 @@ class Tensor(TensorMethods):
         if dim is None:
             return Size(shape)
         if not -len(shape) <= dim < max(len(shape), 1) or not shape:
-            raise IndexError(f"size: dimension {dim} is out of range for a tensor with {len(shape)} dimensions")
+            raise IndexError(
+                f"size: dimension {dim} is out of range for a tensor with {len(shape)} dimensions"
+            )
         return shape[dim]
 
     def _layout(self) -> tuple[tuple[int, ...], int]:
@@ -193,7 +200,8 @@ class Tensor(TensorMethods):
         return self.numel() * self._node.dtype.itemsize
 
     def data_ptr(self) -> int:
-        """The address of the first element. The memory stays there as long as the tensor is not written to."""
+        """The address of the first element. The memory stays there as long as the tensor is not written
+        to."""
         return self._memory().__array_interface__["data"][0]
 
     def is_floating_point(self) -> bool:
@@ -212,7 +220,8 @@ class Tensor(TensorMethods):
     # ----- looking at numbers -----
 
     def item(self) -> Any:
-        """The value of a tensor of one element as a Python number. RuntimeError for any other number of elements.
+        """The value of a tensor of one element as a Python number. RuntimeError for any other number of
+        elements.
 
         >>> import flambeau as torch
         >>> torch.tensor([2.5]).item()
@@ -236,7 +245,9 @@ class Tensor(TensorMethods):
     def __bool__(self) -> bool:
         if self.numel() != 1:
             what = "no values" if self.numel() == 0 else "more than one value"
-            raise RuntimeError(f"bool: Boolean value of Tensor with {what} is ambiguous; use .any() or .all()")
+            raise RuntimeError(
+                f"bool: Boolean value of Tensor with {what} is ambiguous; use .any() or .all()"
+            )
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -262,7 +273,8 @@ class Tensor(TensorMethods):
         return id(self)
 
     def _memory(self) -> np.ndarray:
-        """The tensor's own memory as an array; others who change it change the tensor, and the other way round."""
+        """The tensor's own memory as an array; others who change it change the tensor, and the other way
+        round."""
         base = self._own_storage().share()
         return base if self._view is None else strided(base, self._view)
 
@@ -324,10 +336,13 @@ class Tensor(TensorMethods):
     def grad(self, g: Tensor | None) -> None:
         if g is not None:
             if not isinstance(g, Tensor):
-                raise TypeError(f"grad: assigned grad expected to be a Tensor or None but got {type(g).__name__}")
+                raise TypeError(
+                    f"grad: assigned grad expected to be a Tensor or None but got {type(g).__name__}"
+                )
             if g._node.shape != self._node.shape:
                 raise RuntimeError(
-                    f"grad: assigned grad has shape {tuple(g.shape)}, the tensor {tuple(self.shape)}; they must be equal"
+                    f"grad: assigned grad has shape {tuple(g.shape)}, the tensor {tuple(self.shape)}; they "
+                    f"must be equal"
                 )
             if g._node.dtype is not self._node.dtype:
                 raise RuntimeError(f"grad: assigned grad has dtype {g.dtype}, the tensor {self.dtype}")
@@ -346,7 +361,8 @@ class Tensor(TensorMethods):
         return self._base is not None
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-        """Calls `hook(gradient)` whenever the gradient of this tensor is known; what it returns (if not None) replaces it.
+        """Calls `hook(gradient)` whenever the gradient of this tensor is known; what it returns (if not None)
+        replaces it.
 
         >>> import flambeau as torch
         >>> x = torch.tensor(2.0, requires_grad=True)
@@ -355,7 +371,9 @@ class Tensor(TensorMethods):
         tensor(30.)
         """
         if not self.requires_grad:
-            raise RuntimeError("register_hook: cannot register a hook on a tensor that doesn't require gradient")
+            raise RuntimeError(
+                "register_hook: cannot register a hook on a tensor that doesn't require gradient"
+            )
         fn, index = split(self._edge)
         return RemovableHandle.add(fn.own_hooks().tensor, (index, hook))
 
@@ -375,7 +393,8 @@ class Tensor(TensorMethods):
             raise RuntimeError(f"{what}: cannot register a hook on a tensor that doesn't require gradient")
         if not self.is_leaf:
             raise RuntimeError(
-                f"{what}: post accumulate grad hooks cannot be registered on non-leaf tensors; use register_hook() to see this tensor's "
+                f"{what}: post accumulate grad hooks cannot be registered on non-leaf tensors; use "
+                f"register_hook() to see this tensor's "
                 "gradient"
             )
         return RemovableHandle.add(self._edge.own_hooks().accumulated, hook)
@@ -413,7 +432,8 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Tensor:
-        """The same memory outside of history and of version counting. Writing through it hides from autograd's checks."""
+        """The same memory outside of history and of version counting. Writing through it hides from
+        autograd's checks."""
         t = self.detach()
         t._untracked = True
         return t
@@ -446,9 +466,12 @@ def _share_memory(t: Tensor, source: Tensor) -> None:
 def fixed_view(function: str, what: str) -> RuntimeError:
     """The error of in-place writing that would bypass the backward of a custom function."""
     return RuntimeError(
-        f"Output of {function} is a view and {what}. This view was created inside a custom Function (or because an input was returned "
-        "as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
-        "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function."
+        f"Output of {function} is a view and {what}. This view was created inside a custom Function (or "
+        f"because an input was returned "
+        "as-is) and the autograd logic to handle view+inplace would override the custom backward associated "
+        "with the custom Function, "
+        "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output "
+        "of the custom Function."
     )
 
 

@@ -26,14 +26,16 @@ def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
         raise TypeError(f"{what}: argument 'out' must be Tensor, not {type(out).__name__}")
     if modes.grad and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
-            f"{what}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+            f"{what}(): functions with out=... arguments don't support automatic differentiation, but one "
+            f"of the arguments requires grad."
         )
     if out._node.shape != result._node.shape:
         if out.numel():
             import warnings
 
             warnings.warn(
-                f"{what}: an output with one or more elements was resized since it had shape {list(out.shape)}, which does not match the "
+                f"{what}: an output with one or more elements was resized since it had shape "
+                f"{list(out.shape)}, which does not match the "
                 f"required output shape {list(result.shape)}",
                 stacklevel=3,
             )
@@ -48,7 +50,9 @@ def result_as(what: str, result: Tensor, target: Tensor) -> Tensor:
     if result._node.dtype is d:
         return result
     if not dt.can_cast(result._node.dtype, d):
-        raise RuntimeError(f"{what}: result type {result.dtype.name} can't be cast to the desired output type {d.name}")
+        raise RuntimeError(
+            f"{what}: result type {result.dtype.name} can't be cast to the desired output type {d.name}"
+        )
     return cast(result, d)
 
 
@@ -57,7 +61,8 @@ def write(what: str, target: Tensor, result: Tensor) -> Tensor:
     check_writable(target, what)
     if result._node.shape != target._node.shape:
         raise RuntimeError(
-            f"{what}: output with shape {list(target.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            f"{what}: output with shape {list(target.shape)} doesn't match the broadcast shape "
+            f"{list(result.shape)}"
         )
     result = result_as(what, result, target)
     if result._storage is not None:  # someone's memory: copy it
@@ -79,12 +84,15 @@ def in_place(f: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
         return write(name, self, result)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"In-place version of `{name.strip('_')}`: changes this tensor (and all views of it) and returns it."
+    method.__doc__ = (
+        f"In-place version of `{name.strip('_')}`: changes this tensor (and all views of it) and returns it."
+    )
     return method
 
 
-def shape_of(what: str, size: tuple, named: Any = None) -> tuple[int, ...]:
-    """A shape from `f(2, 3)`, `f((2, 3))` or, by name, `f(size=(2, 3))`. TypeError for anything but whole numbers."""
+def shape_of(what: str, size: tuple[int, ...], named: Any = None) -> tuple[int, ...]:
+    """A shape from `f(2, 3)`, `f((2, 3))` or, by name, `f(size=(2, 3))`. TypeError for anything but whole
+    numbers."""
     if named is not None:
         if size:
             raise TypeError(f"{what}: got the sizes twice, {size} and by name {named}")
@@ -98,7 +106,7 @@ def shape_of(what: str, size: tuple, named: Any = None) -> tuple[int, ...]:
     return shape
 
 
-def positive_shape(what: str, size: tuple, named: Any = None) -> tuple[int, ...]:
+def positive_shape(what: str, size: tuple[int, ...], named: Any = None) -> tuple[int, ...]:
     """As `shape_of`; RuntimeError for a negative extent."""
     shape = shape_of(what, size, named)
     for s in shape:

@@ -15,11 +15,18 @@ from ..ops.view import clone
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """This tensor in another dtype or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`.
 
-    The tensor itself if nothing changes (a copy with `copy=True`). `non_blocking` and `memory_format` don't matter on the CPU.
+    The tensor itself if nothing changes (a copy with `copy=True`). `non_blocking` and `memory_format` don't
+    matter on the CPU.
     """
-    d, where, copy = None, None, kwargs.pop("copy", False)
+    d: dt.dtype | None = None
+    where: Device | str | None = None
+    copy = kwargs.pop("copy", False)
     for name, value in (*((None, a) for a in args), *kwargs.items()):
-        if name in ("non_blocking", "memory_format") or value is None or (name is None and isinstance(value, bool)):
+        if (
+            name in ("non_blocking", "memory_format")
+            or value is None
+            or (name is None and isinstance(value, bool))
+        ):
             continue
         if isinstance(value, dt.dtype):
             d = value
@@ -28,7 +35,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         elif isinstance(value, (Device, str)):
             where = value
         else:
-            raise TypeError(f"to() received an invalid argument {name or ''}: {value!r} of type {type(value).__name__}")
+            raise TypeError(
+                f"to() received an invalid argument {name or ''}: {value!r} of type {type(value).__name__}"
+            )
     resolve(where)
     if d is None or d is self._node.dtype:
         return clone(self) if copy else self

@@ -92,11 +92,14 @@ def _checked(values: Any, d: DType) -> np.ndarray:
 
 
 def _wrapped(values: Any, d: DType) -> np.ndarray:
-    """Whole numbers beyond the dtype's range: negative ones wrap around in an unsigned type, others are an error."""
+    """Whole numbers beyond the dtype's range: negative ones wrap around in an unsigned type, others are an
+    error."""
     try:
         wide = np.array(values, np.int64)
     except OverflowError:
-        raise ValueError(f"tensor: Overflow when unpacking long long: a number in {values} has more than 64 bits") from None
+        raise ValueError(
+            f"tensor: Overflow when unpacking long long: a number in {values} has more than 64 bits"
+        ) from None
     high = np.iinfo(d.np).max
     if d.is_signed or (np.abs(wide) > high).any():
         raise RuntimeError(f"tensor: value cannot be converted to type {d.name} without overflow: {values}")
@@ -108,7 +111,10 @@ def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
         return tuple(data.shape)
     if isinstance(data, (str, bytes)) or not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
         if depth == 0 or not _is_number(data):
-            raise TypeError(f"tensor: can't make a tensor of {type(data).__name__} {data!r}; give numbers, sequences or arrays")
+            raise TypeError(
+                f"tensor: can't make a tensor of {type(data).__name__} {data!r}; give numbers, sequences or "
+                f"arrays"
+            )
         return ()
     if len(data) == 0:
         return (0,)
@@ -124,16 +130,26 @@ def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, (bool, int, float, complex, np.generic)) or hasattr(x, "__index__") or hasattr(x, "__float__")
+    return (
+        isinstance(x, (bool, int, float, complex, np.generic))
+        or hasattr(x, "__index__")
+        or hasattr(x, "__float__")
+    )
 
 
-def _flatten(data: Any) -> list:
+def _flatten(data: Any) -> list[Any]:
     if isinstance(data, Tensor):
-        return np.asarray(data._value("tensor")).reshape(-1).tolist() if data.dtype is not dt.bfloat16 else data.reshape(-1).tolist()
+        return (
+            np.asarray(data._value("tensor")).reshape(-1).tolist()
+            if data.dtype is not dt.bfloat16
+            else data.reshape(-1).tolist()
+        )
     if isinstance(data, np.ndarray):
         return list(data.reshape(-1))
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
-        return [x for item in data for x in _flatten(item)] if len(data) and not _plain(data[0]) else list(data)
+        return (
+            [x for item in data for x in _flatten(item)] if len(data) and not _plain(data[0]) else list(data)
+        )
     return [data]
 
 
@@ -141,7 +157,7 @@ def _plain(x: Any) -> bool:
     return isinstance(x, (bool, int, float, complex, np.generic))
 
 
-def _common_type(flat: list) -> DType:
+def _common_type(flat: list[Any]) -> DType:
     if not flat:
         return dt.get_default_dtype()
     kinds = {type(x) for x in flat}
@@ -209,13 +225,15 @@ def full(
     """
     shape = positive_shape("full", tuple(size) if isinstance(size, Sequence) else (size,))
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    return finish(deliver("full", ops.full(value, shape, dtype or dt.of_scalar(value)), out), device, requires_grad)
+    return finish(
+        deliver("full", ops.full(value, shape, dtype or dt.of_scalar(value)), out), device, requires_grad
+    )
 
 
 def _filled(
     what: str,
     value: int,
-    size: tuple[tuple, Size],
+    size: tuple[tuple[Any, ...], Size],
     out: Tensor | None,
     dtype: DType | None,
     device: Device | str | None,
@@ -361,34 +379,57 @@ def full_like(
 
 
 def new_zeros(
-    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *shape: Any,
+    size: Size = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros of the given shape, of this tensor's dtype unless given."""
     return _filled("new_zeros", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
 def new_ones(
-    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *shape: Any,
+    size: Size = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones of the given shape, of this tensor's dtype unless given."""
     return _filled("new_ones", 1, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
 def new_empty(
-    self: Tensor, *shape: Any, size: Size = None, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *shape: Any,
+    size: Size = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """An unset tensor of the given shape, of this tensor's dtype unless given."""
     return _filled("new_empty", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
 
 
 def new_full(
-    self: Tensor, size: Size, fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    size: Size,
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`fill_value` everywhere, of this tensor's dtype unless given."""
     return full(size, fill_value, dtype=dtype or self._node.dtype, device=device, requires_grad=requires_grad)
 
 
-def new_tensor(self: Tensor, data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A copy of `data`, of this tensor's dtype unless given."""
     return tensor(data, dtype=dtype or self._node.dtype, device=device, requires_grad=requires_grad)
 
@@ -409,7 +450,8 @@ def arange(
 ) -> Tensor:
     """Numbers from `start` (0 if only one bound is given) up to, not including, `end`, `step` apart.
 
-    int64 if all are whole numbers, else the default dtype. RuntimeError for a zero step or one that leads away from `end`.
+    int64 if all are whole numbers, else the default dtype. RuntimeError for a zero step or one that leads
+    away from `end`.
 
     >>> import flambeau as torch
     >>> torch.arange(3), torch.arange(1, 2, 0.5)
@@ -423,15 +465,21 @@ def arange(
         raise RuntimeError("arange: step must be nonzero")
     if (last - first) * step < 0:
         raise RuntimeError(
-            f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, step {step}"
+            f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, "
+            f"step {step}"
         )
     whole = all(isinstance(x, int) for x in (first, last, step))
-    d = _number_type("arange", dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype()))
+    d = _number_type(
+        "arange", dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype())
+    )
     if d is dt.int64:
         if abs(step) < 1:
-            raise ValueError(f"arange: step must be nonzero, {step} is cut off to 0 as an int64; choose a floating dtype")
+            raise ValueError(
+                f"arange: step must be nonzero, {step} is cut off to 0 as an int64; choose a floating dtype"
+            )
         first, last, step = int(first), int(last), int(step)
     count = -((first - last) // step) if d is dt.int64 else math.ceil((last - first) / step)
+    values: np.ndarray
     if d.category == dt.INTEGER:
         values = np.arange(count, dtype=np.int64) * int(step) + int(first)
     else:
@@ -441,7 +489,9 @@ def arange(
 
 def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
     if d is dt.bool_ or (d.is_complex and not complex_too):
-        raise NotImplementedError(f'{what}: "{what}_cpu" not implemented for dtype {d}; make it with another and convert')
+        raise NotImplementedError(
+            f'{what}: "{what}_cpu" not implemented for dtype {d}; make it with another and convert'
+        )
     return d
 
 
@@ -466,11 +516,19 @@ def linspace(
         raise TypeError(f"linspace: steps must be a whole number, got {steps!r}")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
-    d = _number_type("linspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True)
+    d = _number_type(
+        "linspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True
+    )
     first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     if d.category == dt.INTEGER:
         first, last = int(first), int(last)
-    kind = np.float64 if d is dt.float64 or d.category < dt.FLOAT else np.complex128 if d.is_complex else np.float32
+    kind: Any = (
+        np.float64
+        if d is dt.float64 or d.category < dt.FLOAT
+        else np.complex128
+        if d.is_complex
+        else np.float32
+    )
     # Counted from both ends, in the computing type, so that both ends are exact and the middle is symmetric.
     step = kind(last - first) / kind(max(steps - 1, 1))
     i = np.arange(steps)
@@ -498,7 +556,9 @@ def logspace(
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    d = _number_type("logspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True)
+    d = _number_type(
+        "logspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True
+    )
     if d.category == dt.INTEGER:
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=dt.complex128 if d.is_complex else dt.float64).numpy()
@@ -524,7 +584,11 @@ def eye(
             [0., 1.]])
     """
     shape = positive_shape("eye", (n, n if m is None else m))
-    return finish(deliver("eye", from_array(np.eye(*shape, dtype=(dtype or dt.get_default_dtype()).np)), out), device, requires_grad)
+    return finish(
+        deliver("eye", from_array(np.eye(*shape, dtype=(dtype or dt.get_default_dtype()).np)), out),
+        device,
+        requires_grad,
+    )
 
 
 def _triangle(indices: Any, d: DType, device: Any) -> Tensor:
@@ -533,7 +597,9 @@ def _triangle(indices: Any, d: DType, device: Any) -> Tensor:
     return finish(from_array(np.stack(indices).astype(d.np)), device, False)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None
+) -> Tensor:
     """Row and column numbers of the lower triangle of a row x col matrix, as a 2 x N tensor.
 
     >>> import flambeau as torch
@@ -544,7 +610,9 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64
     return _triangle(np.tril_indices(row, offset, col), dtype, device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None
+) -> Tensor:
     """Row and column numbers of the upper triangle of a row x col matrix, as a 2 x N tensor.
 
     >>> import flambeau as torch

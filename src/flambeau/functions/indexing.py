@@ -93,7 +93,8 @@ def _basic(x: Tensor, items: list[Any]) -> tuple[Tensor, Advanced]:
             dim = _tensor_item(x, dim, item, later)
         else:
             raise TypeError(
-                f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+                f"valid indices (got "
                 f"{type(item).__name__})"
             )
     return x, later
@@ -103,7 +104,8 @@ def _select(x: Tensor, dim: int, i: int) -> Tensor:
     extent = x._node.shape[dim] if dim < x.ndim else -1
     if extent < 0:
         raise IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a "
+            "number"
         )
     if not -extent <= i < extent:
         raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {extent}")
@@ -114,13 +116,16 @@ def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
     """Notes an index tensor (a mask as the positions where it is true); returns the next dimension."""
     if item._node.dtype not in (dt.bool_, dt.uint8):
         if item._node.dtype.category != dt.INTEGER:
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}")
+            raise IndexError(
+                f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}"
+            )
         later[dim] = item if item._node.dtype in (dt.int64, dt.int32) else cast(item, dt.int64)
         return dim + 1
     for k, e in enumerate(item.shape):
         if e != x._node.shape[dim + k]:
             raise IndexError(
-                f"The shape of the mask {list(item.shape)} at index {k} does not match the shape of the indexed tensor {list(x.shape)} at "
+                f"The shape of the mask {list(item.shape)} at index {k} does not match the shape of the "
+                f"indexed tensor {list(x.shape)} at "
                 f"index {dim + k}"
             )
     if item.ndim == 0:
@@ -144,7 +149,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`: writes in place, with broadcasting and conversion to this tensor's dtype."""
-    if isinstance(index, Tensor) and index.dtype is dt.bool_ and _is_number(value) and index.shape == self.shape:
+    if (
+        isinstance(index, Tensor)
+        and index.dtype is dt.bool_
+        and _is_number(value)
+        and index.shape == self.shape
+    ):
         write("index_put_", self, _masked(self, index, value))  # no need to know where the mask is true
         return
     x, later = _basic(self, _items(self, index))
@@ -187,7 +197,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if source._node.shape != shape:
         if broadcast("copy_", source._node.shape, shape) != shape:
             raise RuntimeError(
-                f"copy_: The expanded size of the tensor {list(shape)} must match the existing size {list(source.shape)} of the source"
+                f"copy_: The expanded size of the tensor {list(shape)} must match the existing size "
+                f"{list(source.shape)} of the source"
             )
         source = views.expand.plain(source, (shape,))
     result = views.clone(source)
@@ -199,7 +210,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 # ----- along one dimension -----
 
 
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+def gather(
+    input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None
+) -> Tensor:
     """out[i, j, k] = input[index[i, j, k], j, k] for dim 0, and so on; `out` has the shape of `index`.
 
     IndexError for an index out of range, RuntimeError for shapes that don't fit.
@@ -212,7 +225,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     return deliver("gather", ops.gather(input, index, wrap_dim("gather", dim, input.ndim)), out)
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+def take_along_dim(
+    input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """`gather` with broadcasting between input and indices; over the flattened input without `dim`.
 
     >>> import flambeau as torch
@@ -236,7 +251,14 @@ def _source(x: Tensor, index: Tensor, src: Any) -> Tensor:
 
 
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """`input` with out[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; `src` may be a number.
 
@@ -260,19 +282,24 @@ def scatter(
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in order.
+    """`input` with src[i, j, k] added at [index[i, j, k], j, k] for dim 0, and so on; repeats add up, in
+    order.
 
     >>> import flambeau as torch
     >>> torch.scatter_add(torch.zeros(2), 0, torch.tensor([1, 1]), torch.ones(2))
     tensor([0., 2.])
     """
-    return deliver("scatter_add", ops.scatter_add(input, index, src, wrap_dim("scatter_add", dim, input.ndim)), out)
+    return deliver(
+        "scatter_add", ops.scatter_add(input, index, src, wrap_dim("scatter_add", dim, input.ndim)), out
+    )
 
 
 def _vector(what: str, index: Tensor) -> Tensor:
     check_tensor(what, "index", index)
     if index.ndim > 1:
-        raise IndexError(f"{what}(): Index is supposed to be a vector, but got a tensor of shape {tuple(index.shape)}")
+        raise IndexError(
+            f"{what}(): Index is supposed to be a vector, but got a tensor of shape {tuple(index.shape)}"
+        )
     return reshape(index, 1) if index.ndim == 0 else index
 
 
@@ -292,20 +319,29 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
 
 
 def _check_slices(what: str, shape: tuple[int, ...], dim: int, count: int, source: tuple[int, ...]) -> None:
-    """RuntimeError (IndexError from index_copy) unless `source` has `count` slices of the shape that those of the target have."""
+    """RuntimeError (IndexError from index_copy) unless `source` has `count` slices of the shape that those of
+    the target have."""
     have, want = (source or (1,)), (shape or (1,))
     error = IndexError if what == "index_copy" else RuntimeError
     if len(have) != len(want) or have[dim] != count:
-        raise error(f"{what}(): Number of indices ({count}) should be equal to source.size(dim): source has shape {source}, dim is {dim}")
+        raise error(
+            f"{what}(): Number of indices ({count}) should be equal to source.size(dim): source has shape "
+            f"{source}, dim is {dim}"
+        )
     if have[:dim] + have[dim + 1 :] != want[:dim] + want[dim + 1 :]:
-        raise RuntimeError(f"{what}(): source tensor shape {source} must match self tensor shape {shape}, excluding the dimension {dim}")
+        raise RuntimeError(
+            f"{what}(): source tensor shape {source} must match self tensor shape {shape}, excluding the "
+            f"dimension {dim}"
+        )
 
 
 def _index_write(what: str, x: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
     dim = wrap_dim(what, dim, x.ndim)
     i = _vector(what, index)
     if source._node.dtype is not x._node.dtype:
-        raise RuntimeError(f"{what}(): self and source expected to have the same dtype, but got {x.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"{what}(): self and source expected to have the same dtype, but got {x.dtype} and {source.dtype}"
+        )
     _check_slices(what, x._node.shape, dim, i.numel(), source._node.shape)
     ops.check_known(what, [(i, x._node.shape[dim] if x.ndim else 1, dim)])
     if x.ndim == 0:
@@ -313,8 +349,11 @@ def _index_write(what: str, x: Tensor, dim: int, index: Tensor, source: Tensor, 
     return ops.index_put(x, source, (i,), (dim,), accumulate)
 
 
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
-    """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats add up.
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
+    """`input` with alpha * the slices of `source` added at the places along `dim` that `index` names; repeats
+    add up.
 
     >>> import flambeau as torch
     >>> torch.index_add(torch.zeros(2), 0, torch.tensor([0, 0]), torch.ones(2))
@@ -324,7 +363,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return deliver("index_add", _index_write("index_add", input, dim, index, s, True), out)
 
 
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+def index_copy(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None
+) -> Tensor:
     """`input` with the slices of `source` written at the places along `dim` that `index` names.
 
     >>> import flambeau as torch
@@ -342,7 +383,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     tensor([0., 7.])
     """
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+            f"dimension(s)."
+        )
     x = reshape(input, 1) if input.ndim == 0 else input
     dim, i = wrap_dim("index_fill", dim, x.ndim), _vector("index_fill", index)
     extent = x._node.shape[dim]
@@ -361,7 +405,8 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     x, later = _basic(input, _items(input, tuple(slice(None) if i is None else i for i in indices)))
     if values._node.dtype is not input._node.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source."
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the "
+            f"destination and {values.dtype} for the source."
         )
     return ops.index_put(x, values, tuple(later.values()), tuple(later), accumulate)
 
@@ -389,10 +434,15 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if check_tensor("masked_fill", "mask", mask)._node.dtype is not dt.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        raise RuntimeError(
+            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+            f"dimension(s)."
+        )
     category = value.dtype.category if isinstance(value, Tensor) else dt.of_scalar(value).category
     if category > max(input._node.dtype.category, dt.INTEGER):
-        raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype} without overflow: {value}")
+        raise RuntimeError(
+            f"masked_fill: value cannot be converted to type {input.dtype} without overflow: {value}"
+        )
     return _masked(input, mask, value)
 
 
@@ -421,7 +471,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """
     shape = broadcast("masked_scatter", input._node.shape, mask._node.shape)
     if mask._node.dtype is not dt.bool_:
-        raise RuntimeError(f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}")
+        raise RuntimeError(
+            f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}"
+        )
     m = np.broadcast_to(mask._value("mask"), shape)
     count = int(m.sum())
     if source.numel() < count:
@@ -429,7 +481,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     where = tuple(from_array(i) for i in np.nonzero(m)) if shape else ()
     if not where:
         return choose(mask, reshape(source, -1)[0], input) if count else views.clone(input)
-    return ops.index_put(views.expand(input, shape), reshape(source, -1)[:count], where, tuple(range(len(shape))), False)
+    return ops.index_put(
+        views.expand(input, shape), reshape(source, -1)[:count], where, tuple(range(len(shape))), False
+    )
 
 
 def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
@@ -466,7 +520,9 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 def _matrix(what: str, input: Tensor) -> Tensor:
     if input.ndim < 2:
-        raise RuntimeError(f"{what}: input tensor must have at least 2 dimensions, got shape {tuple(input.shape)}")
+        raise RuntimeError(
+            f"{what}: input tensor must have at least 2 dimensions, got shape {tuple(input.shape)}"
+        )
     return input
 
 

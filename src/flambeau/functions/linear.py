@@ -15,7 +15,8 @@ Number = bool | int | float | complex
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The matrix product: vectors are rows on the left and columns on the right, leading dimensions are batches that broadcast.
+    """The matrix product: vectors are rows on the left and columns on the right, leading dimensions are
+    batches that broadcast.
 
     Shapes (..., n, k) @ (..., k, m) -> (..., n, m). RuntimeError if the inner extents or the dtypes differ.
 
@@ -28,7 +29,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     if len(a) == 2 and len(b) == 2:
         return deliver("matmul", ops.matmul(x, y), out)
     if not a or not b:
-        raise RuntimeError(f"matmul: both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D")
+        raise RuntimeError(
+            f"matmul: both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(b)}D"
+        )
     if len(b) <= 2 and len(a) > 2 and x.is_contiguous():  # one big product instead of many small ones
         rows = reshape(x, -1, a[-1]) if x.numel() else reshape(x, _count(a[:-1]), a[-1])
         product = matmul(rows, y)
@@ -79,7 +82,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     _ranked("bmm", 3, input, mat2)
     if input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
-            f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, {input.shape[2]}] but got: "
+            f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{input.shape[0]}, "
+            f"{input.shape[2]}] but got: "
             f"[{mat2.shape[0]}, {mat2.shape[1]}]."
         )
     return deliver("bmm", ops.matmul(input, mat2), out)
@@ -107,7 +111,8 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     _ranked("dot", 1, input, tensor)
     if input.shape != tensor.shape:
         raise RuntimeError(
-            f"dot: inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number of elements"
+            f"dot: inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] "
+            f"to have the same number of elements"
         )
     return deliver("dot", matmul(input, tensor), out)
 
@@ -137,7 +142,9 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 ger = outer
 
 
-def _plus(input: Tensor, product: Tensor, beta: Number, alpha: Number, what: str, out: Tensor | None) -> Tensor:
+def _plus(
+    input: Tensor, product: Tensor, beta: Number, alpha: Number, what: str, out: Tensor | None
+) -> Tensor:
     """beta * input + alpha * product; with beta 0 the input doesn't matter, not even its NaNs."""
     d = product._node.dtype
     if d.category < dt.FLOAT:
@@ -148,7 +155,15 @@ def _plus(input: Tensor, product: Tensor, beta: Number, alpha: Number, what: str
     return deliver(what, (input if beta == 1 else input * beta) + scaled, out)
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+def addmm(
+    input: Tensor,
+    mat1: Tensor,
+    mat2: Tensor,
+    *,
+    beta: Number = 1,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """beta * input + alpha * mat1 @ mat2.
 
     >>> import flambeau as torch
@@ -160,7 +175,9 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
     return _plus(input, ops.matmul(mat1, mat2), beta, alpha, "addmm", out)
 
 
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """beta * input + alpha * mat @ vec.
 
     >>> import flambeau as torch
@@ -170,7 +187,15 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     return _plus(input, mv(mat, vec), beta, alpha, "addmv", out)
 
 
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+def addr(
+    input: Tensor,
+    vec1: Tensor,
+    vec2: Tensor,
+    *,
+    beta: Number = 1,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2).
 
     >>> import flambeau as torch
@@ -180,7 +205,15 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
     return _plus(input, outer(vec1, vec2), beta, alpha, "addr", out)
 
 
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+def baddbmm(
+    input: Tensor,
+    batch1: Tensor,
+    batch2: Tensor,
+    *,
+    beta: Number = 1,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2).
 
     >>> import flambeau as torch
@@ -190,7 +223,15 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     return _plus(input, bmm(batch1, batch2), beta, alpha, "baddbmm", out)
 
 
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+def addbmm(
+    input: Tensor,
+    batch1: Tensor,
+    batch2: Tensor,
+    *,
+    beta: Number = 1,
+    alpha: Number = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """beta * input + alpha * the sum of bmm(batch1, batch2) over the batch.
 
     >>> import flambeau as torch

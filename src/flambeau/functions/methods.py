@@ -8,10 +8,22 @@ from typing import Any
 from ..core.dtype import get_default_dtype
 from ..core.node import numel
 from ..core.printing import format_tensor
-from ..core.tensor import Tensor, _share_memory
+from ..core.tensor import Tensor, _share_memory, from_array
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
-from . import convert, creation, einsum, indexing, linear, matrix, pointwise, random, reduction, shape, sorting
+from . import (
+    convert,
+    creation,
+    einsum,
+    indexing,
+    linear,
+    matrix,
+    pointwise,
+    random,
+    reduction,
+    shape,
+    sorting,
+)
 from .calling import in_place, positive_shape
 
 FAMILIES: dict[ModuleType, str] = {
@@ -42,7 +54,10 @@ FAMILIES: dict[ModuleType, str] = {
     matrix: "| cholesky cross det inverse logdet matrix_exp matrix_power pinverse qr slogdet svd trace",
     einsum: "| inner kron",
     sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount isin",
-    random: "| uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_ bernoulli multinomial",
+    random: (
+        "| uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_ bernoulli "
+        "multinomial"
+    ),
     creation: "| new_zeros new_ones new_empty new_full new_tensor",
     convert: "| to type_as cpu cuda",
 }
@@ -172,7 +187,9 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 def _fill_(self: Tensor, value: Any) -> Tensor:
     """Overwrites all elements with a number (or a 0-d tensor)."""
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
     return indexing.copy_(self, value)
 
 
@@ -197,13 +214,16 @@ def _set_(self: Tensor, source: Tensor) -> Tensor:
 
 
 def _resize_(self: Tensor, *size: Any) -> Tensor:
-    """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it requires grad."""
+    """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it
+    requires grad."""
     if self.requires_grad:
         raise RuntimeError("resize_: cannot resize variables that require grad")
     new = positive_shape("resize_", size)
     if new != tuple(self.shape):
         flat, count = shape.reshape(copy_of(self), -1) if self.numel() else self.new_zeros(0), numel(new)
-        kept = flat[:count] if flat.numel() >= count else shape.cat([flat, self.new_zeros(count - flat.numel())])
+        kept = (
+            flat[:count] if flat.numel() >= count else shape.cat([flat, self.new_zeros(count - flat.numel())])
+        )
         _set_(self, shape.reshape(kept, *new).clone())
     return self
 
@@ -213,7 +233,9 @@ def _restride(name: str, f: Any) -> Any:
         seen = f(self, *args)
         grad_of_leaf = self.is_leaf and self.requires_grad
         if grad_of_leaf:
-            raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                f"{name}: a leaf Variable that requires grad is being used in an in-place operation."
+            )
         edge, base = seen._edge, seen._base
         _share_memory(self, seen)
         self._edge, self._base = edge, None if base is self else base
@@ -237,15 +259,20 @@ def _repr(self: Tensor) -> str:
 
 
 def _format(self: Tensor, spec: str) -> str:
-    return self.item().__format__(spec) if self.ndim == 0 and spec else (str(self.item()) if self.ndim == 0 else object.__format__(self, spec))
+    return (
+        self.item().__format__(spec)
+        if self.ndim == 0 and spec
+        else (str(self.item()) if self.ndim == 0 else object.__format__(self, spec))
+    )
 
 
-def _deepcopy(self: Tensor, memo: dict) -> Tensor:
+def _deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     if id(self) in memo:
         return memo[id(self)]
     if not self.is_leaf:
         raise RuntimeError(
-            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; use "
+            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment; use "
             ".detach().clone()"
         )
     copy = Tensor._make_subclass(type(self), copy_of(self.detach()), self.requires_grad)
@@ -255,7 +282,7 @@ def _deepcopy(self: Tensor, memo: dict) -> Tensor:
     return copy
 
 
-def _reduce(self: Tensor) -> tuple:
+def _reduce(self: Tensor) -> tuple[Any, ...]:
     if not self.is_leaf:
         raise RuntimeError("pickle: only leaf tensors can be pickled; use .detach()")
     value = self._value("pickle")
@@ -263,7 +290,7 @@ def _reduce(self: Tensor) -> tuple:
 
 
 def _restore(cls: type, value: Any, d: Any, requires_grad: bool) -> Tensor:
-    return Tensor._make_subclass(cls, creation.from_array(value), requires_grad)
+    return Tensor._make_subclass(cls, from_array(value), requires_grad)
 
 
 def _is_same_size(self: Tensor, other: Tensor) -> bool:
@@ -276,7 +303,7 @@ def _pinned(self: Tensor) -> Tensor:
     return self
 
 
-Tensor._repr_prefix = "tensor("  # type: ignore[attr-defined]
+Tensor._repr_prefix = "tensor("
 SPECIAL: dict[str, Any] = {
     "__repr__": _repr,
     "__format__": _format,
@@ -311,7 +338,9 @@ def _transposed(self: Tensor) -> Tensor:
 def _matrix_transposed(self: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     if self.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
+        )
     return shape.transpose(self, -2, -1)
 
 

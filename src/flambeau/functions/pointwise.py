@@ -60,9 +60,21 @@ _UNARY_EXAMPLES = {
     "logical_not": ("whether x is zero", "torch.tensor([0, 5])", "tensor([ True, False])"),
     "isnan": ("whether x is not a number", "torch.tensor([1., float('nan')])", "tensor([False,  True])"),
     "isinf": ("whether x is infinite", "torch.tensor([1., float('inf')])", "tensor([False,  True])"),
-    "isfinite": ("whether x is a finite number", "torch.tensor([1., float('inf')])", "tensor([ True, False])"),
-    "signbit": ("whether the sign of x is negative (of -0. too)", "torch.tensor([-0., 1.])", "tensor([ True, False])"),
-    "angle": ("the angle of a complex number; pi for negative real ones", "torch.tensor([-1., 1.])", "tensor([3.1416, 0.0000])"),
+    "isfinite": (
+        "whether x is a finite number",
+        "torch.tensor([1., float('inf')])",
+        "tensor([ True, False])",
+    ),
+    "signbit": (
+        "whether the sign of x is negative (of -0. too)",
+        "torch.tensor([-0., 1.])",
+        "tensor([ True, False])",
+    ),
+    "angle": (
+        "the angle of a complex number; pi for negative real ones",
+        "torch.tensor([-1., 1.])",
+        "tensor([3.1416, 0.0000])",
+    ),
 }
 
 
@@ -99,7 +111,9 @@ erf, erfc, erfinv = (_unary(n, getattr(ops, n)) for n in ("erf", "erfc", "erfinv
 lgamma, digamma = (_unary(n, getattr(ops, n)) for n in ("lgamma", "digamma"))
 relu = _unary("relu", ops.relu)
 bitwise_not, logical_not = (_unary(n, getattr(ops, n)) for n in ("bitwise_not", "logical_not"))
-isnan, isinf, isfinite, signbit = (_unary(n, getattr(ops, n)) for n in ("isnan", "isinf", "isfinite", "signbit"))
+isnan, isinf, isfinite, signbit = (
+    _unary(n, getattr(ops, n)) for n in ("isnan", "isinf", "isfinite", "signbit")
+)
 angle = _unary("angle", ops.angle)
 
 
@@ -107,7 +121,9 @@ def _floating(what: str, *xs: Any) -> Any:
     """The first of the tensors; NotImplementedError unless all are of real floating dtypes."""
     for x in xs:
         if isinstance(x, Tensor) and not x._node.dtype.is_floating_point:
-            raise NotImplementedError(f'{what}: "{what}_cpu" not implemented for dtype {x.dtype}; convert it with .float()')
+            raise NotImplementedError(
+                f'{what}: "{what}_cpu" not implemented for dtype {x.dtype}; convert it with .float()'
+            )
     return xs[0]
 
 
@@ -133,7 +149,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     if decimals == 0:
         return deliver("round", ops.round(input), out)
     _floating("round", input)
-    scale = 10.0 ** decimals if decimals > 0 else 10.0 ** -decimals
+    scale = 10.0**decimals if decimals > 0 else 10.0**-decimals
     scaled = ops.round(input * scale) / scale if decimals > 0 else ops.round(input / scale) * scale
     return deliver("round", scaled, out)
 
@@ -167,6 +183,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     """
     if input._node.dtype.is_complex:
         _floating("logit", input)
+    input = input.to(floating(input._node.dtype))
     x = input if eps is None else clamp(input, eps, 1 - eps)
     return deliver("logit", ops.log(ops.div(x, ops.sub(1, x))), out)
 
@@ -205,7 +222,9 @@ def _scaled(what: str, x: Any, y: Any, alpha: Number) -> Any:
     """alpha * y; RuntimeError if alpha is of a higher category than the result."""
     d = result_type(what, (x, y))
     if dt.of_scalar(alpha).category > d.category and d.category < dt.FLOAT:
-        raise RuntimeError(f"{what}: For integral input tensors, argument alpha must not be a floating point number.")
+        raise RuntimeError(
+            f"{what}: For integral input tensors, argument alpha must not be a floating point number."
+        )
     return y * alpha
 
 
@@ -233,8 +252,11 @@ def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
 multiply = mul
 
 
-def div(input: Operand, other: Operand, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
-    """input / other (whole numbers give floats); with `rounding_mode` "trunc" or "floor" the rounded quotient.
+def div(
+    input: Operand, other: Operand, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
+    """input / other (whole numbers give floats); with `rounding_mode` "trunc" or "floor" the rounded
+    quotient.
 
     >>> import flambeau as torch
     >>> torch.div(torch.tensor([7, -7]), 2), torch.div(torch.tensor([7, -7]), 2, rounding_mode="trunc")
@@ -245,14 +267,10 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None, out
     if rounding_mode == "floor":
         return floor_divide(input, other, out=out)
     if rounding_mode != "trunc":
-        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
-    d = result_type("div", (input, other))
-    if d.category >= dt.FLOAT:
-        return deliver("div", ops.trunc(ops.div(input, other)), out)
-    quotient = ops.floor_divide(input, other)
-    uneven = ops.ne(ops.mul(quotient, other), input)  # floor and trunc differ by one where the quotient is negative and not whole
-    negative_ = ops.ne(ops.lt(input, 0), ops.lt(other, 0)) if isinstance(other, Tensor) else ops.lt(input, 0) ^ (other < 0)
-    return deliver("div", quotient + (uneven & negative_).to(quotient.dtype), out)
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return _binary("div", ops.trunc_divide, input, other, out)
 
 
 divide = div
@@ -305,9 +323,21 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     >>> torch.pow(torch.tensor([1., 2., 3.]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input._node.dtype.category <= dt.INTEGER:
-        raise RuntimeError(f"pow: Integers to negative integer powers are not allowed, got {exponent}; convert the base to a float dtype")
-    if isinstance(input, Tensor) and not isinstance(exponent, (Tensor, builtins.complex)) and input._node.dtype.category >= dt.FLOAT:
+    if (
+        isinstance(exponent, int)
+        and exponent < 0
+        and isinstance(input, Tensor)
+        and input._node.dtype.category <= dt.INTEGER
+    ):
+        raise RuntimeError(
+            f"pow: Integers to negative integer powers are not allowed, got {exponent}; convert the base to "
+            f"a float dtype"
+        )
+    if (
+        isinstance(input, Tensor)
+        and not isinstance(exponent, (Tensor, builtins.complex))
+        and input._node.dtype.category >= dt.FLOAT
+    ):
         if exponent == 2:
             return deliver("pow", ops.mul(input, input), out)
         if exponent == 0.5:
@@ -331,7 +361,10 @@ def _float_power_(self: Tensor, exponent: Operand) -> Tensor:
     """Raises this tensor, which must be float64 or complex128 already, to a power in place."""
     r = float_power(self, exponent)
     if r._node.dtype is not self._node.dtype:
-        raise RuntimeError(f"float_power_: the base has dtype {self.dtype} but the operation's result requires dtype {r.dtype}; convert it first")
+        raise RuntimeError(
+            f"float_power_: the base has dtype {self.dtype} but the operation's result requires dtype "
+            f"{r.dtype}; convert it first"
+        )
     return write("float_power_", self, r)
 
 
@@ -349,7 +382,13 @@ def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
     >>> torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2]))
     tensor([3, 5])
     """
-    return _binary("maximum", ops.maximum, check_tensor("maximum", "input", input), check_tensor("maximum", "other", other), out)
+    return _binary(
+        "maximum",
+        ops.maximum,
+        check_tensor("maximum", "input", input),
+        check_tensor("maximum", "other", other),
+        out,
+    )
 
 
 def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -359,7 +398,13 @@ def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
     >>> torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2]))
     tensor([1, 2])
     """
-    return _binary("minimum", ops.minimum, check_tensor("minimum", "input", input), check_tensor("minimum", "other", other), out)
+    return _binary(
+        "minimum",
+        ops.minimum,
+        check_tensor("minimum", "input", input),
+        check_tensor("minimum", "other", other),
+        out,
+    )
 
 
 def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -369,7 +414,9 @@ def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.atan2(torch.tensor([1.]), torch.tensor([0.]))
     tensor([1.5708])
     """
-    return _binary("atan2", ops.atan2, check_tensor("atan2", "input", input), check_tensor("atan2", "other", other), out)
+    return _binary(
+        "atan2", ops.atan2, check_tensor("atan2", "input", input), check_tensor("atan2", "other", other), out
+    )
 
 
 arctan2 = atan2
@@ -402,9 +449,21 @@ _BINARY_EXAMPLES = {
     "le": ("input <= other", "torch.tensor([1, 3]), 2", "tensor([ True, False])"),
     "gt": ("input > other", "torch.tensor([1, 3]), 2", "tensor([False,  True])"),
     "ge": ("input >= other", "torch.tensor([1, 2]), 2", "tensor([False,  True])"),
-    "logical_and": ("whether both are nonzero", "torch.tensor([0, 2]), torch.tensor([1, 1])", "tensor([False,  True])"),
-    "logical_or": ("whether one is nonzero", "torch.tensor([0, 2]), torch.tensor([0, 1])", "tensor([False,  True])"),
-    "logical_xor": ("whether just one is nonzero", "torch.tensor([0, 2]), torch.tensor([1, 1])", "tensor([ True, False])"),
+    "logical_and": (
+        "whether both are nonzero",
+        "torch.tensor([0, 2]), torch.tensor([1, 1])",
+        "tensor([False,  True])",
+    ),
+    "logical_or": (
+        "whether one is nonzero",
+        "torch.tensor([0, 2]), torch.tensor([0, 1])",
+        "tensor([False,  True])",
+    ),
+    "logical_xor": (
+        "whether just one is nonzero",
+        "torch.tensor([0, 2]), torch.tensor([1, 1])",
+        "tensor([ True, False])",
+    ),
     "bitwise_and": ("input & other", "torch.tensor([5, 3]), 1", "tensor([1, 1])"),
     "bitwise_or": ("input | other", "torch.tensor([4, 3]), 1", "tensor([5, 3])"),
     "bitwise_xor": ("input ^ other", "torch.tensor([5, 3]), 1", "tensor([4, 2])"),
@@ -417,9 +476,11 @@ def _compare(name: str, op: Pointwise) -> Any:
     what, args, result = _BINARY_EXAMPLES[name]
 
     def function(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
+        if not name.startswith("bitwise"):
+            check_tensor(name, "input", input)
         if name.startswith("logical"):
             check_tensor(name, "other", other)
-        return deliver(name, op(check_tensor(name, "input", input), other), out)
+        return deliver(name, op(input, other), out)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
@@ -431,8 +492,12 @@ def _compare(name: str, op: Pointwise) -> Any:
 
 eq, ne, lt, le, gt, ge = (_compare(n, getattr(ops, n)) for n in ("eq", "ne", "lt", "le", "gt", "ge"))
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
-logical_and, logical_or, logical_xor = (_compare(n, getattr(ops, n)) for n in ("logical_and", "logical_or", "logical_xor"))
-bitwise_and, bitwise_or, bitwise_xor = (_compare(n, getattr(ops, n)) for n in ("bitwise_and", "bitwise_or", "bitwise_xor"))
+logical_and, logical_or, logical_xor = (
+    _compare(n, getattr(ops, n)) for n in ("logical_and", "logical_or", "logical_xor")
+)
+bitwise_and, bitwise_or, bitwise_xor = (
+    _compare(n, getattr(ops, n)) for n in ("bitwise_and", "bitwise_or", "bitwise_xor")
+)
 bitwise_left_shift = _compare("bitwise_left_shift", ops.left_shift)
 bitwise_right_shift = _compare("bitwise_right_shift", ops.right_shift)
 
@@ -440,8 +505,15 @@ bitwise_right_shift = _compare("bitwise_right_shift", ops.right_shift)
 # ----- choice and limits -----
 
 
-def where(condition: Tensor, input: Operand | None = None, other: Operand | None = None, *, out: Tensor | None = None) -> Any:
-    """`input` where `condition`, else `other`, with broadcasting; with the condition alone, its nonzero positions as a tuple.
+def where(
+    condition: Tensor,
+    input: Operand | None = None,
+    other: Operand | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Any:
+    """`input` where `condition`, else `other`, with broadcasting; with the condition alone, its nonzero
+    positions as a tuple.
 
     >>> import flambeau as torch
     >>> torch.where(torch.tensor([True, False]), torch.tensor([1, 2]), 0)
@@ -453,7 +525,9 @@ def where(condition: Tensor, input: Operand | None = None, other: Operand | None
 
         return nonzero(condition, as_tuple=True)
     if condition._node.dtype not in (dt.bool_, dt.uint8):
-        raise RuntimeError(f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where: expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     if condition._node.dtype is dt.uint8:
         condition = cast(condition, dt.bool_)
     return deliver("where", choose(condition, input, other), out)
@@ -468,7 +542,8 @@ def _where_method(self: Tensor, condition: Tensor, other: Operand) -> Tensor:
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
-    """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins; NaN stays.
+    """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;
+    NaN stays.
 
     >>> import flambeau as torch
     >>> torch.clamp(torch.tensor([-2., 0., 2.]), -1, 1)
@@ -520,11 +595,15 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     xs = [x for x in (input, end, weight) if isinstance(x, Tensor)]
     for x in xs:
         if x._node.dtype is not input._node.dtype:
-            raise RuntimeError(f"lerp: expected dtype {input.dtype} for `end` and `weight` but got dtype {x.dtype}; convert it with .to()")
+            raise RuntimeError(
+                f"lerp: expected dtype {input.dtype} for `end` and `weight` but got dtype {x.dtype}; "
+                f"convert it with .to()"
+            )
     if input._node.dtype.category < dt.FLOAT:
         _floating("lerp", input)
     if input._node.dtype in dt.HALVES:  # rounded once, at the end
-        return deliver("lerp", lerp(*(x.float() if isinstance(x, Tensor) else x for x in (input, end, weight))).to(input.dtype), out)
+        wide: Any = [x.float() if isinstance(x, Tensor) else x for x in (input, end, weight)]
+        return deliver("lerp", lerp(*wide).to(input.dtype), out)
     difference = end - input
     if not isinstance(weight, Tensor):
         r = input + weight * difference if builtins.abs(weight) < 0.5 else end - difference * (1 - weight)
@@ -533,7 +612,9 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     return deliver("lerp", r, out)
 
 
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None) -> Tensor:
+def addcmul(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """input + value * tensor1 * tensor2.
 
     >>> import flambeau as torch
@@ -542,18 +623,23 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     """
     d = result_type("addcmul", (input, tensor1, tensor2))
     if d is dt.bool_:
-        raise NotImplementedError('addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type')
+        raise NotImplementedError(
+            'addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type'
+        )
     x, a, b = _together(d, input, tensor1, tensor2)
     return deliver("addcmul", (x + (a * b if value == 1 else (a * value) * b)).to(d), out)
 
 
 def _together(d: dt.dtype, *xs: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in the dtype in which several operations on `d` that round once compute: float32 for the 16-bit types."""
+    """The tensors in the dtype in which several operations on `d` that round once compute: float32 for the
+    16-bit types."""
     wide = opmath(d)
     return tuple(x if x._node.dtype is wide else cast(x, wide) for x in xs)
 
 
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None) -> Tensor:
+def addcdiv(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """input + value * tensor1 / tensor2.
 
     >>> import flambeau as torch
@@ -561,14 +647,22 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     tensor([21.])
     """
     if tensor1.dtype.category < dt.FLOAT and tensor2.dtype.category < dt.FLOAT:
-        raise RuntimeError("addcdiv: Integer division with addcdiv is not supported; convert tensor1 or tensor2 with .float()")
+        raise RuntimeError(
+            "addcdiv: Integer division with addcdiv is not supported; convert tensor1 or tensor2 with "
+            ".float()"
+        )
     d = result_type("addcdiv", (input, tensor1, tensor2))
     x, a, b = _together(d, input, tensor1, tensor2)
     return deliver("addcdiv", (x + (a / b if value == 1 else (a * value) / b)).to(d), out)
 
 
 def nan_to_num(
-    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Tensor | None = None
+    input: Tensor,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """NaN and infinities replaced by numbers (infinities by the dtype's extremes unless given).
 
@@ -578,9 +672,12 @@ def nan_to_num(
     """
     if input._node.dtype.category < dt.FLOAT:
         return deliver("nan_to_num", input.clone(), out)
+    if input._node.dtype.is_complex:
+        parts = (nan_to_num(part, nan, posinf, neginf) for part in (input.real, input.imag))
+        return deliver("nan_to_num", ops.make_complex(*parts), out)
     import ml_dtypes
 
-    limits = ml_dtypes.finfo(input.dtype.np)
+    limits = ml_dtypes.finfo(input.dtype.np)  # type: ignore[no-untyped-call]
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
     x = choose(ops.isnan(input), nan, input)
@@ -595,14 +692,26 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.complex(torch.tensor([1.]), torch.tensor([2.]))
     tensor([1.+2.j])
     """
-    if real.dtype not in (dt.float16, dt.float32, dt.float64) or imag.dtype not in (dt.float16, dt.float32, dt.float64):
-        raise RuntimeError(f"complex: Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and {imag.dtype}")
+    if real.dtype not in (dt.float16, dt.float32, dt.float64) or imag.dtype not in (
+        dt.float16,
+        dt.float32,
+        dt.float64,
+    ):
+        raise RuntimeError(
+            f"complex: Expected both inputs to be Half, Float or Double tensors but got {real.dtype} and "
+            f"{imag.dtype}"
+        )
     if real.dtype is not imag.dtype:
-        raise RuntimeError(f"complex: Expected object of scalar type {real.dtype.name} but got {imag.dtype.name} for second argument")
+        raise RuntimeError(
+            f"complex: Expected object of scalar type {real.dtype.name} but got {imag.dtype.name} for "
+            f"second argument"
+        )
     return deliver("complex", ops.make_complex(real, imag), out)
 
 
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
     """|input - other| <= atol + rtol * |other|, element by element.
 
     >>> import flambeau as torch
@@ -612,7 +721,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: {input.dtype} did not match {other.dtype}")
     if not (rtol >= 0 and atol >= 0):
-        raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
+        raise RuntimeError(
+            f"isclose: rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}"
+        )
     close = ops.eq(input, other)
     if equal_nan and input.dtype.category >= dt.FLOAT:
         close = close | (ops.isnan(input) & ops.isnan(other))
@@ -621,7 +732,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     return close | (ops.isfinite(error) & ops.le(error, allowed))
 
 
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether all elements are close (see `isclose`).
 
     >>> import flambeau as torch

@@ -12,11 +12,12 @@ from ..core import dtype as dt
 from ..core.device import device as Device
 from ..core.dtype import dtype as DType
 from ..core.generator import Generator, default_generator
+from ..core.inplace import check_writable
 from ..core.tensor import Tensor
 from ..ops import random as ops
 from ..ops.op import check_tensor
 from ..ops.view import inverse
-from .calling import check_writable, deliver, positive_shape, write
+from .calling import deliver, positive_shape, write
 from .creation import finish
 from .shape import permute
 
@@ -96,15 +97,28 @@ def fork_rng(devices: Any = (), enabled: bool = True) -> Iterator[None]:
 
 
 def _new(
-    op: Any, shape: tuple, d: DType | None, generator: Generator | None, out: Tensor | None, device: Any, requires_grad: bool, *parameters: Any
+    op: Any,
+    shape: tuple[int, ...],
+    d: DType | None,
+    generator: Generator | None,
+    out: Tensor | None,
+    device: Any,
+    requires_grad: bool,
+    *parameters: Any,
 ) -> Tensor:
     d = d or (out.dtype if out is not None else dt.get_default_dtype())
-    return finish(deliver(op.name, op((), shape, d, generator or default_generator, *parameters), out), device, requires_grad)
+    return finish(
+        deliver(op.name, op((), shape, d, generator or default_generator, *parameters), out),
+        device,
+        requires_grad,
+    )
 
 
 def _floating(what: str, d: DType | None) -> None:
     if d is not None and d.category < dt.FLOAT:
-        raise NotImplementedError(f"{what}: \"{what}_cpu\" not implemented for dtype {d}; draw floats, or use randint")
+        raise NotImplementedError(
+            f'{what}: "{what}_cpu" not implemented for dtype {d}; draw floats, or use randint'
+        )
 
 
 def rand(
@@ -125,7 +139,17 @@ def rand(
     tensor([0.4963, 0.7682])
     """
     _floating("rand", dtype)
-    return _new(ops.uniform, positive_shape("rand", shape, size), dtype, generator, out, device, requires_grad, 0.0, 1.0)
+    return _new(
+        ops.uniform,
+        positive_shape("rand", shape, size),
+        dtype,
+        generator,
+        out,
+        device,
+        requires_grad,
+        0.0,
+        1.0,
+    )
 
 
 def randn(
@@ -146,7 +170,18 @@ def randn(
     tensor([ 1.5410, -0.2934])
     """
     _floating("randn", dtype)
-    return _new(ops.normal, positive_shape("randn", shape, size), dtype, generator, out, device, requires_grad, 0.0, 1.0, True)
+    return _new(
+        ops.normal,
+        positive_shape("randn", shape, size),
+        dtype,
+        generator,
+        out,
+        device,
+        requires_grad,
+        0.0,
+        1.0,
+        True,
+    )
 
 
 def randint(
@@ -172,8 +207,20 @@ def randint(
     d = dtype or dt.int64
     low, high, generator = int(low), int(high), generator or default_generator
     if low >= high:
-        raise RuntimeError(f"randint: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    return _new(ops.integers, positive_shape("randint", tuple(size)), d, generator, out, device, requires_grad, low, high)
+        raise RuntimeError(
+            f"randint: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    return _new(
+        ops.integers,
+        positive_shape("randint", tuple(size)),
+        d,
+        generator,
+        out,
+        device,
+        requires_grad,
+        low,
+        high,
+    )
 
 
 def randperm(
@@ -206,13 +253,21 @@ def _check_permutation(n: int, d: DType) -> None:
         raise RuntimeError(f"randperm: {d} holds no permutation of {n} numbers; ask for int64")
 
 
-def _like(what: str, function: Any, x: Tensor, dtype: DType | None, device: Any, requires_grad: bool, *args: Any) -> Tensor:
+def _like(
+    what: str, function: Any, x: Tensor, dtype: DType | None, device: Any, requires_grad: bool, *args: Any
+) -> Tensor:
     check_tensor(what, "input", x)
     return function(*args, tuple(x.shape), dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 def rand_like(
-    input: Tensor, *, dtype: DType | None = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Uniform numbers in [0, 1), in `input`'s shape and dtype.
 
@@ -224,7 +279,13 @@ def rand_like(
 
 
 def randn_like(
-    input: Tensor, *, dtype: DType | None = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """Standard normal numbers in `input`'s shape and dtype.
 
@@ -236,7 +297,13 @@ def randn_like(
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Whole numbers in [low, high) (or [0, low)), in `input`'s shape and dtype.
 
@@ -248,8 +315,17 @@ def randint_like(
     return _like("randint_like", randint, input, dtype, device, requires_grad, *bounds)
 
 
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Tensor | None = None, **kwargs: Any) -> Tensor:
-    """Normal numbers: `normal(mean, std, size)` for numbers, else one for each element of the tensors `mean` or `std`.
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Normal numbers: `normal(mean, std, size)` for numbers, else one for each element of the tensors `mean`
+    or `std`.
 
     >>> import flambeau as torch
     >>> _ = torch.manual_seed(0); torch.normal(torch.zeros(2), 1.0)
@@ -261,10 +337,27 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator 
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         shape = positive_shape("normal", tuple(size))
         d = kwargs.get("dtype")
-        return _new(ops.normal, shape, d, generator, out, kwargs.get("device"), kwargs.get("requires_grad", False), float(mean), float(std), True)
+        return _new(
+            ops.normal,
+            shape,
+            d,
+            generator,
+            out,
+            kwargs.get("device"),
+            kwargs.get("requires_grad", False),
+            float(mean),
+            float(std),
+            True,
+        )
     if isinstance(std, Tensor) and std.numel() and bool((std < 0).any()):
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    like = mean * 0 + std if isinstance(mean, Tensor) and isinstance(std, Tensor) else mean if isinstance(mean, Tensor) else std
+    like = (
+        mean * 0 + std
+        if isinstance(mean, Tensor) and isinstance(std, Tensor)
+        else mean
+        if isinstance(mean, Tensor)
+        else std
+    )
     if isinstance(std, Tensor):
         drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, 1.0, True) * std + mean
     else:
@@ -272,8 +365,11 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator 
     return deliver("normal", drawn.detach(), out)
 
 
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None) -> Tensor:
-    """1 with the probability that `input` gives for each element (or with `p`), else 0. RuntimeError for p outside [0, 1].
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
+    """1 with the probability that `input` gives for each element (or with `p`), else 0. RuntimeError for p
+    outside [0, 1].
 
     >>> import flambeau as torch
     >>> torch.bernoulli(torch.tensor([0., 1.]))
@@ -286,14 +382,22 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     ops.bernoulli_each.check_dtype(d)
     value = input._value("probabilities")
     if value.size and not bool(((value >= 0) & (value <= 1)).all()):
-        raise RuntimeError(f"bernoulli: Expected p_in >= 0 && p_in <= 1, got values from {value.min()} to {value.max()}")
+        raise RuntimeError(
+            f"bernoulli: Expected p_in >= 0 && p_in <= 1, got values from {value.min()} to {value.max()}"
+        )
     return deliver("bernoulli", ops.bernoulli_each((input,), shape, d, generator), out)
 
 
 def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None, out: Tensor | None = None
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Indices drawn in proportion to the weights in each row. RuntimeError for weights that are no distribution.
+    """Indices drawn in proportion to the weights in each row. RuntimeError for weights that are no
+    distribution.
 
     >>> import flambeau as torch
     >>> torch.multinomial(torch.tensor([0., 1., 0.]), 1)
@@ -304,7 +408,9 @@ def multinomial(
 
     _check_multinomial(input._value("weights"), num_samples, replacement)
     shape = (*input.shape[:-1], num_samples)
-    return deliver("multinomial", ops.multinomial((input,), shape, dt.int64, generator, num_samples, replacement), out)
+    return deliver(
+        "multinomial", ops.multinomial((input,), shape, dt.int64, generator, num_samples, replacement), out
+    )
 
 
 # ----- in place -----
@@ -328,7 +434,9 @@ def _fill(what: str, t: Tensor, op: Any, generator: Generator | None, *parameter
     return write(what, t, drawn if order is None else permute(drawn, inverse(order)))
 
 
-def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None, **kwargs: float) -> Tensor:
+def uniform_(
+    self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None, **kwargs: float
+) -> Tensor:
     """Fills with uniform numbers in [from, to). RuntimeError if from > to."""
     low, high = float(kwargs.pop("from", from_)), float(to)
     if kwargs:
@@ -339,7 +447,9 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Ge
     return _fill("uniform_", self, ops.uniform, generator, low, high)
 
 
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fills with normal numbers. RuntimeError for a negative standard deviation."""
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -347,7 +457,9 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     return _fill("normal_", self, ops.normal, generator, float(mean), float(std), self.is_contiguous())
 
 
-def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+def log_normal_(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fills with numbers whose logarithm is normal. RuntimeError unless std > 0."""
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
@@ -361,7 +473,9 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | Non
     return _fill("exponential_", self, ops.exponential, generator, float(lambd))
 
 
-def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def cauchy_(
+    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fills with Cauchy distributed numbers. RuntimeError unless sigma > 0."""
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
@@ -386,7 +500,14 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     return _fill("bernoulli_", self, ops.bernoulli, generator, float(p))
 
 
-def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None, **kwargs: int) -> Tensor:
+def random_(
+    self: Tensor,
+    from_: int | None = None,
+    to: int | None = None,
+    *,
+    generator: Generator | None = None,
+    **kwargs: int,
+) -> Tensor:
     """Fills with whole numbers in [from, to): `random_()`, `random_(to)`, `random_(from, to)`."""
     low: int | None = kwargs.pop("from", from_)
     if kwargs:

@@ -26,13 +26,21 @@ def _cast(input: Tensor, d: DType | None) -> Tensor:
 def _float_only(what: str, x: Tensor) -> Tensor:
     if x._node.dtype.category < dt.FLOAT:
         raise RuntimeError(
-            f"{what}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {x.dtype.name}; "
+            f"{what}(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {x.dtype.name}; "
             "convert with .float()"
         )
     return x
 
 
-def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The sum over all elements, or over dimensions. Whole numbers are summed as int64.
 
     >>> import flambeau as torch
@@ -54,11 +62,20 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DTyp
     from .pointwise import choose, isnan
 
     if input._node.dtype.is_complex:
-        raise RuntimeError("nansum on CPU does not support complex inputs; sum the real and the imaginary part")
+        raise RuntimeError(
+            "nansum on CPU does not support complex inputs; sum the real and the imaginary part"
+        )
     return sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype)
 
 
-def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The mean over all elements, or over dimensions. RuntimeError for whole numbers (convert them first).
 
     >>> import flambeau as torch
@@ -68,7 +85,14 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType 
     return deliver("mean", ops.mean(_float_only("mean", _cast(input, dtype)), dim, keepdim), out)
 
 
-def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
+def prod(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The product of all elements, or along a dimension.
 
     >>> import flambeau as torch
@@ -101,7 +125,10 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
 def _some(what: str, x: Tensor, dim: Dim) -> Tensor:
     """The tensor; RuntimeError if all of its elements are asked for and there are none."""
     if x.numel() == 0 and (dim is None or dim == ()):
-        raise RuntimeError(f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+        raise RuntimeError(
+            f"{what}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            f"reduction dim with the 'dim' argument."
+        )
     return x
 
 
@@ -165,7 +192,9 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return ops.argmin(_ordered("argmin", input), dim, keepdim)
 
 
-def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: Any, value: Any, pair: Any) -> Any:
+def _extreme(
+    what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: Any, value: Any, pair: Any
+) -> Any:
     """`max` and `min`: of all elements, of two tensors, or along a dimension with positions."""
     check_tensor(what, "input", x)
     if isinstance(dim, Tensor):
@@ -181,14 +210,20 @@ def _extreme(what: str, x: Tensor, dim: Dim, keepdim: bool, out: Any, position: 
     values = index_ops.gather(x, i, dim)
     if not keepdim:
         shape = tuple(e for d, e in enumerate(x._node.shape) if d != dim)
-        values, i = reshape(values, *shape) if shape else reshape(values, ()), reshape(i, *shape) if shape else reshape(i, ())
+        values, i = (
+            reshape(values, *shape) if shape else reshape(values, ()),
+            reshape(i, *shape) if shape else reshape(i, ()),
+        )
     if out is not None:
         return of(deliver(what, values, out[0]), deliver(what, i, out[1]))
     return of(values, i)
 
 
-def max(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
-    """The largest element; along a dimension (values, indices); with another tensor the larger element by element.
+def max(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None
+) -> Any:
+    """The largest element; along a dimension (values, indices); with another tensor the larger element by
+    element.
 
     >>> import flambeau as torch
     >>> torch.tensor([[1, 5], [3, 2]]).max(1).indices
@@ -196,11 +231,16 @@ def max(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor 
     """
     from .pointwise import maximum
 
-    return _extreme("max", input, dim if other is None else other, keepdim, out, ops.argmax, ops.amax, maximum)
+    return _extreme(
+        "max", input, dim if other is None else other, keepdim, out, ops.argmax, ops.amax, maximum
+    )
 
 
-def min(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None) -> Any:
-    """The smallest element; along a dimension (values, indices); with another tensor the smaller element by element.
+def min(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None
+) -> Any:
+    """The smallest element; along a dimension (values, indices); with another tensor the smaller element by
+    element.
 
     >>> import flambeau as torch
     >>> torch.tensor([[1, 5], [3, 2]]).min(1).values
@@ -208,7 +248,9 @@ def min(input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor 
     """
     from .pointwise import minimum
 
-    return _extreme("min", input, dim if other is None else other, keepdim, out, ops.argmin, ops.amin, minimum)
+    return _extreme(
+        "min", input, dim if other is None else other, keepdim, out, ops.argmin, ops.amin, minimum
+    )
 
 
 # ----- statistics -----
@@ -236,7 +278,13 @@ def _var(what: str, x: Tensor, dim: Dim, unbiased: Any, correction: Any, keepdim
 
 
 def var(
-    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+    input: Tensor,
+    dim: Dim = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The variance: squared deviations from the mean, summed over n - correction (default 1: Bessel's).
 
@@ -248,7 +296,13 @@ def var(
 
 
 def std(
-    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+    input: Tensor,
+    dim: Dim = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The square root of the variance.
 
@@ -259,17 +313,23 @@ def std(
     return deliver("std", _var("std", input, dim, unbiased, correction, keepdim).sqrt(), out)
 
 
-def var_mean(input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> tuple:
+def var_mean(
+    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Any, ...]:
     """The variance and the mean.
 
     >>> import flambeau as torch
     >>> torch.var_mean(torch.tensor([1., 2., 3.]))
     (tensor(1.), tensor(2.))
     """
-    return _var("var_mean", input, dim, unbiased, correction, keepdim), ops.mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    return _var("var_mean", input, dim, unbiased, correction, keepdim), ops.mean(
+        input, None if isinstance(dim, bool) else dim, keepdim
+    )
 
 
-def std_mean(input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> tuple:
+def std_mean(
+    input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Any, ...]:
     """The standard deviation and the mean.
 
     >>> import flambeau as torch
@@ -291,7 +351,12 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | N
 
 
 def norm(
-    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, out: Tensor | None = None, dtype: DType | None = None
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
 ) -> Tensor:
     """The p-norm (sum |x|^p)^(1/p) over all elements or dimensions; "fro" is 2; inf, -inf and 0 are limits.
 
@@ -302,7 +367,9 @@ def norm(
     x = _float_only("norm", _cast(input, dtype))
     p = 2 if p in ("fro", None) else p
     if isinstance(p, str):
-        raise RuntimeError(f"norm: only valid string values are 'fro', got {p!r}; see torch.linalg.matrix_norm")
+        raise RuntimeError(
+            f"norm: only valid string values are 'fro', got {p!r}; see torch.linalg.matrix_norm"
+        )
     a = x.abs()
     if builtins.abs(p) == float("inf"):
         _some("norm", x, dim)
@@ -413,7 +480,10 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """
     x = _cast(input, dtype)
     if x._node.dtype.category < dt.FLOAT:
-        raise NotImplementedError(f'softmax: "softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+        raise NotImplementedError(
+            f'softmax: "softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() '
+            f"or pass dtype="
+        )
     d = wrap_dim("softmax", dim, x.ndim)
     return ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
 
@@ -427,6 +497,9 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
     """
     x = _cast(input, dtype)
     if x._node.dtype.category < dt.FLOAT:
-        raise NotImplementedError(f'log_softmax: "log_softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with .float() or pass dtype=')
+        raise NotImplementedError(
+            f'log_softmax: "log_softmax_lastdim_kernel_impl" not implemented for {x.dtype}; convert with '
+            f".float() or pass dtype="
+        )
     d = wrap_dim("log_softmax", dim, x.ndim)
     return ops.log_softmax(x, d) if x.ndim else reshape(ops.log_softmax(reshape(x, 1), 0), ())

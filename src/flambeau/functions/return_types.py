@@ -11,8 +11,13 @@ def _named(name: str, fields: str = "values indices") -> Any:
         parts = (f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
         return f"torch.return_types.{name}(\n" + ",\n".join(parts) + ")"
 
-    base = namedtuple(name, fields)  # noqa: PYI024
-    space = {"__slots__": (), "__repr__": show, "__module__": __name__, "__doc__": f"What `{name}` returns: {', '.join(base._fields)}."}
+    base: Any = namedtuple(name, fields)  # type: ignore[misc]
+    space = {
+        "__slots__": (),
+        "__repr__": show,
+        "__module__": __name__,
+        "__doc__": f"What `{name}` returns: {', '.join(base._fields)}.",
+    }
     return type(name, (base,), space)
 
 

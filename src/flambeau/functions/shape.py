@@ -22,18 +22,23 @@ def _infer(what: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     have = numel(x._node.shape)
     if -1 not in shape:
         if numel(shape) != have or any(s < 0 for s in shape):
-            raise RuntimeError(f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})")
+            raise RuntimeError(
+                f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})"
+            )
         return shape
     rest = numel([s for s in shape if s != -1])
     if shape.count(-1) > 1:
         raise RuntimeError(f"{what}: only one dimension can be inferred, got {list(shape)}")
     if rest == 0:
         raise RuntimeError(
-            f"{what}: cannot reshape tensor of {have} elements into shape {list(shape)} because the unspecified dimension size -1 can be any "
+            f"{what}: cannot reshape tensor of {have} elements into shape {list(shape)} because the "
+            f"unspecified dimension size -1 can be any "
             "value and is ambiguous"
         )
     if have % rest or any(s < -1 for s in shape):
-        raise RuntimeError(f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})")
+        raise RuntimeError(
+            f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})"
+        )
     return tuple(have // rest if s == -1 else s for s in shape)
 
 
@@ -63,7 +68,8 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = N
     t = ops.reshape.try_view(self, (new,))
     if t is None:
         raise RuntimeError(
-            f"view: size {list(new)} is not compatible with input tensor's size {tuple(self.shape)} and stride {self.stride()} (at least one "
+            f"view: size {list(new)} is not compatible with input tensor's size {tuple(self.shape)} and "
+            f"stride {self.stride()} (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
     return t
@@ -72,7 +78,8 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = N
 def _view_as_dtype(x: Tensor, d: dt.dtype) -> Tensor:
     if d.itemsize != x.dtype.itemsize:
         raise RuntimeError(
-            f"view: self.dtype {x.dtype} has elements of {x.dtype.itemsize} bytes, {d} of {d.itemsize}; only views of equal element size are "
+            f"view: self.dtype {x.dtype} has elements of {x.dtype.itemsize} bytes, {d} of {d.itemsize}; "
+            f"only views of equal element size are "
             "supported"
         )
     return x if d is x.dtype else ops.view_dtype(x, d)
@@ -98,7 +105,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     rank = input.ndim
     first, last = wrap_dim("flatten", start_dim, rank), wrap_dim("flatten", end_dim, rank)
     if first > last:
-        raise RuntimeError(f"flatten: flatten() has invalid args: start_dim {start_dim} comes after end_dim {end_dim}")
+        raise RuntimeError(
+            f"flatten: flatten() has invalid args: start_dim {start_dim} comes after end_dim {end_dim}"
+        )
     shape = input._node.shape
     if rank == 0:
         return reshape(input, 1)
@@ -129,7 +138,10 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     known = numel([s for s in sizes if s != -1])
     parts = tuple(shape[dim] // max(known, 1) if s == -1 else s for s in sizes)
     if numel(parts) != shape[dim]:
-        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the input tensor")
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[dim]}) in the input tensor"
+        )
     return view(input, *shape[:dim], *parts, *shape[dim + 1 :])
 
 
@@ -170,7 +182,8 @@ def permute(input: Tensor, *places: Any, dims: Any = None) -> Tensor:
     order = shape_of("permute", places, dims)
     if len(order) != input.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of "
+            f"the desired ordering of dimensions "
             f"i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
         )
     wrapped = tuple(wrap_dim("permute", d, input.ndim) for d in order)
@@ -204,7 +217,9 @@ def t(input: Tensor) -> Tensor:
     torch.Size([3, 2])
     """
     if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or .mT")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or .mT"
+        )
     return transpose(input, 0, 1) if input.ndim == 2 else input
 
 
@@ -217,9 +232,15 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """
     rank = input.ndim
     src = [wrap_dim("movedim", d, rank) for d in (source if isinstance(source, (tuple, list)) else (source,))]
-    dst = [wrap_dim("movedim", d, rank) for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    dst = [
+        wrap_dim("movedim", d, rank)
+        for d in (destination if isinstance(destination, (tuple, list)) else (destination,))
+    ]
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
-        raise RuntimeError(f"movedim: source {source} and destination {destination} must be equally many different dimensions")
+        raise RuntimeError(
+            f"movedim: source {source} and destination {destination} must be equally many different "
+            f"dimensions"
+        )
     rest = iter(d for d in range(rank) if d not in src)
     order = [src[dst.index(d)] if d in dst else next(rest) for d in range(rank)]
     return ops.permute(input, tuple(order))
@@ -237,17 +258,21 @@ def expand(self: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) 
     new = len(shape) - len(have)
     if new < 0:
         raise RuntimeError(
-            f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
+            f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the number of "
+            f"dimensions in the tensor "
             f"({len(have)}): {list(shape)}"
         )
     full = []
     for i, s in enumerate(shape):
         e = have[i - new] if i >= new else None
         if s == -1 and e is None:
-            raise RuntimeError(f"expand: expanded size {list(shape)} isn't allowed in a leading, non-existing dimension {i}")
+            raise RuntimeError(
+                f"expand: expanded size {list(shape)} isn't allowed in a leading, non-existing dimension {i}"
+            )
         if s not in (-1, e) and e not in (1, None):
             raise RuntimeError(
-                f"expand: The expanded size of the tensor ({s}) must match the existing size ({e}) at non-singleton dimension {i}. Target "
+                f"expand: The expanded size of the tensor ({s}) must match the existing size ({e}) at "
+                f"non-singleton dimension {i}. Target "
                 f"sizes: {list(shape)}. Tensor sizes: {list(have)}"
             )
         full.append(e if s == -1 else s)
@@ -323,7 +348,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     extent = shape[dim]
     begin = int(start)
     if not -extent <= begin <= extent:
-        raise IndexError(f"narrow: start out of range (expected to be in range of [-{extent}, {extent}], but got {begin})")
+        raise IndexError(
+            f"narrow: start out of range (expected to be in range of [-{extent}, {extent}], but got {begin})"
+        )
     begin = begin + extent if begin < 0 else begin
     if length < 0 or begin + length > extent:
         raise RuntimeError(f"narrow: start ({begin}) + length ({length}) exceeds dimension size ({extent}).")
@@ -348,7 +375,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     dim = wrap_dim("select", dim, input.ndim)
     extent, i = input._node.shape[dim], int(index)
     if not -extent <= i < extent:
-        raise IndexError(f"select(): index {i} is out of bounds for dimension {dim} with size {extent} (tensor of shape {tuple(input.shape)})")
+        raise IndexError(
+            f"select(): index {i} is out of bounds for dimension {dim} with size {extent} (tensor of shape "
+            f"{tuple(input.shape)})"
+        )
     return ops.select(input, dim, i % extent)
 
 
@@ -380,13 +410,17 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         sizes = list(split_size_or_sections)
         if sum(sizes) != extent or any(s < 0 for s in sizes):
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {dim}), but got "
+                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at "
+                f"dimension {dim}), but got "
                 f"split_sizes={sizes}"
             )
     else:
         size = int(split_size_or_sections)
         if size < 0 or (size == 0 and extent):
-            raise RuntimeError(f"split expects split_size be non-negative and fit the extent {extent}, but got split_size={size}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative and fit the extent {extent}, but got "
+                f"split_size={size}"
+            )
         sizes = [size] * (extent // size) + ([extent % size] if extent % size else []) if extent else [0]
     parts, first = [], 0
     for size in sizes:
@@ -478,17 +512,22 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last dimension."""
+    """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last
+    dimension."""
     dim = wrap_dim("unfold", dimension, self.ndim)
     extent = self._node.shape[dim] if self.ndim else 1
     if size > extent or size < 0:
-        raise RuntimeError(f"unfold: maximum size for tensor at dimension {dimension} is {extent} but size is {size}")
+        raise RuntimeError(
+            f"unfold: maximum size for tensor at dimension {dimension} is {extent} but size is {size}"
+        )
     if step <= 0:
         raise RuntimeError(f"unfold: step is {step} but must be > 0")
     return ops.unfold(self, dim, size, step) if self.ndim else slice_dim(reshape(self, 1), 0, 0, size, 1)
 
 
-def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
     """A view of the storage's memory with any shape and strides (in elements).
 
     RuntimeError if it would reach beyond the storage.
@@ -503,12 +542,15 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     if len(size) != len(stride):
         raise RuntimeError(f"as_strided: mismatch in length of strides {list(stride)} and shape {list(size)}")
     if any(s < 0 for s in stride) or offset < 0:
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
     memory = _flat_memory(input)
     reach = offset + sum((e - 1) * s for e, s in zip(size, stride, strict=True)) + 1 if numel(size) else 0
     if reach > memory.numel():
         raise RuntimeError(
-            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} require {reach} elements, which are "
+            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset} "
+            f"require {reach} elements, which are "
             f"out of bounds for storage of {memory.numel()} elements"
         )
     return ops.as_strided(memory, size, stride, offset)
@@ -519,7 +561,11 @@ def _flat_memory(x: Tensor) -> Tensor:
     base = x if x._base is None else x._base
     if base._view is None:
         return reshape(base, -1) if base.numel() else reshape(base, 0)
-    if base.is_contiguous() and base.storage_offset() == 0 and base.numel() == numel(base._own_storage().node.shape):
+    if (
+        base.is_contiguous()
+        and base.storage_offset() == 0
+        and base.numel() == numel(base._own_storage().node.shape)
+    ):
         return reshape(base, -1)
     whole = base.detach()
     whole._view, whole._node = None, whole._own_storage().node
@@ -548,9 +594,14 @@ def view_as_complex(input: Tensor) -> Tensor:
     from ..ops.pointwise import make_complex
 
     if input.dtype not in (dt.float16, dt.float32, dt.float64):
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of "
+            f"{input.dtype}"
+        )
     if not input.ndim or input.shape[-1] != 2:
-        raise RuntimeError(f"view_as_complex: Tensor must have a last dimension of size 2, got shape {tuple(input.shape)}")
+        raise RuntimeError(
+            f"view_as_complex: Tensor must have a last dimension of size 2, got shape {tuple(input.shape)}"
+        )
     return make_complex(select(input, -1, 0), select(input, -1, 1))
 
 
@@ -587,7 +638,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     tensor([0., 0., 1.])
     """
     if isinstance(tensors, Tensor):
-        raise TypeError("cat(): argument 'tensors' must be a tuple of Tensors, not Tensor; use unbind() to take it apart")
+        raise TypeError(
+            "cat(): argument 'tensors' must be a tuple of Tensors, not Tensor; use unbind() to take it apart"
+        )
     xs = list(tensors)
     if not xs:
         raise ValueError("cat: expected a non-empty list of Tensors")
@@ -605,7 +658,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         shape = x._node.shape
         if len(shape) != rank or shape[:dim] + shape[dim + 1 :] != first[:dim] + first[dim + 1 :]:
             raise RuntimeError(
-                f"cat: Sizes of tensors must match except in dimension {dim}. Expected shape {list(first)} but got {list(shape)} for tensor "
+                f"cat: Sizes of tensors must match except in dimension {dim}. Expected shape {list(first)} "
+                f"but got {list(shape)} for tensor "
                 f"number {i} in the list."
             )
     parts = [x if x._node.dtype is d else cast(x, d) for x in kept]
@@ -629,7 +683,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
     first = check_tensor("stack", "tensors", xs[0])._node.shape
     for i, x in enumerate(xs):
         if check_tensor("stack", "tensors", x)._node.shape != first:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(x.shape)} at entry {i}")
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(x.shape)} at entry {i}"
+            )
     dim = wrap_dim("stack", dim, len(first) + 1)
     return deliver("stack", cat([unsqueeze(x, dim) for x in xs], dim), out)
 
@@ -708,12 +765,21 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
             [1, 3]])
     """
     if len(dims) != 2 or input.ndim < 2:
-        raise RuntimeError(f"rot90: expected total rotation dims == 2 and total dims >= 2, but got dims {dims} of {input.ndim}")
+        raise RuntimeError(
+            f"rot90: expected total rotation dims == 2 and total dims >= 2, but got dims {dims} of "
+            f"{input.ndim}"
+        )
     a, b = (wrap_dim("rot90", d, input.ndim) for d in dims)
     if a == b:
-        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    turns = {0: lambda x: ops.clone(x), 1: lambda x: transpose(flip(x, b), a, b), 2: lambda x: flip(x, a, b)}
-    return turns.get(k % 4, lambda x: flip(transpose(x, a, b), b))(input)
+        raise RuntimeError(
+            f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
+    k %= 4
+    if k == 0:
+        return ops.clone(input)
+    if k == 1:
+        return transpose(flip(input, b), a, b)
+    return flip(input, a, b) if k == 2 else flip(transpose(input, a, b), b)
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
@@ -728,7 +794,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         if len(by) != 1:
             raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
         return reshape(ops.roll(reshape(input, -1), by, (0,)), input.shape)
-    along = tuple(wrap_dim("roll", d, input.ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,)))
+    along = tuple(
+        wrap_dim("roll", d, input.ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))
+    )
     if len(along) != len(by):
         raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
     return ops.roll(input, by, along)
@@ -739,7 +807,8 @@ def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     counts = shape_of("repeat", sizes, repeats)
     if len(counts) < self.ndim:
         raise RuntimeError(
-            f"repeat: Number of dimensions of repeat dims ({len(counts)}) can not be smaller than number of dimensions of tensor ({self.ndim})"
+            f"repeat: Number of dimensions of repeat dims ({len(counts)}) can not be smaller than number of "
+            f"dimensions of tensor ({self.ndim})"
         )
     have = (1,) * (len(counts) - self.ndim) + self._node.shape
     apart = reshape(self, *[v for e in have for v in (1, e)])
@@ -758,7 +827,9 @@ def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     return repeat(input, *((1,) * (input.ndim - len(counts)) + counts))
 
 
-def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element (or slice along `dim`) repeated in place.
 
     >>> import flambeau as torch
@@ -775,15 +846,19 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None, *, ou
     counts = repeats.numpy() if isinstance(repeats, Tensor) else np.asarray(repeats)
     if counts.size not in (1, x._node.shape[dim]):
         raise RuntimeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size = {counts.size} and input.size = "
+            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size = "
+            f"{counts.size} and input.size = "
             f"{x._node.shape[dim]}"
         )
-    numbers = np.repeat(np.arange(x._node.shape[dim]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(())))
+    numbers = np.repeat(
+        np.arange(x._node.shape[dim]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(()))
+    )
     return index_select(x, dim, from_array(numbers))
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Grids of coordinates from vectors: output k has vector k along dimension k ("xy": the first two swapped).
+    """Grids of coordinates from vectors: output k has vector k along dimension k ("xy": the first two
+    swapped).
 
     >>> import flambeau as torch
     >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij"); x.shape
@@ -796,7 +871,10 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if indexing == "xy" and len(xs) > 1:
         order[:2] = [1, 0]
     shape = [xs[k].numel() for k in order]
-    return tuple(expand(reshape(x, *[shape[d] if order[d] == k else 1 for d in range(len(xs))]), *shape) for k, x in enumerate(xs))
+    return tuple(
+        expand(reshape(x, *[shape[d] if order[d] == k else 1 for d in range(len(xs))]), *shape)
+        for k, x in enumerate(xs)
+    )
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -820,7 +898,7 @@ def sum_to_size(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     extra = len(have) - len(shape)
     if extra < 0 or any(s not in (1, e) for s, e in zip(shape, have[extra:], strict=True)):
         raise RuntimeError(f"sum_to_size: size {list(shape)} is not expandable to size {list(have)}.")
-    dims = tuple(range(extra)) + tuple(i for i in range(extra, len(have)) if shape[i - extra] == 1 and have[i] != 1)
+    dims = tuple(range(extra)) + tuple(
+        i for i in range(extra, len(have)) if shape[i - extra] == 1 and have[i] != 1
+    )
     return reshape(sum_dims(self, dims, True), *shape) if dims else self
-
-

@@ -27,7 +27,9 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return ops.argsort(input, wrap_dim("argsort", dim, input.ndim), bool(descending), True)
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> Any:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None
+) -> Any:
     """The elements in order along a dimension, and where they were. NaN counts as the largest.
 
     >>> import flambeau as torch
@@ -61,7 +63,8 @@ def msort(input: Tensor) -> Tensor:
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
 ) -> Any:
-    """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if there aren't k.
+    """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if
+    there aren't k.
 
     >>> import flambeau as torch
     >>> torch.topk(torch.tensor([1, 5, 3]), 2).values
@@ -70,7 +73,9 @@ def topk(
     dim = wrap_dim("topk", dim, input.ndim)
     extent = input._node.shape[dim] if input.ndim else 1
     if not 0 <= k <= extent:
-        raise RuntimeError(f"topk: selected index k out of range: k = {k}, the dimension {dim} has {extent} elements")
+        raise RuntimeError(
+            f"topk: selected index k out of range: k = {k}, the dimension {dim} has {extent} elements"
+        )
     return _picked("topk", input, ops.topk_index(input, int(k), dim, bool(largest)), dim, out)
 
 
@@ -101,7 +106,7 @@ def _single(what: str, x: Tensor, i: Tensor, dim: int, keepdim: bool, out: Any) 
     """The elements at `i`, which has an extent of 1 along `dim`."""
     pair = _picked(what, x, i, dim)
     if keepdim or not x.ndim:
-        return _pair(what, *pair, out)
+        return _pair(what, pair.values, pair.indices, out)
     return _pair(what, pair.values.squeeze(dim), pair.indices.squeeze(dim), out)
 
 
@@ -144,26 +149,32 @@ def searchsorted(
 ) -> Tensor:
     """Where values would have to be inserted into sorted rows to keep them sorted (left: before equal ones).
 
-    `sorter` gives the order of rows that aren't sorted themselves. RuntimeError for rows that don't match those of the values.
+    `sorter` gives the order of rows that aren't sorted themselves. RuntimeError for rows that don't match
+    those of the values.
 
     >>> import flambeau as torch
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
     tensor([1, 3])
     """
     if side not in (None, "left", "right") or (side == "left" and right):
-        raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' and must agree with right, but got {side!r} and right={right}")
+        raise RuntimeError(
+            f"searchsorted(): side can only be 'left' or 'right' and must agree with right, but got "
+            f"{side!r} and right={right}"
+        )
     d = result_type("searchsorted", (sorted_sequence, input))
     edges = sorted_sequence.to(d)
     values = input.to(d) if isinstance(input, Tensor) else full(input, (), d)
     if edges.ndim == 0 or (edges.ndim > 1 and (values.ndim == 0 or edges.shape[:-1] != values.shape[:-1])):
         raise RuntimeError(
-            f"searchsorted(): boundaries tensor should be 1 dimension, or agree with the input value in all dimensions but the last: got "
+            f"searchsorted(): boundaries tensor should be 1 dimension, or agree with the input value in all "
+            f"dimensions but the last: got "
             f"{tuple(edges.shape)} and {tuple(values.shape)}"
         )
     if sorter is not None:
         if sorter.shape != edges.shape or sorter.dtype is not dt.int64:
             raise RuntimeError(
-                f"searchsorted(): boundary and sorter must have the same size and sorter be int64, but got {tuple(edges.shape)} and "
+                f"searchsorted(): boundary and sorter must have the same size and sorter be int64, but got "
+                f"{tuple(edges.shape)} and "
                 f"{tuple(sorter.shape)} of {sorter.dtype}"
             )
         edges = ops.gather(edges, sorter, edges.ndim - 1)
@@ -171,7 +182,9 @@ def searchsorted(
     return deliver("searchsorted", r.to(dt.int32) if out_int32 else r, out)
 
 
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Tensor | None = None) -> Tensor:
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Tensor | None = None
+) -> Tensor:
     """The number of the interval between `boundaries` (a sorted vector) that each value falls into.
 
     >>> import flambeau as torch
@@ -179,14 +192,21 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     tensor([1, 3])
     """
     if boundaries.ndim != 1:
-        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+        raise RuntimeError(
+            f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
+        )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
-    """The different elements (or slices along `dim`), in order; with them where each element went, and how many there are.
+    """The different elements (or slices along `dim`), in order; with them where each element went, and how
+    many there are.
 
     >>> import flambeau as torch
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
@@ -195,7 +215,9 @@ def unique(
     ops.argsort.check_dtype(check_tensor("unique", "input", input)._node.dtype)
     value = input._value("unique")
     axis = None if dim is None else wrap_dim("unique", dim, input.ndim)
-    values, inverse, counts = np.unique(value, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    values, inverse, counts = np.unique(
+        value, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
     inverse = inverse.reshape(value.shape if axis is None else -1)
     return _unique_result(values, inverse, counts, return_inverse, return_counts)
 
@@ -209,7 +231,9 @@ def _unique_result(values: Any, inverse: Any, counts: Any, want_inverse: bool, w
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """The input with runs of equal elements (or slices along `dim`) reduced to one each.
 
     >>> import flambeau as torch
@@ -226,11 +250,18 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     counts = np.diff(np.append(starts, len(rows)))
     inverse = np.cumsum(new) - 1
     values = rows[starts] if axis is None else np.moveaxis(rows[starts], 0, axis)
-    return _unique_result(values, inverse.reshape(value.shape) if axis is None else inverse, counts, return_inverse, return_counts)
+    return _unique_result(
+        values,
+        inverse.reshape(value.shape) if axis is None else inverse,
+        counts,
+        return_inverse,
+        return_counts,
+    )
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative numbers.
+    """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative
+    numbers.
 
     >>> import flambeau as torch
     >>> torch.bincount(torch.tensor([0, 2, 2]))
@@ -239,12 +270,18 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     value = input._value("bincount")
     ops.bincount.check_dtype(input._node.dtype)
     if input.ndim != 1 or value.dtype.kind not in "iu" or (value.size and value.min() < 0):
-        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape {tuple(input.shape)}")
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape "
+            f"{tuple(input.shape)}"
+        )
     length = max(int(value.max()) + 1 if value.size else 0, minlength)
     if weights is None:
         return ops.bincount(input, length)
     if weights.shape != input.shape:
-        raise RuntimeError(f"bincount: weights should be 1-d and have the same length as input: {tuple(weights.shape)}, {tuple(input.shape)}")
+        raise RuntimeError(
+            f"bincount: weights should be 1-d and have the same length as input: {tuple(weights.shape)}, "
+            f"{tuple(input.shape)}"
+        )
     w = weights if weights.dtype in (dt.float32, dt.float64) else weights.to(dt.float64)
     return ops.scatter_add(w.new_zeros(length), input.to(dt.int64), w, 0)
 

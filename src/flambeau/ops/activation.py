@@ -157,7 +157,8 @@ def check_unit(name: str, p: np.ndarray) -> None:
     if outside.any():
         raise RuntimeError(
             f"binary_cross_entropy: all elements of {name} should be between 0 and 1, got "
-            f"{p[outside].flat[0]}; for scores that are no probabilities use binary_cross_entropy_with_logits"
+            f"{p[outside].flat[0]:g}; for scores that are no probabilities use "
+            f"binary_cross_entropy_with_logits"
         )
 
 

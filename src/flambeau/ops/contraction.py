@@ -19,11 +19,13 @@ def _matmul_rule(x: Any, y: Any) -> tuple[tuple[int, ...], dtype]:
     a, b = x._node, y._node
     if a.dtype is not b.dtype:
         raise RuntimeError(
-            f"matmul: expected m1 and m2 to have the same dtype, but got: {a.dtype.name} != {b.dtype.name}; convert one with .to()"
+            f"matmul: expected m1 and m2 to have the same dtype, but got: {a.dtype.name} != {b.dtype.name}; "
+            f"convert one with .to()"
         )
     if a.shape[-1] != b.shape[-2]:
         raise RuntimeError(
-            f"matmul: mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]}): the inner "
+            f"matmul: mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and "
+            f"{b.shape[-2]}x{b.shape[-1]}): the inner "
             f"extents of {tuple(a.shape)} @ {tuple(b.shape)} must be equal"
         )
     return (*broadcast("matmul", a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), a.dtype

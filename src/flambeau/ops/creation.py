@@ -13,7 +13,8 @@ from .samples import Sample, spread
 
 
 class Full(Custom):
-    """`full(value, shape, dtype)`: one number everywhere. The number is an input, so that another one is the same program."""
+    """`full(value, shape, dtype)`: one number everywhere. The number is an input, so that another one is the
+    same program."""
 
     def __call__(self, value: Any, shape: tuple[int, ...], d: dtype) -> Tensor:
         number = value if isinstance(value, Tensor) else make(exact_number("full", value, d))
@@ -26,7 +27,8 @@ full = Full(
 )  # fmt: skip
 full.kind = "pointwise"
 
-# The value is `new`, the history goes on through `old` with a gradient of zero: what an in-place write leaves of the old content.
+# The value is `new`, the history goes on through `old` with a gradient of zero: what an in-place write leaves
+# of the old content.
 overwrite = custom(
     "overwrite", lambda old, new: np.array(new, copy=True), lambda old, new: (new._node.shape, new._node.dtype), "pointwise",
     inputs="old new", widens=False, backward_name="Copy", grad={"old": lambda g: g.new_zeros(g.shape), "new": lambda g: g},

@@ -1,4 +1,5 @@
-"""Taking and putting elements at positions that are data: gather and scatter, indexing by tensors, sorting."""
+"""Taking and putting elements at positions that are data: gather and scatter, indexing by tensors,
+sorting."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def _check_range(what: str, index: np.ndarray, extent: int, dim: int, negative: 
 
 
 def check_known(op: Any, extents: list[tuple[Any, int, int]], negative: bool = False) -> None:
-    """Raises at the call where an index tensor's values are known already; they are checked again when the operation runs."""
+    """Raises at the call where an index tensor's values are known already; they are checked again when the
+    operation runs."""
     for t, extent, dim in extents:
         value = t._current().value
         if value is not None:
@@ -40,8 +42,9 @@ def check_known(op: Any, extents: list[tuple[Any, int, int]], negative: bool = F
 # ----- gather and scatter along one dimension -----
 
 
-def _along(index: np.ndarray, dim: int) -> tuple:
-    """The index tuple that addresses element `index` along `dim` and each position itself along the others."""
+def _along(index: np.ndarray, dim: int) -> tuple[Any, ...]:
+    """The index tuple that addresses element `index` along `dim` and each position itself along the
+    others."""
     grid = list(np.ogrid[tuple(slice(0, e) for e in index.shape)])
     grid[dim] = index
     return tuple(grid)
@@ -74,7 +77,9 @@ def _scatter_add(x: np.ndarray, index: np.ndarray, src: np.ndarray, dim: int) ->
 
 def _check_index(what: str, index: Any) -> None:
     if index._node.dtype not in (dt.int64, dt.int32) and index.numel():
-        raise RuntimeError(f"{what}(): Expected dtype int64 or int32 for index, got {index.dtype}; use index.long()")
+        raise RuntimeError(
+            f"{what}(): Expected dtype int64 or int32 for index, got {index.dtype}; use index.long()"
+        )
 
 
 def _check_along(what: str, x: Any, index: Any, src: Any, dim: int) -> None:
@@ -82,7 +87,8 @@ def _check_along(what: str, x: Any, index: Any, src: Any, dim: int) -> None:
     rank = max(x.ndim, 1)
     if max(index.ndim, 1) != rank or (src is not None and max(src.ndim, 1) != rank):
         raise RuntimeError(
-            f"{what}(): Index tensor must have the same number of dimensions as {'self' if src is None else 'self and src'} tensor: "
+            f"{what}(): Index tensor must have the same number of dimensions as "
+            f"{'self' if src is None else 'self and src'} tensor: "
             f"{tuple(x.shape)} and {tuple(index.shape)}"
         )
     if index.numel() == 0:
@@ -90,7 +96,8 @@ def _check_along(what: str, x: Any, index: Any, src: Any, dim: int) -> None:
     for d, e in enumerate(index.shape):
         if (d != dim and x.ndim and e > x.shape[d]) or (src is not None and src.ndim and e > src.shape[d]):
             raise RuntimeError(
-                f"{what}(): Size does not match at dimension {d}: index of shape {tuple(index.shape)} is larger than "
+                f"{what}(): Size does not match at dimension {d}: index of shape {tuple(index.shape)} is "
+                f"larger than "
                 f"{'input' if src is None else 'input or src'} apart from dimension {dim}: {tuple(x.shape)}"
                 + ("" if src is None else f", {tuple(src.shape)}")
             )
@@ -107,7 +114,9 @@ def _scatter_rule(what: str) -> Any:
     def rule(x: Any, index: Any, src: Any, dim: int) -> tuple[Dims, dtype]:
         _check_along(what, x, index, src, dim)
         if src._node.dtype is not x._node.dtype:
-            raise RuntimeError(f"{what}(): Expected self.dtype to be equal to src.dtype, got {x.dtype} and {src.dtype}")
+            raise RuntimeError(
+                f"{what}(): Expected self.dtype to be equal to src.dtype, got {x.dtype} and {src.dtype}"
+            )
         if x.ndim:
             check_known(what, [(index, x.shape[dim], dim)])
         return x._node.shape, x._node.dtype
@@ -132,7 +141,10 @@ def _scatter_samples() -> list[Sample]:
 
 
 def _repeated_samples() -> list[Sample]:
-    return [*_scatter_samples(), Sample((spread((4,)), np.array([1, 1, 3]), spread((3,), seed=1)), {"dim": 0})]
+    return [
+        *_scatter_samples(),
+        Sample((spread((4,)), np.array([1, 1, 3]), spread((3,), seed=1)), {"dim": 0}),
+    ]
 
 
 gather = custom(
@@ -166,7 +178,7 @@ def pad_to(x: Any, shape: Dims) -> Any:
 # ----- indexing by tensors -----
 
 
-def _key(indices: tuple, dims: Dims, rank: int) -> tuple:
+def _key(indices: tuple[Any, ...], dims: Dims, rank: int) -> tuple[Any, ...]:
     key: list[Any] = [slice(None)] * rank
     for d, i in zip(dims, indices, strict=True):
         key[d] = i
@@ -192,8 +204,9 @@ def _index_put(x: np.ndarray, src: np.ndarray, *args: Any) -> np.ndarray:
     return x
 
 
-def _add_at(x: np.ndarray, key: tuple, src: np.ndarray, dims: Dims) -> None:
-    """x[key] += src with repeats adding up. Rows (one index along the first dimension) are sorted and summed, which is quicker."""
+def _add_at(x: np.ndarray, key: tuple[Any, ...], src: np.ndarray, dims: Dims) -> None:
+    """x[key] += src with repeats adding up. Rows (one index along the first dimension) are sorted and summed,
+    which is quicker."""
     if dims == (0,) and x.ndim > 1 and x.dtype.kind in "fc":
         rows = key[0].reshape(-1) % x.shape[0]
         if len(rows):
@@ -206,7 +219,7 @@ def _add_at(x: np.ndarray, key: tuple, src: np.ndarray, dims: Dims) -> None:
         np.add.at(x, key, src)
 
 
-def _index_shape(x: Any, indices: tuple, dims: Dims, what: str) -> Dims:
+def _index_shape(x: Any, indices: tuple[Any, ...], dims: Dims, what: str) -> Dims:
     shape = broadcast(what, *[i._node.shape for i in indices])
     rest = tuple(e for d, e in enumerate(x._node.shape) if d not in dims)
     together = all(b == a + 1 for a, b in zip(dims, dims[1:], strict=False))
@@ -217,7 +230,7 @@ def _index_shape(x: Any, indices: tuple, dims: Dims, what: str) -> Dims:
 class Index(Custom):
     """`x[..., i, ..., j, ...]`: tensors `indices` at the dimensions `dims`, all of the others."""
 
-    def __call__(self, x: Any, indices: tuple, dims: Dims) -> Any:
+    def __call__(self, x: Any, indices: tuple[Any, ...], dims: Dims) -> Any:
         for i in indices:
             _check_index("index", i)
         check_known("index", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True)
@@ -235,26 +248,29 @@ class Index(Custom):
         indices = tuple(saved_input(fn, k) for k in range(1, len(fn.specs)))
         return index_put(g.new_zeros(fn.specs[0][0]), g, indices, fn.attrs[0], True)
 
-    def saves(self, edges: tuple) -> tuple[frozenset, bool]:
+    def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
         return frozenset(range(1, len(edges))), False
 
 
 class IndexPut(Custom):
     """`x` with `x[..., i, ...] = src` (or `+=`, with repeats adding up)."""
 
-    def __call__(self, x: Any, src: Any, indices: tuple, dims: Dims, accumulate: bool) -> Any:
+    def __call__(self, x: Any, src: Any, indices: tuple[Any, ...], dims: Dims, accumulate: bool) -> Any:
         for i in indices:
             _check_index("index_put", i)
-        check_known("index_put", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True)
+        check_known(
+            "index_put", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True
+        )
         shape = _index_shape(x, indices, dims, "index_put")
         if broadcast("index_put", shape, src._node.shape) != shape:
             raise RuntimeError(
-                f"index_put: shape mismatch: value tensor of shape {tuple(src.shape)} cannot be broadcast to indexing result of shape {shape}"
+                f"index_put: shape mismatch: value tensor of shape {tuple(src.shape)} cannot be broadcast "
+                f"to indexing result of shape {shape}"
             )
         return self.record((x, src, *indices), (dims, accumulate), x._node.shape, x._node.dtype)
 
     def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:
-        return self(*tensors[:2], tuple(tensors[2:]), attrs["dims"], attrs["accumulate"])
+        return self(tensors[0], tensors[1], tuple(tensors[2:]), attrs["dims"], attrs["accumulate"])
 
     def gradient(self, fn: Any, i: int, g: Any) -> Any:
         if i > 1:
@@ -267,7 +283,7 @@ class IndexPut(Custom):
             return index(g, indices, dims)
         return g if accumulate else index_put(g, g.new_zeros(()), indices, dims, False)
 
-    def saves(self, edges: tuple) -> tuple[frozenset, bool]:
+    def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
         return frozenset(range(2, len(edges))), False
 
 
@@ -284,13 +300,24 @@ def _put_samples() -> list[Sample]:
     j = np.array([1, 0])
     return [
         Sample((spread((3, 4)), spread((2, 4), seed=1), j), {"dims": (0,), "accumulate": False}),
-        Sample((spread((3, 4)), spread((), seed=1), j, np.array([2, 2])), {"dims": (0, 1), "accumulate": True}),
-        Sample((spread((3, 2)), spread((3, 2), seed=1), np.array([1, 1, -2])), {"dims": (0,), "accumulate": True}),
+        Sample(
+            (spread((3, 4)), spread((), seed=1), j, np.array([2, 2])), {"dims": (0, 1), "accumulate": True}
+        ),
+        Sample(
+            (spread((3, 2)), spread((3, 2), seed=1), np.array([1, 1, -2])), {"dims": (0,), "accumulate": True}
+        ),
     ]
 
 
 index = Index(
-    "index", _index, inputs="x *indices", attrs="dims", grad={"x": lambda g: g}, checks=True, widens=False, samples=_index_samples
+    "index",
+    _index,
+    inputs="x *indices",
+    attrs="dims",
+    grad={"x": lambda g: g},
+    checks=True,
+    widens=False,
+    samples=_index_samples,
 )
 index.kind = "gather"
 index_put = IndexPut(
@@ -342,12 +369,12 @@ topk_index = custom(
 
 
 def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool) -> np.ndarray:
-    side = "right" if right else "left"
+    side: Any = "right" if right else "left"
     if edges.ndim == 1:
         return np.searchsorted(edges, values, side)
     rows = edges.reshape(prod(edges.shape[:-1]), edges.shape[-1])
     wanted = values.reshape(len(rows), values.shape[-1])
-    found = [np.searchsorted(r, v, side) for r, v in zip(rows, wanted, strict=True)]  # type: ignore[call-overload]
+    found = [np.searchsorted(r, v, side) for r, v in zip(rows, wanted, strict=True)]
     return np.array(found, np.int64).reshape(values.shape)
 
 

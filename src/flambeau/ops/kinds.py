@@ -13,11 +13,9 @@ import numpy as np
 from ..core import dtype as dt
 from ..core.dtype import FLOAT, dtype
 from ..core.gradient import attach
-from ..core.modes import modes
 from ..core.node import Node, scalar
 from ..core.realize import user_line
 from ..core.record import record, record_many, record_view, submit
-
 from ..core.tensor import Tensor, make
 from .op import Op, wrap_dims
 from .samples import Sample
@@ -46,7 +44,8 @@ def broadcast(what: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
             if e != 1 and extent not in (1, e):
                 listed = ", ".join(str(tuple(s)) for s in shapes)
                 raise RuntimeError(
-                    f"{what}: shapes {listed} don't broadcast: The size of tensor a ({extent}) must match the size of tensor b "
+                    f"{what}: shapes {listed} don't broadcast: The size of tensor a ({extent}) must match "
+                    f"the size of tensor b "
                     f"({e}) at non-singleton dimension {i + rank}; reshape or expand one of them"
                 )
             extent = extent if e == 1 else e
@@ -68,7 +67,8 @@ def number_node(what: str, value: Any, d: dtype) -> Node:
 
 
 def exact_number(what: str, value: Any, d: dtype) -> Node:
-    """As `number_node`; RuntimeError for a number outside of the dtype's range (negative ones may wrap around in unsigned types)."""
+    """As `number_node`; RuntimeError for a number outside of the dtype's range (negative ones may wrap around
+    in unsigned types)."""
     if isinstance(value, complex) and not d.is_complex and value.imag:
         raise _overflow(what, value, d)
     low, high = _limits(d.to_real())
@@ -84,7 +84,7 @@ def _limits(d: dtype) -> tuple[float, float]:
     if d.category <= dt.INTEGER:
         high = 1 if d is dt.bool_ else int(np.iinfo(d.np).max)
         return (-high - d.is_signed, high)
-    return (-float(ml_dtypes.finfo(d.np).max), float(ml_dtypes.finfo(d.np).max))
+    return (-float(ml_dtypes.finfo(d.np).max), float(ml_dtypes.finfo(d.np).max))  # type: ignore[no-untyped-call]
 
 
 def _overflow(what: str, value: Any, d: dtype) -> RuntimeError:
@@ -99,7 +99,7 @@ def result_type(what: str, operands: Sequence[Any]) -> dtype:
             i, d = (0 if x._node.shape else 1), x._node.dtype
         else:
             i, d = 2, _scalar_type(what, x)
-        groups[i] = d if groups[i] is None else dt.promote_types(groups[i], d)  # type: ignore[arg-type]
+        groups[i] = d if groups[i] is None else dt.promote_types(groups[i], d)
     return dt.combine(*groups)
 
 
@@ -131,7 +131,8 @@ def real(d: dtype) -> dtype:
 
 
 class Pointwise(Op):
-    """Element by element, with broadcasting: operands are cast to `compute(promoted dtype)`, the result is of `result(that)`."""
+    """Element by element, with broadcasting: operands are cast to `compute(promoted dtype)`, the result is of
+    `result(that)`."""
 
     kind = "pointwise"
     compute: Callable[[dtype], dtype] = staticmethod(same)
@@ -149,7 +150,9 @@ class Pointwise(Op):
                     if isinstance(y, Tensor):
                         yn = y._node if y._storage is None else y._current()
                         if yn.dtype is d:
-                            shape = xn.shape if yn.shape == xn.shape else broadcast(self.name, xn.shape, yn.shape)
+                            shape = (
+                                xn.shape if yn.shape == xn.shape else broadcast(self.name, xn.shape, yn.shape)
+                            )
                             node = Node(self, (xn, yn), (), shape, self.result(d))
                             return self._finish(node, (xn, yn), (x._edge, y._edge))
                     elif type(y) is float or type(y) is int:
@@ -166,7 +169,10 @@ class Pointwise(Op):
     def _general(self, operands: Sequence[Any]) -> Tensor:
         promoted = result_type(self.name, operands)
         if not any(isinstance(x, Tensor) for x in operands):
-            raise TypeError(f"{self.name}: one operand must be a Tensor, got {', '.join(map(repr, operands))}; make one with torch.tensor()")
+            raise TypeError(
+                f"{self.name}: one operand must be a Tensor, got {', '.join(map(repr, operands))}; make one "
+                f"with torch.tensor()"
+            )
         self.check_dtype(promoted)
         d = self.compute(promoted)
         nodes, edges = [], []
@@ -187,7 +193,7 @@ class Pointwise(Op):
         ins = tuple(nodes)
         return self._finish(Node(self, ins, (), shape, self.result(d)), tuple(nodes), tuple(edges))
 
-    def _finish(self, node: Node, nodes: tuple, edges: tuple) -> Tensor:
+    def _finish(self, node: Node, nodes: tuple[Any, ...], edges: tuple[Any, ...]) -> Tensor:
         t = _new(Tensor)
         t._node = node
         for e in edges:
@@ -201,7 +207,13 @@ class Pointwise(Op):
 
 
 def pointwise(
-    name: str, numpy: Callable, *, inputs: str = "x", compute: Any = same, result: Any = same, **rest: Any
+    name: str,
+    numpy: Callable[..., Any],
+    *,
+    inputs: str = "x",
+    compute: Any = same,
+    result: Any = same,
+    **rest: Any,
 ) -> Pointwise:
     """A pointwise operation's record."""
     op = Pointwise(name, numpy, inputs=inputs, **rest)
@@ -211,10 +223,11 @@ def pointwise(
 
 
 def _cast_numpy(x: np.ndarray, d: dtype) -> np.ndarray:
-    if x.dtype.kind == "c" and not d.is_complex:
+    if x.dtype.kind == "c" and not d.is_complex and d is not dt.bool_:
         x = x.real
     if d.category == dt.INTEGER and x.dtype.kind in "fV":
-        # By way of a wide integer, so that 300. -> uint8 wraps; what doesn't fit into that is its lowest number, as on x86.
+        # By way of a wide integer, so that 300. -> uint8 wraps; what doesn't fit into that is its lowest
+        # number, as on x86.
         wide = np.int64 if d is dt.int64 else np.int32
         whole, low = np.trunc(x.astype(np.float64)), float(np.iinfo(wide).min)
         x = np.where((whole >= low) & (whole < -low), whole, low).astype(wide)
@@ -262,7 +275,8 @@ class Reduction(Op):
             x = cast(x, d)
         if self.needs_elements and any(shape[a] == 0 for a in axes):
             raise IndexError(
-                f"{self.name}: Expected reduction dim to be specified with a non-zero size; the input of shape {tuple(shape)} has no "
+                f"{self.name}: Expected reduction dim to be specified with a non-zero size; the input of "
+                f"shape {tuple(shape)} has no "
                 f"elements along {axes}"
             )
         return record(self, (x,), (axes, keepdim), reduced_shape(shape, axes, keepdim), self.result(d))
@@ -274,7 +288,9 @@ def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) 
     return tuple(1 if i in dims else e for i, e in enumerate(shape) if keepdim or i not in dims)
 
 
-def reduction(name: str, numpy: Callable, *, compute: Any = same, result: Any = same, **rest: Any) -> Reduction:
+def reduction(
+    name: str, numpy: Callable[..., Any], *, compute: Any = same, result: Any = same, **rest: Any
+) -> Reduction:
     """A reduction's record: `numpy(x, dims, keepdim)`."""
     op = Reduction(name, numpy, inputs="x", attrs="dims keepdim", **rest)
     op.compute, op.result = compute, result
@@ -289,8 +305,9 @@ Layout = tuple[tuple[int, ...], int]
 class ViewOp(Op):
     """Shows elements of the input elsewhere or differently, without copying.
 
-    A record gives `shape(x_shape, *attrs)`, `layout(x_shape, strides, offset, *attrs)` (None where the elements don't lie so that a view can
-    show them), and `put(x, part, *attrs)`: the input with what the view shows replaced.
+    A record gives `shape(x_shape, *attrs)`, `layout(x_shape, strides, offset, *attrs)` (None where the
+    elements don't lie so that a view can show them), and `put(x, part, *attrs)`: the input with what the view
+    shows replaced.
     """
 
     kind = "view"
@@ -305,12 +322,13 @@ class ViewOp(Op):
         t = self.try_view(x, attrs)
         if t is None:
             raise RuntimeError(
-                f"{self.name}: size {attrs} is not compatible with input tensor's size {tuple(x.shape)} and stride {x.stride()} (at least one "
+                f"{self.name}: size {attrs} is not compatible with input tensor's size {tuple(x.shape)} and "
+                f"stride {x.stride()} (at least one "
                 "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
             )
         return t
 
-    def try_view(self, x: Tensor, attrs: tuple) -> Tensor | None:
+    def try_view(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor | None:
         """The view, or None where the elements don't lie so that there can be one."""
         strides, offset = x._layout()
         layout = self.layout_rule(x._node.shape, strides, offset, *attrs)
@@ -318,22 +336,22 @@ class ViewOp(Op):
             return None
         return record_view(self, x, attrs, self.shape_rule(x._node.shape, *attrs), layout)
 
-    def plain(self, x: Tensor, attrs: tuple) -> Tensor:
+    def plain(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor:
         """The same values, but not tied to `x`'s storage (for values that are no tensor's memory yet)."""
         return record(self, (x,), attrs, self.shape_rule(x._node.shape, *attrs), self.dtype_of(x, attrs))
 
-    def put(self, x: Tensor, part: Tensor, attrs: tuple) -> Tensor:
+    def put(self, x: Tensor, part: Tensor, attrs: tuple[Any, ...]) -> Tensor:
         """`x` with the elements that the view shows replaced by `part`."""
         if self.put_rule is not None:
             return self.put_rule(x, part, *attrs)
         return put_by_number(self, x, part, attrs)
 
-    def dtype_of(self, x: Tensor, attrs: tuple) -> dtype:
+    def dtype_of(self, x: Tensor, attrs: tuple[Any, ...]) -> dtype:
         """The dtype of the view (that of `x` unless the record says otherwise)."""
         return x._node.dtype if self.dtype_rule is None else self.dtype_rule(x._node.dtype, *attrs)
 
 
-def put_by_number(op: ViewOp, x: Tensor, part: Tensor, attrs: tuple) -> Tensor:
+def put_by_number(op: ViewOp, x: Tensor, part: Tensor, attrs: tuple[Any, ...]) -> Tensor:
     """The general way back: where the view shows the numbers of `x`'s elements, there its part goes."""
     from .index import index_put
 
@@ -352,7 +370,14 @@ def make_constant(array: np.ndarray) -> Tensor:
 
 
 def view(
-    name: str, numpy: Callable, *, shape: Callable, layout: Callable, put: Callable | None = None, dtype: Any = None, **rest: Any
+    name: str,
+    numpy: Callable[..., Any],
+    *,
+    shape: Callable[..., Any],
+    layout: Callable[..., Any],
+    put: Callable[..., Any] | None = None,
+    dtype: Any = None,
+    **rest: Any,
 ) -> ViewOp:
     """A view's record."""
     op = ViewOp(name, numpy, **rest)
@@ -386,7 +411,9 @@ class Custom(Op):
     pick: Op
 
 
-def custom(name: str, numpy: Callable, infer: Callable, kind: str, results: int = 1, **rest: Any) -> Custom:
+def custom(
+    name: str, numpy: Callable[..., Any], infer: Callable[..., Any], kind: str, results: int = 1, **rest: Any
+) -> Custom:
     """A record of kind `kind` with its own shape and dtype rule."""
     op = Custom(name, numpy, **rest)
     op.infer, op.kind, op.results = infer, kind, results
@@ -400,5 +427,3 @@ Custom.pick = Op("pick", lambda xs, i: xs[i], inputs="xs", attrs="i", samples=li
 def keep_layout(shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Layout:
     """The layout rule of views that show all elements in place."""
     return strides, offset
-
-

@@ -1,11 +1,13 @@
 """The operation record, and how its gradient formulas are called.
 
-A record says what is the operation's own: names of inputs and attributes, the NumPy reference, one gradient formula an input, samples,
-and (for the compiler) its lowering. Its kind, a subclass in this room, owns shape and dtype rules and the call.
+A record says what is the operation's own: names of inputs and attributes, the NumPy reference, one gradient
+formula an input, samples, and (for the compiler) its lowering. Its kind, a subclass in this room, owns shape
+and dtype rules and the call.
 
-A gradient formula is a function of tensors whose parameter names say what it needs: `g` (the gradient of the result), `out` (the result), an
-input's name, `<input>_shape`, `<input>_dtype`, an attribute's name, `i` (the input's number, for operations on many). Only what the wanted
-formulas name is saved. A formula need not undo broadcasting, cast, or care whether somebody wants its result: the engine does.
+A gradient formula is a function of tensors whose parameter names say what it needs: `g` (the gradient of the
+result), `out` (the result), an input's name, `<input>_shape`, `<input>_dtype`, an attribute's name, `i` (the
+input's number, for operations on many). Only what the wanted formulas name is saved. A formula need not undo
+broadcasting, cast, or care whether somebody wants its result: the engine does.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Op:
     registry: ClassVar[dict[str, Op]] = {}
     kind = "opaque"
     effect = False  # drawing random numbers: done even if nobody reads the result
-    writes = False  # the NumPy reference writes into its first argument (a copy, unless that is nobody else's)
+    writes = (
+        False  # the NumPy reference writes into its first argument (a copy, unless that is nobody else's)
+    )
     widens = True  # inputs stored in 16 bits are computed with in float32
     results = 1
     checks = False  # can fail on values, so it remembers the user's line
@@ -59,7 +63,7 @@ class Op:
         camel = re.sub(r"(?:^|_)([a-z0-9])", lambda m: m.group(1).upper(), name)
         self.backward_name = (backward_name or camel) + "Backward0"
         self.grads = None if grad is None else self._formulas(grad)
-        self._saves: dict[tuple, tuple[frozenset, bool]] = {}
+        self._saves: dict[tuple[Any, ...], tuple[frozenset[int], bool]] = {}
         for flag, value in flags.items():
             getattr(self, flag)  # a misspelt flag is an error
             setattr(self, flag, value)
@@ -88,7 +92,7 @@ class Op:
         assert self.grads is not None
         return self.grads[min(i, len(self.grads) - 1)]
 
-    def saves(self, edges: tuple) -> tuple[frozenset, bool]:
+    def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
         """Which inputs, and whether the result, the formulas for the inputs with an edge need."""
         wanted = tuple([e is not None for e in edges])
         known = self._saves.get(wanted)
@@ -120,7 +124,9 @@ class Op:
             return "attr", self.attrs.index(name)
         of, _, what = name.rpartition("_")
         if of not in self.inputs or what not in ("shape", "dtype"):
-            raise ValueError(f"{self.name}: a gradient formula asks for {name}, which is no input and no attribute")
+            raise ValueError(
+                f"{self.name}: a gradient formula asks for {name}, which is no input and no attribute"
+            )
         return what, self.inputs.index(of)
 
     def _argument(self, fn: GradNode, i: int, g: Any, what: str, number: int) -> Any:
@@ -154,13 +160,17 @@ class Op:
     def check_dtype(self, d: dtype) -> None:
         """NotImplementedError for a dtype that the operation doesn't take."""
         if not self.accepts[0] <= d.category <= self.accepts[1]:
-            raise NotImplementedError(f'{self.name}: "{self.name}_cpu" not implemented for dtype {d}; cast the input first')
+            raise NotImplementedError(
+                f'{self.name}: "{self.name}_cpu" not implemented for dtype {d}; cast the input first'
+            )
 
     def on_sample(self, tensors: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
         """The operation on a sample's tensors, its attributes given by name."""
         return self(*tensors, *[attrs[name] for name in self.attrs if name in attrs])  # type: ignore[operator]
 
-    def record(self, tensors: Sequence[Tensor], attrs: tuple, shape: tuple, dtype: Any) -> Tensor:
+    def record(
+        self, tensors: Sequence[Tensor], attrs: tuple[Any, ...], shape: tuple[int, ...], dtype: Any
+    ) -> Tensor:
         """Records this operation (shape and dtype are the caller's to know)."""
         return record(self, tuple(tensors), attrs, shape, dtype)
 
@@ -178,11 +188,14 @@ def saved_input(fn: GradNode, i: int) -> Tensor:
 
 
 def check_version(fn: Any, node: Any, version: int | None) -> None:
-    """RuntimeError if the storage of a saved value has been written to since it was at `version` (None: it may be)."""
+    """RuntimeError if the storage of a saved value has been written to since it was at `version` (None: it
+    may be)."""
     if version is not None and node.version is not None and node.version.count != version:
         raise RuntimeError(
-            f"{fn.name()}: one of the variables needed for gradient computation has been modified by an inplace operation: a tensor of "
-            f"shape {list(node.shape)} is at version {node.version.count}; expected version {version} instead. "
+            f"{fn.name()}: one of the variables needed for gradient computation has been modified by an "
+            f"inplace operation: a tensor of "
+            f"shape {list(node.shape)} is at version {node.version.count}; expected version {version} "
+            f"instead. "
             "Write to a clone() of it, or use the out-of-place operation."
         )
 
@@ -195,13 +208,15 @@ def check_tensor(what: str, name: str, value: object) -> Tensor:
 
 
 def wrap_dim(what: str, dim: int, rank: int) -> int:
-    """A dimension's number counted from the front; IndexError if it isn't there (a 0-d tensor has -1 and 0)."""
+    """A dimension's number counted from the front; IndexError if it isn't there (a 0-d tensor has -1 and
+    0)."""
     extent = max(rank, 1)
     if not isinstance(dim, int):
         dim = dim.__index__()
     if not -extent <= dim < extent:
         raise IndexError(
-            f"{what}: Dimension out of range (expected to be in range of [{-extent}, {extent - 1}], but got {dim})"
+            f"{what}: Dimension out of range (expected to be in range of [{-extent}, {extent - 1}], but got "
+            f"{dim})"
         )
     return dim % extent
 
@@ -213,5 +228,7 @@ def wrap_dims(what: str, dim: Any, rank: int) -> tuple[int, ...]:
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     wrapped = tuple(wrap_dim(what, d, rank) for d in dims)
     if len(set(wrapped)) != len(wrapped):
-        raise RuntimeError(f"{what}: dim {wrapped[-1]} appears multiple times in the list of dims {tuple(dims)}")
+        raise RuntimeError(
+            f"{what}: dim {wrapped[-1]} appears multiple times in the list of dims {tuple(dims)}"
+        )
     return tuple(sorted(d for d in wrapped if d < rank))

@@ -1,4 +1,5 @@
-"""Element-by-element operations: arithmetic, comparison, logic, rounding, transcendental functions, choice."""
+"""Element-by-element operations: arithmetic, comparison, logic, rounding, transcendental functions,
+choice."""
 
 from __future__ import annotations
 
@@ -28,7 +29,17 @@ from .kinds import (
     result_type,
 )
 from .reference import special
-from .samples import Sample, binary, boolean_binary, booleans, fixed, integer_binary, integer_unary, spread, unary
+from .samples import (
+    Sample,
+    binary,
+    boolean_binary,
+    booleans,
+    fixed,
+    integer_binary,
+    integer_unary,
+    spread,
+    unary,
+)
 
 
 def _flat(g: Any) -> Any:
@@ -43,9 +54,14 @@ def _xy(f: Any, **rest: Any) -> dict[str, Any]:
 # ----- arithmetic -----
 
 add = pointwise("add", **_xy(np.add), grad={"x": lambda g: g, "y": lambda g: g}, samples=binary())
-sub = pointwise("sub", **_xy(np.subtract), accepts=NO_BOOL, grad={"x": lambda g: g, "y": lambda g: -g}, samples=binary())
+sub = pointwise(
+    "sub", **_xy(np.subtract), accepts=NO_BOOL, grad={"x": lambda g: g, "y": lambda g: -g}, samples=binary()
+)
 mul = pointwise(
-    "mul", **_xy(np.multiply), grad={"x": lambda g, y: g * y.conj(), "y": lambda g, x: g * x.conj()}, samples=binary()
+    "mul",
+    **_xy(np.multiply),
+    grad={"x": lambda g, y: g * y.conj(), "y": lambda g, x: g * x.conj()},
+    samples=binary(),
 )
 div = pointwise(
     "div", **_xy(np.true_divide), compute=floating, samples=binary(low2=0.5, high2=3.0),
@@ -71,6 +87,19 @@ def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 floor_divide = pointwise(
     "floor_divide", **_xy(_whole_division(_floor_divide)), accepts=NO_BOOL_REAL, checks=True,
+    samples=binary(low2=0.5, high2=3.0), grad={"x": _flat, "y": _flat},
+)  # fmt: skip
+
+
+def _trunc_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "f":
+        return np.trunc(x / y)
+    quotient = np.floor_divide(x, y)
+    return quotient + ((quotient < 0) & (quotient * y != x))
+
+
+trunc_divide = pointwise(
+    "trunc_divide", **_xy(_whole_division(_trunc_divide)), accepts=NO_BOOL_REAL, checks=True,
     samples=binary(low2=0.5, high2=3.0), grad={"x": _flat, "y": _flat},
 )  # fmt: skip
 remainder = pointwise(
@@ -127,7 +156,6 @@ absolute = pointwise(
 )
 
 
-
 def _sign(x: np.ndarray) -> np.ndarray:
     """-1, 0 or 1, and 0 for NaN."""
     return np.sign(x) if x.dtype.kind == "c" else np.subtract(x > 0, x < 0, dtype=np.int8)
@@ -136,11 +164,25 @@ def _sign(x: np.ndarray) -> np.ndarray:
 sign = pointwise("sign", _sign, accepts=REAL, grad=_flat, samples=unary())
 sgn = pointwise("sgn", _sign, grad=lambda g, x, out: _sgn_grad(g, x, out), samples=unary())
 reciprocal = pointwise(
-    "reciprocal", np.reciprocal, compute=floating, grad=lambda g, out: -g * (out * out).conj(), samples=unary(0.4, 3.0)
+    "reciprocal",
+    np.reciprocal,
+    compute=floating,
+    grad=lambda g, out: -g * (out * out).conj(),
+    samples=unary(0.4, 3.0),
 )
-square = pointwise("square", np.square, compute=lambda d: dt.int64 if d is dt.bool_ else d, grad=lambda g, x: g * (2 * x).conj(), samples=unary())
+square = pointwise(
+    "square",
+    np.square,
+    compute=lambda d: dt.int64 if d is dt.bool_ else d,
+    grad=lambda g, x: g * (2 * x).conj(),
+    samples=unary(),
+)
 relu = pointwise(
-    "relu", lambda x: np.maximum(x, x.dtype.type(0)), accepts=NO_BOOL_REAL, grad=lambda g, out: g.where(out > 0, 0.0), samples=unary()
+    "relu",
+    lambda x: np.maximum(x, x.dtype.type(0)),
+    accepts=NO_BOOL_REAL,
+    grad=lambda g, out: g.where(out > 0, 0.0),
+    samples=unary(),
 )
 
 
@@ -165,7 +207,11 @@ LN2, LN10 = math.log(2.0), math.log(10.0)
 
 sqrt = pointwise("sqrt", np.sqrt, **_float, grad=lambda g, out: g / (2 * out).conj(), samples=unary(0.1, 4.0))
 rsqrt = pointwise(
-    "rsqrt", lambda x: 1 / np.sqrt(x), **_float, grad=lambda g, out: g * (out * out * out * -0.5).conj(), samples=unary(0.2, 4.0)
+    "rsqrt",
+    lambda x: 1 / np.sqrt(x),
+    **_float,
+    grad=lambda g, out: g * (out * out * out * -0.5).conj(),
+    samples=unary(0.2, 4.0),
 )
 exp = pointwise("exp", np.exp, **_float, grad=lambda g, out: g * out.conj(), samples=unary())
 exp2 = pointwise("exp2", np.exp2, **_float, grad=lambda g, out: g * (out * LN2).conj(), samples=unary())
@@ -199,7 +245,8 @@ sigmoid = pointwise(
 
 
 def log_add_exp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """log(exp(x) + exp(y)): of complex numbers, that with the larger real part is taken out, and keeps its turns around zero."""
+    """log(exp(x) + exp(y)): of complex numbers, that with the larger real part is taken out, and keeps its
+    turns around zero."""
     if x.dtype.kind != "c":
         return np.logaddexp(x, y)
     low, high = np.where(x.real < y.real, x, y), np.where(x.real < y.real, y, x)
@@ -215,18 +262,32 @@ logaddexp = pointwise(
 
 sin = pointwise("sin", np.sin, **_float, grad=lambda g, x: g * x.cos().conj(), samples=unary())
 cos = pointwise("cos", np.cos, **_float, grad=lambda g, x: -g * x.sin().conj(), samples=unary())
-tan = pointwise("tan", np.tan, **_float, grad=lambda g, out: g * (1 + out * out).conj(), samples=unary(-1.3, 1.3))
-asin = pointwise("asin", np.arcsin, **_float, grad=lambda g, x: g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9))
-acos = pointwise("acos", np.arccos, **_float, grad=lambda g, x: -g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9))
+tan = pointwise(
+    "tan", np.tan, **_float, grad=lambda g, out: g * (1 + out * out).conj(), samples=unary(-1.3, 1.3)
+)
+asin = pointwise(
+    "asin", np.arcsin, **_float, grad=lambda g, x: g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9)
+)
+acos = pointwise(
+    "acos", np.arccos, **_float, grad=lambda g, x: -g * (1 - x * x).rsqrt().conj(), samples=unary(-0.9, 0.9)
+)
 atan = pointwise("atan", np.arctan, **_float, grad=lambda g, x: g / (1 + x * x).conj(), samples=unary())
 sinh = pointwise("sinh", np.sinh, **_float, grad=lambda g, x: g * x.cosh().conj(), samples=unary())
 cosh = pointwise("cosh", np.cosh, **_float, grad=lambda g, x: g * x.sinh().conj(), samples=unary())
 tanh = pointwise("tanh", np.tanh, **_float, grad=lambda g, out: g * (1 - out * out).conj(), samples=unary())
-asinh = pointwise("asinh", np.arcsinh, **_float, grad=lambda g, x: g * (x * x + 1).rsqrt().conj(), samples=unary())
-acosh = pointwise(
-    "acosh", np.arccosh, **_float, grad=lambda g, x: g * ((x - 1).rsqrt() * (x + 1).rsqrt()).conj(), samples=unary(1.2, 4.0)
+asinh = pointwise(
+    "asinh", np.arcsinh, **_float, grad=lambda g, x: g * (x * x + 1).rsqrt().conj(), samples=unary()
 )
-atanh = pointwise("atanh", np.arctanh, **_float, grad=lambda g, x: g / (1 - x * x).conj(), samples=unary(-0.9, 0.9))
+acosh = pointwise(
+    "acosh",
+    np.arccosh,
+    **_float,
+    grad=lambda g, x: g * ((x - 1).rsqrt() * (x + 1).rsqrt()).conj(),
+    samples=unary(1.2, 4.0),
+)
+atanh = pointwise(
+    "atanh", np.arctanh, **_float, grad=lambda g, x: g / (1 - x * x).conj(), samples=unary(-0.9, 0.9)
+)
 
 # ----- special functions -----
 
@@ -234,16 +295,32 @@ _real_float: dict[str, Any] = {"compute": floating, "accepts": REAL}
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 erf = pointwise(
-    "erf", special.erf, **_real_float, grad=lambda g, x: g * (-x * x).exp() * TWO_OVER_ROOT_PI, samples=unary()
+    "erf",
+    special.erf,
+    **_real_float,
+    grad=lambda g, x: g * (-x * x).exp() * TWO_OVER_ROOT_PI,
+    samples=unary(),
 )
 erfc = pointwise(
-    "erfc", special.erfc, **_real_float, grad=lambda g, x: g * (-x * x).exp() * -TWO_OVER_ROOT_PI, samples=unary()
+    "erfc",
+    special.erfc,
+    **_real_float,
+    grad=lambda g, x: g * (-x * x).exp() * -TWO_OVER_ROOT_PI,
+    samples=unary(),
 )
 erfinv = pointwise(
-    "erfinv", special.erfinv, **_real_float, grad=lambda g, out: g * (out * out).exp() / TWO_OVER_ROOT_PI, samples=unary(-0.9, 0.9)
+    "erfinv",
+    special.erfinv,
+    **_real_float,
+    grad=lambda g, out: g * (out * out).exp() / TWO_OVER_ROOT_PI,
+    samples=unary(-0.9, 0.9),
 )
-lgamma = pointwise("lgamma", special.lgamma, **_real_float, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0))
-digamma = pointwise("digamma", special.digamma, **_real_float, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0))
+lgamma = pointwise(
+    "lgamma", special.lgamma, **_real_float, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0)
+)
+digamma = pointwise(
+    "digamma", special.digamma, **_real_float, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0)
+)
 polygamma = custom(
     "polygamma", lambda x, n: special.polygamma(n, x), lambda x, n: (x._node.shape, x._node.dtype), "pointwise", attrs="n",
     accepts=(dt.FLOAT, dt.FLOAT), grad=lambda g, x, n: g * polygamma(x, n + 1),
@@ -272,8 +349,12 @@ bitwise_or = pointwise("bitwise_or", np.bitwise_or, **_bits)
 bitwise_xor = pointwise("bitwise_xor", np.bitwise_xor, **_bits)
 bitwise_not = pointwise("bitwise_not", np.invert, accepts=WHOLE, samples=integer_unary)
 _shifts = fixed(Sample((np.array([1, 5, -7, 64]), np.array([0, 2, 1, 3]))))
-left_shift = pointwise("left_shift", np.left_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts)
-right_shift = pointwise("right_shift", np.right_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts)
+left_shift = pointwise(
+    "left_shift", np.left_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts
+)
+right_shift = pointwise(
+    "right_shift", np.right_shift, inputs="x y", accepts=(dt.INTEGER, dt.INTEGER), samples=_shifts
+)
 
 isnan = pointwise("isnan", np.isnan, result=boolean, samples=unary())
 isinf = pointwise("isinf", np.isinf, result=boolean, samples=unary())
@@ -296,7 +377,10 @@ class Select(Pointwise):
     def __call__(self, condition: Any, *choice: Any) -> Any:
         d = result_type("where", choice)
         operands = [
-            (t if t._node.dtype is d else cast(t, d)) if isinstance(t, Tensor) else make(exact_number("where", t, d)) for t in choice
+            (t if t._node.dtype is d else cast(t, d))
+            if isinstance(t, Tensor)
+            else make(exact_number("where", t, d))
+            for t in choice
         ]
         parts = (condition, *operands)
         nodes = tuple(t._current() for t in parts)
@@ -327,8 +411,19 @@ make_complex = pointwise(
     result=lambda d: d.to_complex(), samples=binary(), grad={"x": lambda g: g.real, "y": lambda g: g.imag},
 )  # fmt: skip
 conj = pointwise("conj", np.conj, grad=lambda g: g.conj(), samples=lambda: [*_complex_samples(), *unary()()])
+
+
+def _angle(x: np.ndarray) -> np.ndarray:
+    """The angle of a complex number; of a real one 0, pi (for negative ones) or NaN."""
+    return (
+        np.angle(x)
+        if x.dtype.kind == "c"
+        else np.where(x < 0, x.dtype.type(math.pi), np.where(x == x, x.dtype.type(0), x))
+    )
+
+
 angle = pointwise(
-    "angle", np.angle, compute=floating, result=real, samples=lambda: [*_complex_samples(), *unary()()],
+    "angle", _angle, compute=floating, result=real, samples=lambda: [*_complex_samples(), *unary()()],
     grad=lambda g, x: _angle_grad(g, x),
 )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Drawing random numbers. Recorded like anything else; done in the order of recording, even if nobody reads the numbers."""
+"""Drawing random numbers. Recorded like anything else; done in the order of recording, even if nobody reads
+the numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +26,14 @@ class Draw(Op):
     widens = False
     checks = True
 
-    def __call__(self, tensors: tuple[Tensor, ...], shape: tuple, d: dtype, generator: Generator, *parameters: Any) -> Tensor:
+    def __call__(
+        self,
+        tensors: tuple[Tensor, ...],
+        shape: tuple[int, ...],
+        d: dtype,
+        generator: Generator,
+        *parameters: Any,
+    ) -> Tensor:
         nodes = tuple(t._current() for t in tensors)
         if not tensors:  # a draw of nothing raises now what the draw would raise, and uses up no numbers
             self.numpy((0,), d, generator, *parameters)
@@ -41,15 +49,20 @@ class Draw(Op):
 
 
 def _draw(name: str, method: str, parameters: str, samples: Any) -> Draw:
-    def numpy(shape: tuple, d: dtype, generator: Generator, *values: Any) -> np.ndarray:
-        return np.asarray(getattr(generator, method)(shape, dtype=d.np, **dict(zip(names, values, strict=True))))
+    def numpy(shape: tuple[int, ...], d: dtype, generator: Generator, *values: Any) -> np.ndarray:
+        return np.asarray(
+            getattr(generator, method)(shape, dtype=d.np, **dict(zip(names, values, strict=True)))
+        )
 
     names = parameters.split()
     return Draw(name, numpy, inputs="", attrs="shape d generator " + parameters, samples=lambda: samples)
 
 
 def _samples(**parameters: Any) -> list[Sample]:
-    return [Sample((), {"shape": (3, 20), "d": dt.float32, **parameters}), Sample((), {"shape": (5,), "d": dt.float64, **parameters})]
+    return [
+        Sample((), {"shape": (3, 20), "d": dt.float32, **parameters}),
+        Sample((), {"shape": (5,), "d": dt.float64, **parameters}),
+    ]
 
 
 uniform = _draw("uniform", "uniform", "low high", _samples(low=0.0, high=1.0))
@@ -59,7 +72,9 @@ exponential = _draw("exponential", "exponential", "rate", _samples(rate=1.0))
 cauchy = _draw("cauchy", "cauchy", "median sigma", _samples(median=0.0, sigma=1.0))
 geometric = _draw("geometric", "geometric", "p", _samples(p=0.5))
 bernoulli = _draw("bernoulli", "bernoulli", "p", _samples(p=0.5))
-integers = _draw("random", "random", "low high", [Sample((), {"shape": (7,), "d": dt.int64, "low": 0, "high": 10})])
+integers = _draw(
+    "random", "random", "low high", [Sample((), {"shape": (7,), "d": dt.int64, "low": 0, "high": 10})]
+)
 
 permutation = Draw(
     "randperm", lambda shape, d, generator: generator.randperm(shape[0], dtype=d.np), inputs="", attrs="shape d generator",

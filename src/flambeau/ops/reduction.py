@@ -26,7 +26,7 @@ def _samples(low: float = -3.0, high: float = 3.0) -> Callable[[], list[Sample]]
     ]
 
 
-def _numpy(f: Callable) -> Callable:
+def _numpy(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, dims, keepdim: f(x, axis=dims, keepdims=keepdim)
 
 
@@ -52,8 +52,15 @@ def _count(shape: Dims, dims: Dims) -> int:
 
 
 sum = reduction("sum", _numpy(np.sum), compute=whole, grad=_sum_grad, samples=_samples())
+
+
+def _mean(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
+    """NaN for nothing, of which NumPy's own would warn."""
+    return np.sum(x, axis=dims, keepdims=keepdim) / x.dtype.type(_count(x.shape, dims))
+
+
 mean = reduction(
-    "mean", _numpy(np.mean), accepts=FLOATING, samples=_samples(),
+    "mean", _mean, accepts=FLOATING, samples=_samples(),
     grad=lambda g, x_shape, dims, keepdim: _sum_grad(g / _count(x_shape, dims), x_shape, dims, keepdim),
 )  # fmt: skip
 
@@ -93,8 +100,12 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
     return spread_back(g, x.shape, dims, keepdim) * (mask / sum(mask, dims, True))
 
 
-amax = reduction("amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
-amin = reduction("amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True)
+amax = reduction(
+    "amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True
+)
+amin = reduction(
+    "amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True
+)
 
 
 def _truth(d: dtype) -> dtype:
@@ -106,10 +117,13 @@ all = reduction("all", _numpy(np.all), result=_truth, samples=_samples())
 
 
 def _variance(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
-    return np.var(x, axis=dims, keepdims=keepdim)
+    deviation = x - _mean(x, dims, True)
+    square = deviation * deviation if x.dtype.kind != "c" else deviation.real**2 + deviation.imag**2
+    return _mean(square, dims, keepdim)
 
 
-# The mean square deviation; other divisors (Bessel's correction) scale it. Deviations are taken first: E[x²]-E[x]² would cancel.
+# The mean square deviation; other divisors (Bessel's correction) scale it. Deviations are taken first:
+# E[x²]-E[x]² would cancel.
 variance = reduction(
     "variance", _variance, accepts=FLOATING, result=real, samples=_samples(), backward_name="Var",
     grad=lambda g, x, dims, keepdim: spread_back(g, x.shape, dims, keepdim)
@@ -117,7 +131,7 @@ variance = reduction(
 )  # fmt: skip
 
 
-def _arg(f: Callable) -> Callable:
+def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
     """Position of the first extreme along one dimension, counted over all if `dims` are all."""
 
     def position(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
@@ -139,8 +153,12 @@ _arg_samples: Callable[[], list[Sample]] = lambda: [  # noqa: E731
     Sample((spread((2, 3)),), {"dims": None}),
     Sample((booleans((3, 2)).astype(np.int64),), {"dims": (0,)}),
 ]
-argmax = reduction("argmax", _arg(np.argmax), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True)
-argmin = reduction("argmin", _arg(np.argmin), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True)
+argmax = reduction(
+    "argmax", _arg(np.argmax), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True
+)
+argmin = reduction(
+    "argmin", _arg(np.argmin), accepts=REAL, result=_index, samples=_arg_samples, needs_elements=True
+)
 
 
 def _log_sum_exp(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
@@ -171,7 +189,13 @@ def _euclid_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 
 euclid = reduction(
-    "euclid", _euclid, accepts=FLOATING, result=real, grad=_euclid_grad, samples=_samples(0.5, 2.0), backward_name="LinalgVectorNorm"
+    "euclid",
+    _euclid,
+    accepts=FLOATING,
+    result=real,
+    grad=_euclid_grad,
+    samples=_samples(0.5, 2.0),
+    backward_name="LinalgVectorNorm",
 )
 
 # ----- softmax: the same shape as the input, but each element depends on its row -----
@@ -192,7 +216,11 @@ def _log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
 
 
 def _row_samples() -> list[Sample]:
-    return [Sample((spread((2, 4)),), {"dim": 1}), Sample((spread((3, 2, 2)),), {"dim": 0}), Sample((spread((3,)),), {"dim": 0})]
+    return [
+        Sample((spread((2, 4)),), {"dim": 1}),
+        Sample((spread((3, 2, 2)),), {"dim": 0}),
+        Sample((spread((3,)),), {"dim": 0}),
+    ]
 
 
 def _row_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
@@ -212,7 +240,11 @@ log_softmax = custom(
 
 
 def _scan_samples() -> list[Sample]:
-    return [Sample((spread((2, 3), 0.5, 2.0),), {"dim": 1}), Sample((spread((4,)),), {"dim": 0}), Sample((spread((0, 2)),), {"dim": 0})]
+    return [
+        Sample((spread((2, 3), 0.5, 2.0),), {"dim": 1}),
+        Sample((spread((4,)),), {"dim": 0}),
+        Sample((spread((0, 2)),), {"dim": 0}),
+    ]
 
 
 def _reverse_cumsum(x: Any, dim: int) -> Any:
@@ -220,7 +252,8 @@ def _reverse_cumsum(x: Any, dim: int) -> Any:
 
 
 def _cumprod_grad(g: Any, x: Any, out: Any, dim: int) -> Any:
-    """d out[j] / d x[i] = the product of x[:j+1] without x[i]; one row for each i, so that zeros don't matter."""
+    """d out[j] / d x[i] = the product of x[:j+1] without x[i]; one row for each i, so that zeros don't
+    matter."""
     n = x.shape[dim]
     if n == 0:
         return g
@@ -244,11 +277,18 @@ cumsum = custom(
     grad=lambda g, dim: _reverse_cumsum(g, dim),
 )  # fmt: skip
 cumprod = custom(
-    "cumprod", np.cumprod, _row_rule, "scan", attrs="dim", accepts=NO_BOOL, samples=_scan_samples, grad=_cumprod_grad
+    "cumprod",
+    np.cumprod,
+    _row_rule,
+    "scan",
+    attrs="dim",
+    accepts=NO_BOOL,
+    samples=_scan_samples,
+    grad=_cumprod_grad,
 )
 
 
-def _arg_scan(better: Callable) -> Callable:
+def _arg_scan(better: Callable[..., Any]) -> Callable[..., Any]:
     """The position of the extreme so far (the last of equal ones; NaN counts as extreme)."""
 
     def positions(x: np.ndarray, dim: int) -> np.ndarray:
@@ -271,10 +311,22 @@ def _arg_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
 
 
 cummax_index = custom(
-    "cummax_index", _arg_scan(np.greater_equal), _arg_rule, "scan", attrs="dim", accepts=REAL, samples=_scan_samples
+    "cummax_index",
+    _arg_scan(np.greater_equal),
+    _arg_rule,
+    "scan",
+    attrs="dim",
+    accepts=REAL,
+    samples=_scan_samples,
 )
 cummin_index = custom(
-    "cummin_index", _arg_scan(np.less_equal), _arg_rule, "scan", attrs="dim", accepts=REAL, samples=_scan_samples
+    "cummin_index",
+    _arg_scan(np.less_equal),
+    _arg_rule,
+    "scan",
+    attrs="dim",
+    accepts=REAL,
+    samples=_scan_samples,
 )
 
 
@@ -288,7 +340,8 @@ def _logcumsumexp(x: np.ndarray, dim: int) -> np.ndarray:
 
 
 def _logcumsumexp_grad(g: Any, x: Any, out: Any, dim: int) -> Any:
-    """d out[j] / d x[i] = exp(x[i] - out[j]) for j >= i, one row for each i: apart from each other the exponentials would overflow."""
+    """d out[j] / d x[i] = exp(x[i] - out[j]) for j >= i, one row for each i: apart from each other the
+    exponentials would overflow."""
     rows, outs, gs = (t.movedim(dim, -1) for t in (x, out, g))
     n = x.shape[dim]
     shares = (rows.unsqueeze(-1) - outs.unsqueeze(-2)).where(make_eye(n, upper=True), -math.inf).exp()

@@ -1,4 +1,5 @@
-"""Sample inputs of operations: what the suite derives its tests from. Arrays only; made anew, from a fixed seed, at each call."""
+"""Sample inputs of operations: what the suite derives its tests from. Arrays only; made anew, from a fixed
+seed, at each call."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ class Sample(NamedTuple):
 
 Samples = Callable[[], Sequence[Sample]]
 SHAPES = ((), (3,), (2, 3), (2, 0), (2, 1, 3))
-PAIRS = (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 2)), ((0, 3), (3,)), ((2, 3), (2, 3)))
+PAIRS = (
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((), (2, 2)),
+    ((0, 3), (3,)),
+    ((2, 3), (2, 3)),
+)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -26,13 +35,16 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 def spread(shape: Sequence[int], low: float = -3.0, high: float = 3.0, seed: int = 0) -> np.ndarray:
-    """Distinct float64 numbers in (low, high), in random order: none at the ends, none whole or half, none in common with another seed."""
+    """Distinct float64 numbers in (low, high), in random order: none at the ends, none whole or half, none in
+    common with another seed."""
     n = int(np.prod(shape))
     values = low + (high - low) * (np.arange(n) + 0.37 + 0.02 * seed) / max(n, 1)
     return generator(seed + 17 * n).permutation(values).reshape(shape)
 
 
-def integers(shape: Sequence[int], low: int = -4, high: int = 5, seed: int = 0, dtype: Any = np.int64) -> np.ndarray:
+def integers(
+    shape: Sequence[int], low: int = -4, high: int = 5, seed: int = 0, dtype: Any = np.int64
+) -> np.ndarray:
     """Integers in [low, high)."""
     return generator(seed + 1).integers(low, high, tuple(shape)).astype(dtype)
 
@@ -47,7 +59,9 @@ def unary(low: float = -3.0, high: float = 3.0) -> Samples:
     return lambda: [Sample((spread(s, low, high),)) for s in SHAPES]
 
 
-def binary(low: float = -3.0, high: float = 3.0, low2: float | None = None, high2: float | None = None) -> Samples:
+def binary(
+    low: float = -3.0, high: float = 3.0, low2: float | None = None, high2: float | None = None
+) -> Samples:
     """Two float inputs that broadcast; the second in (low2, high2) if given."""
     lo2, hi2 = (low if low2 is None else low2), (high if high2 is None else high2)
     return lambda: [Sample((spread(a, low, high, 1), spread(b, lo2, hi2, 2))) for a, b in PAIRS]
@@ -60,7 +74,10 @@ def integer_unary() -> Sequence[Sample]:
 
 def integer_binary() -> Sequence[Sample]:
     """Two integers, two booleans."""
-    return [Sample((integers((2, 3)), integers((3,), seed=5))), Sample((booleans((2, 2)), booleans((2, 2), 3)))]
+    return [
+        Sample((integers((2, 3)), integers((3,), seed=5))),
+        Sample((booleans((2, 2)), booleans((2, 2), 3))),
+    ]
 
 
 def boolean_binary() -> Sequence[Sample]:

@@ -1,4 +1,5 @@
-"""Views: operations that show elements of their input without copying them, and the copies that go with them."""
+"""Views: operations that show elements of their input without copying them, and the copies that go with
+them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ Range = tuple[int, int, int]  # first element, how many, step
 
 
 def reshape_layout(shape: Shape, strides: Shape, offset: int, new: Shape) -> Layout | None:
-    """Strides for `new` if each of its dimensions lies within a run of dimensions that are evenly spaced; None otherwise."""
+    """Strides for `new` if each of its dimensions lies within a run of dimensions that are evenly spaced;
+    None otherwise."""
     if strides == contiguous_strides(shape) or numel(shape) == 0:
         return contiguous_strides(new), offset
     old = [(e, s) for e, s in zip(shape, strides, strict=True) if e != 1]
@@ -108,7 +110,10 @@ expand = view(
 
 def slice_index(ranges: tuple[Range, ...]) -> tuple[slice, ...]:
     """The index that takes (first, count, step) along each dimension."""
-    return tuple(slice(first, first + (count - 1) * step + 1 if count else first, step) for first, count, step in ranges)
+    return tuple(
+        slice(first, first + (count - 1) * step + 1 if count else first, step)
+        for first, count, step in ranges
+    )
 
 
 def _slice_layout(x_shape: Shape, strides: Shape, offset: int, ranges: tuple[Range, ...]) -> Layout:
@@ -362,7 +367,8 @@ def _concatenate_numpy(*args: Any) -> np.ndarray:
 
 
 class _Concatenate(type(clone)):  # type: ignore[misc]
-    """Joins tensors of one dtype along a dimension; its gradient formula needs to know where each input lies."""
+    """Joins tensors of one dtype along a dimension; its gradient formula needs to know where each input
+    lies."""
 
     def gradient(self, fn: Any, i: int, g: Any) -> Any:
         (dim,) = fn.attrs
@@ -388,7 +394,8 @@ def _pad_grad(g: Any, pads: tuple[tuple[int, int], ...], x_shape: Shape) -> Any:
     return slice_(g, tuple((low, extent, 1) for (low, _), extent in zip(pads, x_shape, strict=True)))
 
 
-# `value` is an input, not an attribute: a new number is not a new program. Pads are >= 0; cutting off is slicing.
+# `value` is an input, not an attribute: a new number is not a new program. Pads are >= 0; cutting off is
+# slicing.
 pad = custom(
     "pad", _pad_numpy,
     lambda x, value, pads: (tuple(e + a + b for e, (a, b) in zip(x.shape, pads, strict=True)), x.dtype), "movement",
@@ -396,4 +403,3 @@ pad = custom(
     grad={"x": _pad_grad, "value": lambda g, pads, x_shape: g.sum() - _pad_grad(g, pads, x_shape).sum()},
     samples=lambda: [Sample((spread((2, 3)), np.array(0.5)), {"pads": ((1, 0), (2, 1))})],
 )  # fmt: skip
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 import warnings
+from abc import abstractmethod
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -203,13 +204,13 @@ def _per_group(what: str, value: Any, optimizer: Optimizer) -> list[Any]:
 class _Multiplying(LRScheduler):
     """The rate of each epoch is that of the one before times a factor, which is 1 in most."""
 
+    @abstractmethod
     def _factor(self) -> float:
         """What the present rate is multiplied by at `last_epoch`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _total_factor(self) -> float:
         """What the base rate is multiplied by up to `last_epoch`."""
-        raise NotImplementedError
 
     def get_lr(self) -> list[Rate]:
         """The rates for `last_epoch`, by group; a UserWarning outside of `step`."""

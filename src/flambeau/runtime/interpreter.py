@@ -1,4 +1,5 @@
-"""The interpreter: a program run node by node with NumPy. It is the definition of what every program means."""
+"""The interpreter: a program run node by node with NumPy. It is the definition of what every program
+means."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def run(work: Trace) -> dict[int, Exception]:
-    """Computes the outputs' values; returns the exceptions of failed steps by slot (their dependents fail with them)."""
+    """Computes the outputs' values; returns the exceptions of failed steps by slot (their dependents fail
+    with them)."""
     program = work.program
     values: list[Any] = [node.value for node in work.leaves] + [None] * len(work.nodes)
     for node, owned in zip(work.leaves, work.owned, strict=True):
@@ -53,7 +55,8 @@ def _compute(step: Step, values: list[Any]) -> Any:
 
 
 def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:
-    """The array to write into: the input's own if this step is its last reader and nobody else sees it, or a copy."""
+    """The array to write into: the input's own if this step is its last reader and nobody else sees it, or a
+    copy."""
     slot = step.inputs[0]
     if slot in step.free and step.inputs.count(slot) == 1 and _references(values, args) == _UNSHARED:
         if args[0].flags.owndata and args[0].flags.writeable:
@@ -65,7 +68,9 @@ def _references(values: list[Any], args: list[Any]) -> int:
     return sys.getrefcount(args[0])
 
 
-_UNSHARED = (lambda values: _references(values, [values[0]]))([np.zeros(1)])  # held by `values` and the arguments alone
+_UNSHARED = (lambda values: _references(values, [values[0]]))(
+    [np.zeros(1)]
+)  # held by `values` and the arguments alone
 
 
 def _located(error: Exception, node: Any) -> Exception:

@@ -44,8 +44,8 @@ def get_num_threads() -> int:
 def set_num_threads(threads: int, /) -> None:
     """Sets how many threads an operation may use.
 
-    Errors: RuntimeError for less than one, or where NumPy is built with a BLAS that this process can't set (use its
-    environment variable, such as MKL_NUM_THREADS, instead).
+    Errors: RuntimeError for less than one, or where NumPy is built with a BLAS that this process can't set
+    (use its environment variable, such as MKL_NUM_THREADS, instead).
 
     >>> import flambeau as torch
     >>> threads = torch.get_num_threads()
@@ -58,7 +58,8 @@ def set_num_threads(threads: int, /) -> None:
     blas = _blas()
     if blas is None:
         raise RuntimeError(
-            "set_num_threads: NumPy's matrix library isn't the OpenBLAS of its wheels; set its environment variable "
+            "set_num_threads: NumPy's matrix library isn't the OpenBLAS of its wheels; set its environment "
+            "variable "
             "(OMP_NUM_THREADS, MKL_NUM_THREADS) before starting Python"
         )
     blas[1](int(threads))

@@ -338,7 +338,7 @@ def _softmax_dim(what: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {what} has been deprecated. Change the call to include dim=X as an "
         "argument.",
-        stacklevel=stacklevel + 1,
+        stacklevel=stacklevel,
     )
     return 0 if x.ndim in (0, 1, 3) else 1
 

@@ -12,7 +12,7 @@ from ...functions.reduction import cumprod
 from ...functions.shape import unsqueeze
 from ...ops import activation, lookup
 from ...ops import reduction as reductions
-from ...ops.kinds import cast
+from ...ops.kinds import cast, opmath
 from ...ops.op import check_tensor
 from ...ops.view import expand
 from .arguments import Shape, check_float, flat, reduced, reduction_of, same_dtype
@@ -84,8 +84,15 @@ def _nll(x: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: st
             else reduced(loss, reduction)
         )
     if reduction == "mean":
-        return reductions.sum(loss) / reductions.sum(t != ignore)
+        return _per_label(loss, t, ignore)
     return reduced(loss, reduction)
+
+
+def _per_label(loss: Tensor, t: Tensor, ignore: int) -> Tensor:
+    """The mean over labels that aren't ignored; they are counted in float32 at least."""
+    d = loss._node.dtype
+    found: Tensor = reductions.sum(loss) / reductions.sum(cast(t != ignore, opmath(d)))
+    return found if found._node.dtype is d else cast(found, d)
 
 
 def _label_weights(x: Tensor, t: Tensor, weight: Tensor, ignore: int) -> Tensor:
@@ -164,12 +171,9 @@ def _smooth(logs: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reducti
     loss = choose(t == ignore, 0, -reductions.sum(weighted, (lookup.class_dim(logs.ndim),)))
     if reduction != "mean":
         return reduced(loss, reduction)
-    total = (
-        reductions.sum(t != ignore)
-        if weight is None
-        else reductions.sum(_label_weights(logs, t, weight, ignore))
-    )
-    return reductions.sum(loss) / total
+    if weight is None:
+        return _per_label(loss, t, ignore)
+    return reductions.sum(loss) / reductions.sum(_label_weights(logs, t, weight, ignore))
 
 
 def _soft(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ...core.tensor import Tensor
 from ...functions.shape import squeeze, unsqueeze
@@ -10,6 +11,8 @@ from ...ops import conv as ops
 from ...ops.op import check_tensor
 from ...ops.reference.windows import Pairs, conv_transpose_out_size, exact_padding
 from .arguments import Shape, Sizes, at_least, channels_last_dims, same_dtype, sizes
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _check(
@@ -140,13 +143,13 @@ def _transpose(
 _SPATIAL = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 
-def _named(function: Any, name: str, doc: str) -> Any:
+def _named(function: F, name: str, doc: str) -> F:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
-def _conv(n: int) -> Any:
+def _conv(n: int) -> Callable[..., Tensor]:
     name = f"conv{n}d"
 
     def function(
@@ -180,7 +183,7 @@ def _conv(n: int) -> Any:
     )
 
 
-def _conv_transpose(n: int) -> Any:
+def _conv_transpose(n: int) -> Callable[..., Tensor]:
     name = f"conv_transpose{n}d"
 
     def function(

@@ -7,7 +7,7 @@ from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
 from ...ops.view import permute
-from .arguments import count, flat, same_dtype
+from .arguments import Shape, count, flat, same_dtype
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -26,13 +26,20 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     y: Tensor = ops.linear(input, weight)
     if bias is None:
         return y
-    out: Tensor = y + bias
-    if out._node.shape != y._node.shape:
+    out: Tensor = y + _fitting(bias, y._node.shape)
+    return out
+
+
+def _fitting(bias: Tensor, shape: Shape) -> Tensor:
+    """The bias; RuntimeError unless it broadcasts to the output."""
+    last = shape[len(shape) - bias.ndim :]
+    if bias.ndim > len(shape) or any(b not in (1, e) for b, e in zip(bias._node.shape, last, strict=True)):
         raise RuntimeError(
             f"linear: the bias of shape {tuple(bias.shape)} doesn't broadcast to the output of shape "
-            f"{tuple(y.shape)}; it should be ({weight._node.shape[0]},)"
+            f"{shape}; it "
+            f"should be ({shape[-1]},)"
         )
-    return out
+    return bias
 
 
 def _check_linear(x: Tensor, w: Tensor, bias: Tensor | None) -> None:

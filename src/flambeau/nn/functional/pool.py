@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...core import dtype as dt
@@ -166,7 +166,7 @@ def _adaptive_max_pool(n: int) -> Any:
     )
 
 
-def _max_unpool(n: int) -> Any:
+def _max_unpool(n: int) -> Callable[..., Tensor]:
     name = f"max_unpool{n}d"
 
     def function(
@@ -271,7 +271,7 @@ def avg_pool1d(
     return _mean("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-def _avg_pool(n: int) -> Any:
+def _avg_pool(n: int) -> Callable[..., Tensor]:
     name = f"avg_pool{n}d"
 
     def function(
@@ -304,7 +304,7 @@ def _avg_pool(n: int) -> Any:
     )
 
 
-def _adaptive_avg_pool(n: int) -> Any:
+def _adaptive_avg_pool(n: int) -> Callable[..., Tensor]:
     name = f"adaptive_avg_pool{n}d"
 
     def function(input: Tensor, output_size: Any) -> Tensor:
@@ -337,7 +337,7 @@ adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive_avg_p
 # ----- power means -----
 
 
-def _lp_pool(n: int) -> Any:
+def _lp_pool(n: int) -> Callable[..., Tensor]:
     name = f"lp_pool{n}d"
     largest, average = (
         (max_pool1d, max_pool2d, max_pool3d)[n - 1],

@@ -116,7 +116,7 @@ class Hardtanh(Activation):
             value = self.__dict__.pop(old)
             if value is not None:
                 warnings.warn(
-                    f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, 4
+                    f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, 3
                 )
                 setattr(self, new, value)
         if self.max_val <= self.min_val:
@@ -535,7 +535,7 @@ class Softmin(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim)
+        return F.softmin(input, self.dim, _stacklevel=5)
 
 
 @layer
@@ -554,7 +554,7 @@ class Softmax(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim)
+        return F.softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(Activation):
@@ -594,4 +594,4 @@ class LogSoftmax(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim)
+        return F.log_softmax(input, self.dim, _stacklevel=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ...core.dtype import dtype as DType
 from ...core.tensor import Tensor
@@ -119,7 +119,7 @@ class _Convolution(_ConvNd):
     """A convolution over `_dims` dimensions by the functional `_function`."""
 
     _dims: ClassVar[int]
-    _function: ClassVar[Callable[..., Any]]
+    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -157,8 +157,7 @@ class _Convolution(_ConvNd):
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * self._dims
-        result: Tensor = self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
-        return result
+        return self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
@@ -262,7 +261,7 @@ class _ConvTransposeNd(_ConvNd):
     padding: tuple[int, ...]
 
     _dims: ClassVar[int]
-    _function: ClassVar[Callable[..., Any]]
+    _function: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -300,7 +299,7 @@ class _ConvTransposeNd(_ConvNd):
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         output_padding = self.output_padding if output_size is None else self._padding_to(input, output_size)
-        result: Tensor = self._function(
+        return self._function(
             input,
             self.weight,
             self.bias,
@@ -310,7 +309,6 @@ class _ConvTransposeNd(_ConvNd):
             self.groups,
             self.dilation,
         )
-        return result
 
     def _padding_to(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """The output padding that makes the output `output_size`, which may include batch and channels."""
