@@ -214,7 +214,7 @@ def _calculate(f: Callable, *operands: Any) -> Array:
     number less still."""
     arrays = [x.value for x in operands if isinstance(x, Array)]
     ranked = sorted((("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) for x in arrays), reverse=True)
-    top = [x.dtype for x in arrays if ("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) == ranked[0]][0]
+    top = next(x.dtype for x in arrays if ("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) == ranked[0])
     kinds = ["bifc".index(np.asarray(x).dtype.kind) for x in operands if not isinstance(x, Array)]
     if max(kinds, default=0) > ranked[0][0]:
         top = np.dtype(np.float32)
@@ -235,7 +235,8 @@ def _difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 FORMULAS = {
-    "add": np.add, "sub": _difference, "mul": np.multiply, "neg": np.negative, "abs": np.abs, "square": np.square, "relu": _relu,
+    "add": np.add, "sub": _difference, "mul": np.multiply, "neg": np.negative, "abs": np.abs,
+    "square": np.square, "relu": _relu,
     "gt": np.greater,
 }  # fmt: skip
 

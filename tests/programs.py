@@ -10,6 +10,7 @@ raised (or None), and at each `look` everything that can be seen of all names.
 import random
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -81,10 +82,8 @@ class Writer:
             text = f"with torch.no_grad(): {text}"
         self.lines.append(Statement(text, name if fresh else "", backward))
         if not backward:
-            try:
+            with suppress(Exception):  # so will it be in the other worlds, or the test fails
                 exec(compiled(text), self.env)
-            except Exception:
-                pass  # so will it be in the other worlds, or the test fails
 
     # Kinds of statements
 
@@ -137,17 +136,17 @@ class Writer:
             i = rng.randrange(n)
             index = ", ".join(rng.choice([":", "0", "-1", "1:", ":-1", "::2", "None"]) for _ in range(rank))
             options += [
-                f"select({d}, {i})", f"narrow({d}, {i}, {rng.randrange(n - i) + 1})", f"unfold({d}, "
-                                                                                      f"{rng.randint(1, n)}, {rng.randint(1, 2)})",
-                f"squeeze({d})", f"transpose({d}, {rng.randrange(rank)})", f"permute{_call(rng.sample(range(rank), rank))}",
+                f"select({d}, {i})", f"narrow({d}, {i}, {rng.randrange(n - i) + 1})",
+                f"unfold({d}, {rng.randint(1, n)}, {rng.randint(1, 2)})",
+                f"squeeze({d})", f"transpose({d}, {rng.randrange(rank)})",
+                f"permute{_call(rng.sample(range(rank), rank))}",
                 f"[{index}]", f"[{index}]", f"[{i}]", f"[..., {rng.randrange(shape[-1])}]",
                 f"as_strided({shape}, {tuple(rng.randint(1, 3) for _ in shape)}, {rng.randrange(3)})",
             ]  # fmt: skip
             if rng.random() < 0.25:
                 a, self.count = f"t{self.count}", self.count + 1
-                self.add(
-                    f"{a} = {name}.{rng.choice([f'split({rng.randint(1, 2)}, {d})', f'unbind({d})'])}[{rng.randrange(2)}]"
-                )
+                parts = rng.choice([f"split({rng.randint(1, 2)}, {d})", f"unbind({d})"])
+                self.add(f"{a} = {name}.{parts}[{rng.randrange(2)}]")
                 return
         if rank >= 2:
             options += [f"diagonal({rng.randint(-1, 1)})"]
@@ -165,8 +164,10 @@ class Writer:
             return
         other = self.like(x.shape)
         options = [
-            f"{name} * {other}", f"{name} + {other}", f"{name} - {other}", f"{name}.square()", f"{name}.relu()", f"{name}.neg()", f"{name}.abs()",
-            f"{name}.clone()", f"{name}.sum()", f"{name}.to(torch.{rng.choice(['float64', 'float32', 'int64', 'complex64'])})",
+            f"{name} * {other}", f"{name} + {other}", f"{name} - {other}", f"{name}.square()",
+            f"{name}.relu()", f"{name}.neg()", f"{name}.abs()",
+            f"{name}.clone()", f"{name}.sum()",
+            f"{name}.to(torch.{rng.choice(['float64', 'float32', 'int64', 'complex64'])})",
             f"{name} > 0.3", f"torch.stack([{name}, {name}])",
         ]  # fmt: skip
         if x.shape:
@@ -181,9 +182,9 @@ class Writer:
             if masks:
                 options += [f"torch.where({masks[0]}, {name}, {name} * 2)", f"{name}[{masks[0]}]"] * 2
         chosen = rng.choice(options)
-        if chosen.endswith(("abs()", "> 0.3", "relu()")) or ".amax" in chosen or "int64" in chosen:
-            if x.dtype.kind in "cb":
-                return
+        real = chosen.endswith(("abs()", "> 0.3", "relu()")) or ".amax" in chosen or "int64" in chosen
+        if real and x.dtype.kind in "cb":
+            return
         if chosen.endswith(f"{x.dtype})"):
             return  # `to` what it is already: the tensor itself, under a second name
         self.add(chosen, new=True, fresh=True)
@@ -197,8 +198,10 @@ class Writer:
             [n for n in self.tensors() if self.env[n].shape == x.shape and _writable(self.env[n])]
         )
         options = [
-            f"{name}.add_({other})", f"{name}.mul_({other})", f"{name}.sub_({other})", f"{name} += {other}", f"{name} *= {other}",
-            f"{name}.zero_()", f"{name}.fill_({rng.randint(-2, 2)})", f"{name}.neg_()", f"{name}.square_()", f"{name}.relu_()",
+            f"{name}.add_({other})", f"{name}.mul_({other})", f"{name}.sub_({other})", f"{name} += {other}",
+            f"{name} *= {other}",
+            f"{name}.zero_()", f"{name}.fill_({rng.randint(-2, 2)})", f"{name}.neg_()", f"{name}.square_()",
+            f"{name}.relu_()",
             f"torch.add({name}, 1, out={name_of_out})", f"torch.mul({name}, 2, out={name_of_out})",
         ]  # fmt: skip
         if other[0] == "t":
@@ -261,7 +264,8 @@ class Writer:
 
 
 WITHOUT_GRAD: dict[Callable, float] = {
-    Writer.creation: 1, Writer.view: 4, Writer.data: 0.2, Writer.calculation: 3, Writer.writing: 5, Writer.export: 0.5, Writer.array_writing: 1,
+    Writer.creation: 1, Writer.view: 4, Writer.data: 0.2, Writer.calculation: 3, Writer.writing: 5,
+    Writer.export: 0.5, Writer.array_writing: 1,
     Writer.deletion: 1.5, Writer.look: 0.7,
 }  # fmt: skip
 WITH_GRAD = {**WITHOUT_GRAD, Writer.backward: 0.8, Writer.leaf: 0.4, Writer.grad_cleared: 0.2}

@@ -155,9 +155,9 @@ def test_draws_are_fast():
     for name, draw in draws.items():
         best = float("inf")
         for _ in range(10):  # a busy machine makes one draw slow, but not all of them
-            start = time.perf_counter()
+            start = time.process_time()
             draw()
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
             if best < 0.2:
                 break
         assert best < 0.2, f"a million numbers of {name} take {best:.2f} s"

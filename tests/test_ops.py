@@ -24,6 +24,7 @@ OPS = {
 PURE = [name for name, op in OPS.items() if op.kind != "random"]
 DIFFERENTIABLE = [name for name in PURE if OPS[name].grads is not None]
 FIXED_DTYPE = {"cast", "view_dtype", "full"}  # what they give doesn't follow from what they get
+TYPED = [name for name in PURE if name not in FIXED_DTYPE]
 COMPLEX = [name for name in DIFFERENTIABLE if OPS[name].accepts[1] == dt.COMPLEX and name not in FIXED_DTYPE]
 
 every = pytest.mark.parametrize("name", list(OPS))
@@ -167,11 +168,9 @@ def test_intermediate_values_of_any_layout_are_written_to_rightly(name):
 CLOSE = {dt.float32: 2e-5, dt.float16: 2e-3, dt.bfloat16: 2e-2}
 
 
-@pure
+@pytest.mark.parametrize("name", TYPED)
 @pytest.mark.parametrize("d", CLOSE, ids=lambda d: d.name)
 def test_narrow_floats_are_close_to_float64(name, d):
-    if name in FIXED_DTYPE or (OPS[name].kind == "view" and d in dt.HALVES and "real" in name):
-        pytest.skip("its dtype is given, or there is no such complex type")
     for label, arrays, attrs in samples(name):
         narrow = converted(arrays, d)
         try:
@@ -196,11 +195,9 @@ def has_complex(arrays):
     return any(a.dtype.kind == "c" for a in arrays)
 
 
-@pure
+@pytest.mark.parametrize("name", TYPED)
 @pytest.mark.parametrize("d", [dt.int64, dt.int32, dt.uint8, dt.bool_], ids=lambda d: d.name)
 def test_whole_numbers_give_what_floats_give_or_are_refused(name, d):
-    if name in FIXED_DTYPE:
-        pytest.skip("its dtype is given")
     for label, arrays, attrs in samples(name):
         floats = [a.dtype.kind == "f" for a in arrays]
         whole = [
@@ -276,13 +273,22 @@ def test_no_operation_on_floats_loses_the_gradient(name):
             assert OPS[name].grads is not None or call(name, arrays, attrs).dtype.category < dt.FLOAT, label
 
 
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
+SLOW = {"svd", "qr", "eig", "eigh", "cholesky", "pinv", "conv", "conv_input_grad", "conv_weight_grad"}
+
+
+def by_speed(names):
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in names]
+    )
+
+
+@by_speed(DIFFERENTIABLE)
 def test_gradients(name):
     for label, arrays, attrs in samples(name):
         check_gradients(name, label, converted(arrays, dt.float64), attrs)
 
 
-@pytest.mark.parametrize("name", COMPLEX)
+@by_speed(COMPLEX)
 def test_complex_gradients(name):
     for label, arrays, attrs in samples(name):
         both = [

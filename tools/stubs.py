@@ -18,7 +18,7 @@ from flambeau.functions.convert import CONVERTERS
 from flambeau.ops.op import Op
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "flambeau" / "core" / "_methods.pyi"
-HEADER = '''"""The tensor's attached methods, for type checkers and editors. Written by tools/stubs.py; don't edit."""
+HEADER = '''"""The tensor's methods, for type checkers and editors. Written by tools/stubs.py; don't edit."""
 
 from builtins import bool as _bool
 from builtins import complex as _complex
@@ -38,7 +38,8 @@ _Operand = Tensor | _Number
 class TensorMethods:
 '''
 ALIASES = {
-    "Operand": "_Operand", "Number": "_Number", "ValuesIndices": "Any", "Size": "Any", "Dim": "Any", "bool": "_bool", "int": "_int",
+    "Operand": "_Operand", "Number": "_Number", "ValuesIndices": "Any", "Size": "Any", "Dim": "Any",
+    "bool": "_bool", "int": "_int",
     "float": "_float", "complex": "_complex", "Tensors": "Any", "dt.dtype": "DType", "np.ndarray": "Any",
 }  # fmt: skip
 

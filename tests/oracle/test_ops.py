@@ -14,7 +14,10 @@ from flambeau.ops.op import Op
 from flambeau.ops.samples import spread
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore:ComplexHalf support")]
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore:ComplexHalf support", "ignore:var... degrees of freedom"),
+]
 
 for module in pkgutil.iter_modules(room.__path__):
     importlib.import_module(f"{room.__name__}.{module.name}")
@@ -137,7 +140,8 @@ def pick_class(T, x, labels, ignore):
 
 
 def standardize(T, x, eps, dims):
-    return (x - x.mean(dims, True)) / (x.var(dims, correction=0, keepdim=True) + eps).sqrt()
+    deviation = x - x.mean(dims, True)
+    return deviation / ((deviation * deviation).mean(dims, True) + eps).sqrt()
 
 
 def theirs(d):
@@ -146,9 +150,7 @@ def theirs(d):
 
 PEERS = {
     "cast": lambda T, x, d: x.to(theirs(d)),
-    "leaky_relu": lambda T, x, slope: (
-        T.nn.functional.leaky_relu(x, slope.item()) if not slope.ndim else T.where(x > 0, x, x * slope)
-    ),
+    "leaky_relu": lambda T, x, slope: T.where(x > 0, x, x * slope),
     "hardtanh": lambda T, x, low, high: T.nn.functional.hardtanh(x, low.item(), high.item()),
     "softshrink": lambda T, x, width: T.nn.functional.softshrink(x, width.item()),
     "elu": lambda T, x, scale, rate: T.ops.aten.elu(x, scale.item(), 1, rate.item()),
@@ -241,18 +243,36 @@ ROOMS = {"linalg": "test_linalg.py", "pool": "test_reference_kernels.py", "rando
 NO_PEER = {
     "pick": "takes one of several results; nobody calls it",
     "phase_free": "passes its input on",
-    **{name: f"compared in {ROOMS[place]}" for name, op in Op.registry.items() if (place := op.samples.__module__.rpartition(".")[2]) in ROOMS},
+    **{
+        name: f"compared in {ROOMS[place]}"
+        for name, op in Op.registry.items()
+        if (place := op.samples.__module__.rpartition(".")[2]) in ROOMS
+    },
 }
 
 GIVEN = {"cast", "view_dtype", "full"}  # the result's dtype is an attribute: the samples' own dtype is enough
-DIFFERENT = {
-    "polygamma": ("bool int8 int16 int32 int64 uint8", "the function casts whole numbers first"),
+WHOLE, COMPLEX = "bool uint8 int8 int16 int32 int64", "complex64 complex128"
+DIFFERENT = {  # dtypes that aren't compared, and why
+    "argmax argmin": ("bool", "the functions refuse it; max and min use the operations"),
+    "polygamma leaky_relu": (WHOLE, "the functions convert or refuse whole numbers"),
+    "pick_class place_class": (WHOLE + COMPLEX, "the functions refuse all but floats"),
+    "conv conv_input_grad conv_weight_grad": (
+        WHOLE,
+        "PyTorch can't differentiate whole numbers, or has no padding for them",
+    ),
+    "topk_index": (WHOLE, "which of equal elements comes first is nobody's promise"),
+    "matmul linear": ("bool", "PyTorch refuses only where there is something to compute"),
     "complex": ("float16 bfloat16", "PyTorch has no complex type so narrow, Flambeau widens to complex64"),
-    "matmul": ("bool", "PyTorch refuses only where there is something to compute"),
-    "det": ("float16 bfloat16", "PyTorch refuses only where there is something to compute"),
-    "matrix_exp": ("float16 bfloat16", "PyTorch's is wrong by orders of magnitude"),
-    "pad": ("complex64 complex128", "PyTorch's value is a real number"),
+    "hardtanh smooth_l1 pad": (COMPLEX, "PyTorch's parameters are real numbers"),
+    "silu embedding select_scatter": (COMPLEX, "PyTorch has no complex gradient"),
+    "standardize": (COMPLEX, "PyTorch's layers refuse them"),
 }
+
+
+def compared(name, d):
+    """Whether an operation is compared in this dtype."""
+    return not any(name in names.split() and d.name in dtypes for names, (dtypes, _) in DIFFERENT.items())
+
 
 OPS = [name for name in Op.registry if name not in NO_PEER]
 every = pytest.mark.parametrize("name", OPS)
@@ -324,59 +344,65 @@ def assert_close(got, want, label, scale=1.0):
 
 
 def test_every_operation_has_a_peer():
-    missing = [name for name in OPS if name not in PEERS and not hasattr(torch, name)]
-    assert not missing
+    assert not [name for name in OPS if name not in PEERS and not hasattr(torch, name)]
     assert not set(PEERS) - set(Op.registry)
 
 
 @every
 @pytest.mark.parametrize("d", dt.ALL, ids=lambda d: d.name)
 def test_values(name, d):
-    if (name in GIVEN and d is not dt.float64) or d.name in DIFFERENT.get(name, ("",))[0].split():
+    if (name in GIVEN and d is not dt.float64) or not compared(name, d):
         return
     for i, (arrays, attrs) in enumerate(Op.registry[name].samples()):
-        label, typed = f"{name}, sample {i}, {d.name}", retyped(arrays, d)
-        want = outcome(lambda: peer(name)(torch, *[as_torch(a) for a in typed], **attrs))
-        got = outcome(
-            lambda: Op.registry[name].on_sample([flambeau.tensor(a) for a in typed], attrs)._value("oracle")
-        )
-        if isinstance(want, Exception) or isinstance(got, Exception):
-            early = (
-                isinstance(got, NotImplementedError) and isinstance(want, torch.Tensor) and want.numel() == 0
-            )
-            assert early or isinstance(got, type(want)), f"{label}: {got!r}, PyTorch {want!r}"
-        else:
-            assert_close(got, as_numpy(want), label)
+        check_values(name, f"{name}, sample {i}, {d.name}", retyped(arrays, d), attrs)
 
 
-# PyTorch has no gradient for these (towards the number).
-NOT_THERE = {"floor_divide", "full", "pad"}
+def check_values(name, label, arrays, attrs):
+    want = outcome(lambda: peer(name)(torch, *[as_torch(a) for a in arrays], **attrs))
+    got = outcome(lambda: value(Op.registry[name].on_sample([flambeau.tensor(a) for a in arrays], attrs)))
+    if isinstance(want, Exception) or isinstance(got, Exception):
+        early = isinstance(got, NotImplementedError) and isinstance(want, torch.Tensor) and want.numel() == 0
+        assert early or isinstance(got, type(want)), f"{label}: {got!r}, PyTorch {want!r}"
+    else:
+        assert_close(got, as_numpy(want), label, LOOSE.get(name, 1))
+
+
+def value(t):
+    return t._value("oracle")
+
+
+LOOSE = {"polygamma": 1e4, "digamma": 1e2, "cast": 1e5}  # PyTorch's have few digits; a cast to narrow types
+NOT_THERE = {"floor_divide", "full", "pad"}  # PyTorch has no gradient (towards the number)
 
 
 @every
 @pytest.mark.parametrize("d", [dt.float64, dt.complex128], ids=lambda d: d.name)
 def test_gradients(name, d):
     op = Op.registry[name]
-    if op.grads is None or name in NOT_THERE or (name in GIVEN and d.is_complex):
+    if op.grads is None or name in NOT_THERE or (name in GIVEN and d.is_complex) or not compared(name, d):
         return
     for i, (arrays, attrs) in enumerate(op.samples()):
-        label, typed = f"{name}, sample {i}, {d.name}", retyped(arrays, d)
-        ways = [k for k, a in enumerate(typed) if a.dtype.kind in "fc" and op.rule(k) is not None]
-        ours, peers = [flambeau.tensor(a) for a in typed], [as_torch(a) for a in typed]
-        got = outcome(lambda: gradients(flambeau, op.on_sample, ours, attrs, ways))
-        want = outcome(
-            lambda: gradients(torch, lambda xs, attrs: peer(name)(torch, *xs, **attrs), peers, attrs, ways)
+        check_gradients(name, f"{name}, sample {i}, {d.name}", retyped(arrays, d), attrs)
+
+
+def check_gradients(name, label, arrays, attrs):
+    op = Op.registry[name]
+    ways = [k for k, a in enumerate(arrays) if a.dtype.kind in "fc" and op.rule(k) is not None]
+    got = outcome(lambda: gradients(flambeau, op.on_sample, flambeau.tensor, arrays, attrs, ways))
+    want = outcome(
+        lambda: gradients(torch, lambda xs, kw: peer(name)(torch, *xs, **kw), as_torch, arrays, attrs, ways)
+    )
+    if isinstance(want, Exception) or isinstance(got, Exception):
+        assert isinstance(want, Exception) and isinstance(got, Exception), (
+            f"{label}: {got!r}, PyTorch {want!r}"
         )
-        if isinstance(want, Exception) or isinstance(got, Exception):
-            assert isinstance(want, Exception) and isinstance(got, Exception), (
-                f"{label}: {got!r}, PyTorch {want!r}"
-            )
-            continue
-        for k, a, b in zip(ways, got, want, strict=True):
-            assert_close(a._value("oracle"), as_numpy(b), f"{label}, input {k}", 10)
+        return
+    for k, a, b in zip(ways, got, want, strict=True):
+        assert_close(value(a), as_numpy(b), f"{label}, input {k}", 10 * LOOSE.get(name, 1))
 
 
-def gradients(T, f, xs, attrs, ways):
+def gradients(T, f, tensor, arrays, attrs, ways):
+    xs = [tensor(a) for a in arrays]
     for k in ways:
         xs[k].requires_grad_()
     out = f(xs, attrs)

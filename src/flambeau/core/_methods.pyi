@@ -1,4 +1,4 @@
-"""The tensor's attached methods, for type checkers and editors. Written by tools/stubs.py; don't edit."""
+"""The tensor's methods, for type checkers and editors. Written by tools/stubs.py; don't edit."""
 
 from builtins import bool as _bool
 from builtins import complex as _complex

@@ -133,7 +133,8 @@ class GradNode(Hooked):
     """
 
     __slots__ = (
-        "__weakref__", "attrs", "edges", "hooks", "op", "out", "out_version", "outputs", "released", "saved", "seq", "specs", "spent",
+        "__weakref__", "attrs", "edges", "hooks", "op", "out", "out_version", "outputs", "released", "saved",
+        "seq", "specs", "spent",
         "versions",
     )  # fmt: skip
 

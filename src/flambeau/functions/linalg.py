@@ -1,5 +1,4 @@
-"""Linear algebra, as in `torch.linalg`: matrices are the last two dimensions, those before them are "
-"batches."""
+"""Linear algebra, as in `torch.linalg`: matrices are the last two dimensions, batches those before them."""
 
 from __future__ import annotations
 
@@ -150,8 +149,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out
     """
     if driver is not None:
         raise RuntimeError(
-            f"linalg.svd: keyword argument `driver=` ({driver!r}) is only supported on CUDA inputs; leave "
-            "it out"
+            f"linalg.svd: keyword argument `driver=` ({driver!r}) is only supported on CUDA inputs; leave it "
+            "out"
         )
     return deliver_all("linalg.svd", return_types.linalg_svd(*ops.svd(_matrix("svd", A), full_matrices)), out)
 
@@ -178,9 +177,8 @@ def _check_right(what: str, A: Tensor, B: Tensor) -> None:
     if A.shape[-1] != B.shape[-1]:
         raise RuntimeError(
             f"linalg.{what}: Incompatible shapes of A and B for the equation XA = B "
-            f"({A.shape[-2]}x{A.shape[-1]} and "
-            f"{B.shape[-2]}x{B.shape[-1]}): the columns of {tuple(A.shape)} and {tuple(B.shape)} must be "
-            "equally many"
+            f"({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]}): the columns of {tuple(A.shape)} "
+            f"and {tuple(B.shape)} must be equally many"
         )
 
 
@@ -250,14 +248,9 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def _tolerances(A: Tensor, atol: Tolerance, rtol: Tolerance) -> tuple[Tensor, Tensor]:
-    """Both as tensors; the relative one is by default the rounding error of A's dtype, or 0 if the "
-    "absolute one is positive."""
+    """Both as tensors. The relative one is by default A's rounding error, or 0 beside an absolute one."""
     d = A.dtype.to_real()
-    default = (
-        max(A.shape[-2:]) * float(np.finfo(d.np).eps)
-        if d.category >= dt.FLOAT and d not in dt.HALVES
-        else 0.0
-    )
+    default = max(A.shape[-2:]) * float(np.finfo(d.np).eps)
 
     def tensor(x: Tolerance) -> Tensor:
         return cast(x.detach(), d) if isinstance(x, Tensor) else make_constant(np.array(x or 0.0, d.np))
@@ -279,9 +272,9 @@ def pinv(
 ) -> Tensor:
     """The Moore-Penrose inverse (..., n, m) of (..., m, n).
 
-    Singular values up to max(atol, rtol * the largest) count as 0.
-    `rtol` (or, the older name, `rcond`) defaults to max(m, n) times the dtype's epsilon, or to 0 with a
-    positive `atol`. With `hermitian` only the lower triangle is read.
+    Singular values up to max(atol, rtol * the largest) count as 0. `rtol` (or, the older name, `rcond`)
+    defaults to max(m, n) times the dtype's epsilon, or to 0 with a positive `atol`. With `hermitian` only the
+    lower triangle is read.
 
     >>> import flambeau as torch
     >>> torch.linalg.pinv(torch.tensor([[2., 0.], [0., 0.]]))
@@ -448,8 +441,8 @@ def vector_norm(
 ) -> Tensor:
     """(sum |x|^ord)^(1/ord) over all elements or over `dim`.
 
-    inf: the largest |x|, -inf: the smallest, 0: how many aren't 0.
-    RuntimeError for whole numbers, a `dtype` narrower than `x`'s, or the extreme of nothing.
+    inf: the largest |x|, -inf: the smallest, 0: how many aren't 0. RuntimeError for whole numbers, a `dtype`
+    narrower than `x`'s, or the extreme of nothing.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([3., -4.])
@@ -470,24 +463,19 @@ def vector_norm(
     if dtype is not None and dt.promote_types(x.dtype, dtype) is not dtype:
         raise RuntimeError(
             f"linalg.vector_norm: the dtype of the input ({x.dtype.name}) should be convertible without "
-            "narrowing to the specified dtype "
-            f"({dtype.name})"
+            f"narrowing to the specified dtype ({dtype.name})"
         )
     if x.numel() == 0 and (ord < 0 or ord == INF) and 0 in [x.shape[d] for d in _dims(x, dim)]:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor (shape {tuple(x.shape)}) "
-            "because the operation does not "
-            "have an identity"
+            "because the operation does not have an identity"
         )
     return deliver("linalg.vector_norm", reduction.norm(x, ord, dim, keepdim, dtype=dtype), out)
 
 
 def _dims(x: Tensor, dim: Any) -> list[int]:
-    return (
-        list(range(x.ndim))
-        if dim is None
-        else [wrap_dim("linalg.norm", d, x.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
-    )
+    dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    return [wrap_dim("linalg.norm", d, x.ndim) for d in dims]
 
 
 def matrix_norm(
@@ -665,8 +653,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 
 
 def _best_splits(extents: list[int]) -> dict[tuple[int, int], int]:
-    """For each range of factors where its last product is; factor i has extents[i] rows and extents[i + 1] "
-    "columns."""
+    """For each range of factors where its last product is; factor i is extents[i] by extents[i + 1]."""
     n = len(extents) - 1
     cost = {(i, i): 0 for i in range(n)}
     splits: dict[tuple[int, int], int] = {}

@@ -28,23 +28,27 @@ from .calling import in_place, positive_shape
 
 FAMILIES: dict[ModuleType, str] = {
     pointwise: """
-        abs absolute neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos
-        tan asin acos atan sinh cosh tanh asinh acosh atanh arcsin arccos arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma
-        digamma relu bitwise_not logical_not round frac logit add sub subtract mul multiply div divide true_divide floor_divide remainder
-        fmod pow float_power atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater greater_equal logical_and logical_or
-        logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul
-        addcdiv nan_to_num
-        | isnan isinf isfinite signbit angle positive conj rsub maximum minimum logaddexp isclose allclose equal
+        abs absolute neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1
+        log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh arcsin arccos
+        arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma digamma relu bitwise_not logical_not
+        round frac logit add sub subtract mul multiply div divide true_divide floor_divide remainder fmod
+        pow float_power atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater
+        greater_equal logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
+        bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul addcdiv
+        nan_to_num
+        | isnan isinf isfinite signbit angle positive conj rsub maximum minimum logaddexp isclose allclose
+        equal
     """,
     reduction: """
         cumsum cumprod
-        | sum nansum mean prod all any amax amin aminmax argmax argmin max min var std logsumexp norm logcumsumexp cummax cummin softmax
-        log_softmax
+        | sum nansum mean prod all any amax amin aminmax argmax argmin max min var std logsumexp norm
+        logcumsumexp cummax cummin softmax log_softmax
     """,
     shape: """
-        | reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim moveaxis
-        expand expand_as broadcast_to contiguous clone narrow select unbind split split_with_sizes chunk tensor_split diagonal diag diag_embed
-        unfold as_strided flip fliplr flipud rot90 roll repeat tile repeat_interleave sum_to_size
+        | reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze permute transpose
+        swapaxes swapdims t movedim moveaxis expand expand_as broadcast_to contiguous clone narrow select
+        unbind split split_with_sizes chunk tensor_split diagonal diag diag_embed unfold as_strided flip
+        fliplr flipud rot90 roll repeat tile repeat_interleave sum_to_size
     """,
     indexing: """
         scatter scatter_add index_add index_copy index_fill index_put masked_fill masked_scatter tril triu
@@ -169,8 +173,10 @@ OPERATORS: dict[str, Any] = {
     **{
         f"__i{name}__": _in_place_operator(f, f"__i{name}__")
         for name, f in {
-            "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "floordiv": pointwise.floor_divide,
-            "mod": pointwise.remainder, "pow": pointwise.pow, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
+            "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div,
+            "floordiv": pointwise.floor_divide,
+            "mod": pointwise.remainder, "pow": pointwise.pow, "and": ops.bitwise_and, "or": ops.bitwise_or,
+            "xor": ops.bitwise_xor,
             "lshift": ops.left_shift, "rshift": ops.right_shift,
         }.items()
     },

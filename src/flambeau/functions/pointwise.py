@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, Protocol
 
 from ..core import dtype as dt
 from ..core.tensor import Tensor
@@ -78,7 +78,19 @@ _UNARY_EXAMPLES = {
 }
 
 
-def _unary(name: str, op: Pointwise) -> Any:
+class Unary(Protocol):
+    """A function of one tensor, element by element."""
+
+    def __call__(self, input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+
+
+class Binary(Protocol):
+    """A function of a tensor and a tensor or number, element by element."""
+
+    def __call__(self, input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor: ...
+
+
+def _unary(name: str, op: Pointwise) -> Unary:
     what, x, y = _UNARY_EXAMPLES[name]
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -472,7 +484,7 @@ _BINARY_EXAMPLES = {
 }
 
 
-def _compare(name: str, op: Pointwise) -> Any:
+def _compare(name: str, op: Pointwise) -> Binary:
     what, args, result = _BINARY_EXAMPLES[name]
 
     def function(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..core import dtype as dt
@@ -463,7 +464,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         size, larger = divmod(extent, cuts)
         return split(input, [size + 1] * larger + [size] * (cuts - larger), dim)
     places = [0, *[min(max(c + extent if c < 0 else c, 0), extent) for c in cuts], extent]
-    return tuple(slice_dim(input, dim, a, max(b - a, 0), 1) for a, b in zip(places, places[1:], strict=False))
+    return tuple(slice_dim(input, dim, a, max(b - a, 0), 1) for a, b in pairwise(places))
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

@@ -43,6 +43,7 @@ def _samples() -> list[Sample]:
 
 # Both inputs are matrices, or batches of them that broadcast.
 matmul = custom(
-    "matmul", _matmul, _matmul_rule, "contraction", inputs="x y", accepts=NO_BOOL, samples=_samples, backward_name="Mm",
+    "matmul", _matmul, _matmul_rule, "contraction", inputs="x y", accepts=NO_BOOL, samples=_samples,
+    backward_name="Mm",
     grad={"x": lambda g, y: matmul(g, y.mH), "y": lambda g, x: matmul(x.mH, g)},
 )  # fmt: skip

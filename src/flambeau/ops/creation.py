@@ -22,15 +22,19 @@ class Full(Custom):
 
 
 full = Full(
-    "full", lambda value, shape, d: np.full(shape, value, d.np), inputs="value", attrs="shape d", widens=False,
-    grad={"value": lambda g: g.sum()}, samples=lambda: [Sample((np.array(0.5),), {"shape": (2, 3), "d": float64})],
+    "full", lambda value, shape, d: np.full(shape, value, d.np), inputs="value", attrs="shape d",
+    widens=False,
+    grad={"value": lambda g: g.sum()},
+    samples=lambda: [Sample((np.array(0.5),), {"shape": (2, 3), "d": float64})],
 )  # fmt: skip
 full.kind = "pointwise"
 
 # The value is `new`, the history goes on through `old` with a gradient of zero: what an in-place write leaves
 # of the old content.
 overwrite = custom(
-    "overwrite", lambda old, new: np.array(new, copy=True), lambda old, new: (new._node.shape, new._node.dtype), "pointwise",
-    inputs="old new", widens=False, backward_name="Copy", grad={"old": lambda g: g.new_zeros(g.shape), "new": lambda g: g},
+    "overwrite", lambda old, new: np.array(new, copy=True),
+    lambda old, new: (new._node.shape, new._node.dtype), "pointwise",
+    inputs="old new", widens=False, backward_name="Copy",
+    grad={"old": lambda g: g.new_zeros(g.shape), "new": lambda g: g},
     samples=lambda: [Sample((spread((2, 3)), spread((2, 3), seed=1)))],
 )  # fmt: skip

@@ -3,6 +3,7 @@ sorting."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -148,11 +149,13 @@ def _repeated_samples() -> list[Sample]:
 
 
 gather = custom(
-    "gather", _gather, _gather_rule, "gather", inputs="x index", attrs="dim", checks=True, widens=False, samples=_gather_samples,
+    "gather", _gather, _gather_rule, "gather", inputs="x index", attrs="dim", checks=True, widens=False,
+    samples=_gather_samples,
     grad={"x": lambda g, index, dim, x_shape: scatter_add(g.new_zeros(x_shape), index, g, dim)},
 )  # fmt: skip
 scatter = custom(
-    "scatter", _scatter, _scatter_rule("scatter"), "scatter", inputs="x index src", attrs="dim", checks=True, writes=True, widens=False,
+    "scatter", _scatter, _scatter_rule("scatter"), "scatter", inputs="x index src", attrs="dim", checks=True,
+    writes=True, widens=False,
     samples=_scatter_samples,
     grad={
         "x": lambda g, index, dim, src_shape: scatter(g, index, g.new_zeros(index.shape), dim),
@@ -160,7 +163,8 @@ scatter = custom(
     },
 )  # fmt: skip
 scatter_add = custom(
-    "scatter_add", _scatter_add, _scatter_rule("scatter_add"), "scatter", inputs="x index src", attrs="dim", checks=True,
+    "scatter_add", _scatter_add, _scatter_rule("scatter_add"), "scatter", inputs="x index src", attrs="dim",
+    checks=True,
     writes=True, widens=False, samples=_repeated_samples,
     grad={"x": lambda g: g, "src": lambda g, index, dim, src_shape: pad_to(gather(g, index, dim), src_shape)},
 )  # fmt: skip
@@ -222,7 +226,7 @@ def _add_at(x: np.ndarray, key: tuple[Any, ...], src: np.ndarray, dims: Dims) ->
 def _index_shape(x: Any, indices: tuple[Any, ...], dims: Dims, what: str) -> Dims:
     shape = broadcast(what, *[i._node.shape for i in indices])
     rest = tuple(e for d, e in enumerate(x._node.shape) if d not in dims)
-    together = all(b == a + 1 for a, b in zip(dims, dims[1:], strict=False))
+    together = all(b == a + 1 for a, b in pairwise(dims))
     at = dims[0] if together else 0  # apart from each other, the indexed dimensions come first
     return rest[:at] + shape + rest[at:]
 
@@ -321,7 +325,8 @@ index = Index(
 )
 index.kind = "gather"
 index_put = IndexPut(
-    "index_put", _index_put, inputs="x src *indices", attrs="dims accumulate", grad={"x": lambda g: g, "src": lambda g: g},
+    "index_put", _index_put, inputs="x src *indices", attrs="dims accumulate",
+    grad={"x": lambda g: g, "src": lambda g: g},
     checks=True, writes=True, widens=False, samples=_put_samples,
 )  # fmt: skip
 index_put.kind = "scatter"
@@ -340,7 +345,8 @@ def _argsort(x: np.ndarray, dim: int, descending: bool, stable: bool) -> np.ndar
 
 
 argsort = custom(
-    "argsort", _argsort, lambda x, *_: (x._node.shape, dt.int64), "sort", attrs="dim descending stable", accepts=REAL,
+    "argsort", _argsort, lambda x, *_: (x._node.shape, dt.int64), "sort", attrs="dim descending stable",
+    accepts=REAL,
     samples=lambda: [
         Sample((spread((2, 5)),), {"dim": 1, "descending": False, "stable": True}),
         Sample((integers((4, 3), 0, 3),), {"dim": 0, "descending": True, "stable": True}),
@@ -379,8 +385,12 @@ def _searchsorted(edges: np.ndarray, values: np.ndarray, right: bool) -> np.ndar
 
 
 searchsorted = custom(
-    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort", inputs="edges values", attrs="right", accepts=NO_BOOL_REAL,
-    samples=lambda: [Sample((np.array([1.0, 2.0, 2.0, 5.0]), np.array([[0.0, 2.0], [5.0, 9.0]])), {"right": r}) for r in (False, True)],
+    "searchsorted", _searchsorted, lambda edges, values, right: (values._node.shape, dt.int64), "sort",
+    inputs="edges values", attrs="right", accepts=NO_BOOL_REAL,
+    samples=lambda: [
+        Sample((np.array([1.0, 2.0, 2.0, 5.0]), np.array([[0.0, 2.0], [5.0, 9.0]])), {"right": r})
+        for r in (False, True)
+    ],
 )  # fmt: skip
 
 
@@ -389,7 +399,8 @@ def _bincount(x: np.ndarray, length: int) -> np.ndarray:
 
 
 bincount = custom(
-    "bincount", _bincount, lambda x, length: ((length,), dt.int64), "scatter", attrs="length", accepts=(dt.INTEGER, dt.INTEGER),
+    "bincount", _bincount, lambda x, length: ((length,), dt.int64), "scatter", attrs="length",
+    accepts=(dt.INTEGER, dt.INTEGER),
     samples=lambda: [Sample((np.array([0, 2, 2, 1]),), {"length": 5})],
 )  # fmt: skip
 
@@ -406,10 +417,12 @@ def _triangle_samples() -> list[Sample]:
 
 
 tril = custom(
-    "tril", _tril, lambda x, diagonal: (x._node.shape, x._node.dtype), "pointwise", attrs="diagonal", widens=False,
+    "tril", _tril, lambda x, diagonal: (x._node.shape, x._node.dtype), "pointwise", attrs="diagonal",
+    widens=False,
     samples=_triangle_samples, grad=lambda g, diagonal: tril(g, diagonal),
 )  # fmt: skip
 triu = custom(
-    "triu", lambda x, diagonal: np.triu(x, diagonal), lambda x, diagonal: (x._node.shape, x._node.dtype), "pointwise", attrs="diagonal",
+    "triu", lambda x, diagonal: np.triu(x, diagonal), lambda x, diagonal: (x._node.shape, x._node.dtype),
+    "pointwise", attrs="diagonal",
     widens=False, samples=_triangle_samples, grad=lambda g, diagonal: triu(g, diagonal),
 )  # fmt: skip

@@ -37,6 +37,7 @@ from .samples import (
     fixed,
     integer_binary,
     integer_unary,
+    integers,
     spread,
     unary,
 )
@@ -69,6 +70,16 @@ div = pointwise(
 )  # fmt: skip
 
 
+def _divisions() -> list[Sample]:
+    signed = np.array([7, -7, 6, -6, 0]), np.array([2, 2, -3, -3, -1])
+    return [*binary(low2=0.5, high2=3.0)(), Sample(signed), Sample((spread((2, 3)), spread((3,), seed=1)))]
+
+
+def _ordered() -> list[Sample]:
+    """With equal numbers too."""
+    return [*binary()(), Sample((integers((2, 3), 0, 3), integers((3,), 0, 3, seed=1)))]
+
+
 def _whole_division(f: Any) -> Any:
     def divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         if x.dtype.kind in "iu" and not np.all(y):
@@ -87,7 +98,7 @@ def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 floor_divide = pointwise(
     "floor_divide", **_xy(_whole_division(_floor_divide)), accepts=NO_BOOL_REAL, checks=True,
-    samples=binary(low2=0.5, high2=3.0), grad={"x": _flat, "y": _flat},
+    samples=_divisions, grad={"x": _flat, "y": _flat},
 )  # fmt: skip
 
 
@@ -100,14 +111,16 @@ def _trunc_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 trunc_divide = pointwise(
     "trunc_divide", **_xy(_whole_division(_trunc_divide)), accepts=NO_BOOL_REAL, checks=True,
-    samples=binary(low2=0.5, high2=3.0), grad={"x": _flat, "y": _flat},
+    samples=_divisions, grad={"x": _flat, "y": _flat},
 )  # fmt: skip
 remainder = pointwise(
-    "remainder", **_xy(_whole_division(np.remainder)), accepts=NO_BOOL_REAL, checks=True, samples=binary(low2=0.5, high2=3.0),
+    "remainder", **_xy(_whole_division(np.remainder)), accepts=NO_BOOL_REAL, checks=True,
+    samples=_divisions,
     grad={"x": lambda g: g, "y": lambda g, x, y: -g * (x.detach() / y.detach()).floor()},
 )  # fmt: skip
 fmod = pointwise(
-    "fmod", **_xy(_whole_division(np.fmod)), accepts=NO_BOOL_REAL, checks=True, samples=binary(low2=0.5, high2=3.0),
+    "fmod", **_xy(_whole_division(np.fmod)), accepts=NO_BOOL_REAL, checks=True,
+    samples=_divisions,
     grad={"x": lambda g: g, "y": lambda g, x, y: -g * (x.detach() / y.detach()).trunc()},
 )  # fmt: skip
 
@@ -129,14 +142,14 @@ pow = pointwise(
     },
 )  # fmt: skip
 maximum = pointwise(
-    "maximum", **_xy(np.maximum), accepts=REAL, samples=binary(),
+    "maximum", **_xy(np.maximum), accepts=REAL, samples=_ordered,
     grad={
         "x": lambda g, x, y: g * ((x > y) + 0.5 * (x == y)).to(g.dtype),
         "y": lambda g, x, y: g * ((y > x) + 0.5 * (x == y)).to(g.dtype),
     },
 )  # fmt: skip
 minimum = pointwise(
-    "minimum", **_xy(np.minimum), accepts=REAL, samples=binary(),
+    "minimum", **_xy(np.minimum), accepts=REAL, samples=_ordered,
     grad={
         "x": lambda g, x, y: g * ((x < y) + 0.5 * (x == y)).to(g.dtype),
         "y": lambda g, x, y: g * ((y < x) + 0.5 * (x == y)).to(g.dtype),
@@ -255,7 +268,10 @@ def log_add_exp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 logaddexp = pointwise(
     "logaddexp", **_xy(log_add_exp), accepts=FLOATING, samples=binary(),
-    grad={"x": lambda g, x, y: g * (x - y).sigmoid().conj(), "y": lambda g, x, y: g * (y - x).sigmoid().conj()},
+    grad={
+        "x": lambda g, x, y: g * (x - y).sigmoid().conj(),
+        "y": lambda g, x, y: g * (y - x).sigmoid().conj(),
+    },
 )  # fmt: skip
 
 # ----- trigonometric and hyperbolic -----
@@ -322,14 +338,15 @@ digamma = pointwise(
     "digamma", special.digamma, **_real_float, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0)
 )
 polygamma = custom(
-    "polygamma", lambda x, n: special.polygamma(n, x), lambda x, n: (x._node.shape, x._node.dtype), "pointwise", attrs="n",
+    "polygamma", lambda x, n: special.polygamma(n, x), lambda x, n: (x._node.shape, x._node.dtype),
+    "pointwise", attrs="n",
     accepts=(dt.FLOAT, dt.FLOAT), grad=lambda g, x, n: g * polygamma(x, n + 1),
     samples=lambda: [Sample((spread(s, 0.3, 4.0),), {"n": n}) for s in ((), (3,), (2, 0)) for n in (1, 2)],
 )  # fmt: skip
 
 # ----- comparison and logic -----
 
-_compare: dict[str, Any] = {"result": boolean, "inputs": "x y", "samples": binary()}
+_compare: dict[str, Any] = {"result": boolean, "inputs": "x y", "samples": _ordered}
 eq = pointwise("eq", np.equal, **_compare)
 ne = pointwise("ne", np.not_equal, **_compare)
 lt = pointwise("lt", np.less, accepts=REAL, **_compare)
@@ -389,8 +406,12 @@ class Select(Pointwise):
 
 
 select = Select(
-    "where", lambda condition, x, y: np.where(condition, x, y), inputs="condition x y", samples=_where_samples,
-    grad={"x": lambda g, condition: g.where(condition, 0.0), "y": lambda g, condition: g.where(~condition, 0.0)},
+    "where", lambda condition, x, y: np.where(condition, x, y), inputs="condition x y",
+    samples=_where_samples,
+    grad={
+        "x": lambda g, condition: g.where(condition, 0.0),
+        "y": lambda g, condition: g.where(~condition, 0.0),
+    },
 )  # fmt: skip
 
 # ----- complex numbers -----

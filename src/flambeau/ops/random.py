@@ -77,17 +77,24 @@ integers = _draw(
 )
 
 permutation = Draw(
-    "randperm", lambda shape, d, generator: generator.randperm(shape[0], dtype=d.np), inputs="", attrs="shape d generator",
+    "randperm", lambda shape, d, generator: generator.randperm(shape[0], dtype=d.np), inputs="",
+    attrs="shape d generator",
     samples=lambda: [Sample((), {"shape": (9,), "d": dt.int64})],
 )  # fmt: skip
 bernoulli_each = Draw(
-    "bernoulli_each", lambda p, shape, d, generator: generator.bernoulli(shape, p, dtype=d.np), inputs="p", accepts=(FLOAT, FLOAT),
-    attrs="shape d generator", samples=lambda: [Sample((np.array([0.0, 0.3, 1.0]),), {"shape": (2, 3), "d": dt.float32})],
+    "bernoulli_each", lambda p, shape, d, generator: generator.bernoulli(shape, p, dtype=d.np), inputs="p",
+    accepts=(FLOAT, FLOAT),
+    attrs="shape d generator",
+    samples=lambda: [Sample((np.array([0.0, 0.3, 1.0]),), {"shape": (2, 3), "d": dt.float32})],
 )  # fmt: skip
 multinomial = Draw(
-    "multinomial", lambda weights, shape, d, generator, count, replacement: generator.multinomial(weights, count, replacement),
+    "multinomial",
+    lambda weights, shape, d, generator, count, replacement: generator.multinomial(
+        weights, count, replacement
+    ),
     inputs="weights", attrs="shape d generator count replacement",
     samples=lambda: [
-        Sample((np.array([0.1, 0.2, 0.7]),), {"shape": (2,), "d": dt.int64, "count": 2, "replacement": r}) for r in (False, True)
+        Sample((np.array([0.1, 0.2, 0.7]),), {"shape": (2,), "d": dt.int64, "count": 2, "replacement": r})
+        for r in (False, True)
     ],
 )  # fmt: skip

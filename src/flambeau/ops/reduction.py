@@ -17,12 +17,15 @@ from .samples import Sample, booleans, spread
 Dims = tuple[int, ...]
 
 
-def _samples(low: float = -3.0, high: float = 3.0) -> Callable[[], list[Sample]]:
+def _samples(low: float = -3.0, high: float = 3.0, nothing: bool = True) -> Callable[[], list[Sample]]:
+    """Of all, some and no dimensions; without elements, where `nothing` has a value."""
     return lambda: [
         Sample((spread((2, 3), low, high),), {"dims": (0, 1)}),
         Sample((spread((2, 3, 2), low, high),), {"dims": (0, 2), "keepdim": True}),
         Sample((spread((4,), low, high),), {"dims": (0,)}),
         Sample((spread((), low, high),), {"dims": ()}),
+        Sample((spread((2, 0)),), {"dims": (0,)}),
+        *([Sample((spread((0, 3)),), {"dims": (0,), "keepdim": True})] if nothing else []),
     ]
 
 
@@ -101,10 +104,10 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 
 amax = reduction(
-    "amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True
+    "amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(nothing=False), needs_elements=True
 )
 amin = reduction(
-    "amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(), needs_elements=True
+    "amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(nothing=False), needs_elements=True
 )
 
 
@@ -228,11 +231,13 @@ def _row_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
 
 
 softmax = custom(
-    "softmax", _softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT), samples=_row_samples,
+    "softmax", _softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT),
+    samples=_row_samples,
     grad=lambda g, out, dim: out * (g - sum(g * out, (dim,), True)),
 )  # fmt: skip
 log_softmax = custom(
-    "log_softmax", _log_softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT), samples=_row_samples,
+    "log_softmax", _log_softmax, _row_rule, "composite", attrs="dim", accepts=(dt.FLOAT, dt.FLOAT),
+    samples=_row_samples,
     grad=lambda g, out, dim: g - out.exp() * sum(g, (dim,), True),
 )  # fmt: skip
 

@@ -55,8 +55,10 @@ def _reshape_samples() -> list[Sample]:
 def reshape_like(name: str, backward_name: str) -> Any:
     """A record that reshapes: under several names, since each has its own in the backward graph."""
     return view(
-        name, np.reshape, attrs="shape", shape=lambda x_shape, shape: shape, layout=reshape_layout, samples=_reshape_samples,
-        grad=lambda g, x_shape: g.reshape(x_shape), put=lambda x, part, shape: part.reshape(x.shape), backward_name=backward_name,
+        name, np.reshape, attrs="shape", shape=lambda x_shape, shape: shape, layout=reshape_layout,
+        samples=_reshape_samples,
+        grad=lambda g, x_shape: g.reshape(x_shape), put=lambda x, part, shape: part.reshape(x.shape),
+        backward_name=backward_name,
     )  # fmt: skip
 
 
@@ -81,8 +83,10 @@ def permute_like(name: str, backward_name: str) -> Any:
         name, np.transpose, attrs="order", backward_name=backward_name,
         shape=lambda x_shape, order: tuple(x_shape[d] for d in order),
         layout=lambda x_shape, strides, offset, order: (tuple(strides[d] for d in order), offset),
-        grad=lambda g, order: g.permute(inverse(order)), put=lambda x, part, order: part.permute(inverse(order)),
-        samples=lambda: [Sample((spread((2, 3, 4)),), {"order": (2, 0, 1)}), Sample((spread((3, 1)),), {"order": (1, 0)})],
+        grad=lambda g, order: g.permute(inverse(order)),
+        put=lambda x, part, order: part.permute(inverse(order)),
+        samples=lambda: [Sample((spread((2, 3, 4)),), {"order": (2, 0, 1)}),
+            Sample((spread((3, 1)),), {"order": (1, 0)})],
     )  # fmt: skip
 
 
@@ -143,7 +147,8 @@ select = view(
     shape=lambda x_shape, dim, index: x_shape[:dim] + x_shape[dim + 1 :], layout=_select_layout,
     grad=lambda g, x_shape, dim, index: select_scatter(g.new_zeros(x_shape), g, dim, index),
     put=lambda x, part, dim, index: select_scatter(x, part, dim, index),
-    samples=lambda: [Sample((spread((3, 4)),), {"dim": 1, "index": 2}), Sample((spread((2,)),), {"dim": 0, "index": 0})],
+    samples=lambda: [Sample((spread((3, 4)),), {"dim": 1, "index": 2}),
+        Sample((spread((2,)),), {"dim": 0, "index": 0})],
 )  # fmt: skip
 
 
@@ -158,16 +163,21 @@ def _select_write(x: np.ndarray, part: np.ndarray, dim: int, index: int) -> np.n
 
 
 slice_scatter = custom(
-    "slice_scatter", _slice_write, lambda x, part, ranges: (x._node.shape, x._node.dtype), "scatter", inputs="x part", attrs="ranges",
+    "slice_scatter", _slice_write, lambda x, part, ranges: (x._node.shape, x._node.dtype), "scatter",
+    inputs="x part", attrs="ranges",
     writes=True, widens=False,
     grad={
         "x": lambda g, part_shape, ranges: slice_scatter(g, g.new_zeros(part_shape), ranges),
         "part": lambda g, ranges: slice_(g, ranges),
     },
-    samples=lambda: [Sample((s.arrays[0], s.arrays[0][slice_index(s.attrs["ranges"])] * 2), s.attrs) for s in _slice_samples()],
+    samples=lambda: [
+        Sample((s.arrays[0], s.arrays[0][slice_index(s.attrs["ranges"])] * 2), s.attrs)
+        for s in _slice_samples()
+    ],
 )  # fmt: skip
 select_scatter = custom(
-    "select_scatter", _select_write, lambda x, part, dim, index: (x._node.shape, x._node.dtype), "scatter", inputs="x part",
+    "select_scatter", _select_write, lambda x, part, dim, index: (x._node.shape, x._node.dtype), "scatter",
+    inputs="x part",
     attrs="dim index", writes=True, widens=False,
     grad={
         "x": lambda g, part_shape, dim, index: select_scatter(g, g.new_zeros(part_shape), dim, index),
@@ -182,7 +192,7 @@ select_scatter = custom(
 def _diagonal_shape(x_shape: Shape, offset: int, dim1: int, dim2: int) -> Shape:
     rows, cols = x_shape[dim1], x_shape[dim2]
     count = max(0, min(rows, cols - offset) if offset >= 0 else min(rows + offset, cols))
-    return tuple(e for d, e in enumerate(x_shape) if d not in (dim1, dim2)) + (count,)
+    return (*(e for d, e in enumerate(x_shape) if d not in (dim1, dim2)), count)
 
 
 def _diagonal_layout(x_shape: Shape, strides: Shape, start: int, offset: int, dim1: int, dim2: int) -> Layout:
@@ -210,16 +220,23 @@ def _diagonal_samples() -> list[Sample]:
 diagonal = view(
     "diagonal", np.diagonal, attrs="offset dim1 dim2", shape=_diagonal_shape, layout=_diagonal_layout,
     grad=lambda g, x_shape, offset, dim1, dim2: diagonal_scatter(g.new_zeros(x_shape), g, offset, dim1, dim2),
-    put=lambda x, part, offset, dim1, dim2: diagonal_scatter(x, part, offset, dim1, dim2), samples=_diagonal_samples,
+    put=lambda x, part, offset, dim1, dim2: diagonal_scatter(x, part, offset, dim1, dim2),
+    samples=_diagonal_samples,
 )  # fmt: skip
 diagonal_scatter = custom(
-    "diagonal_scatter", _diagonal_write, lambda x, part, *_: (x._node.shape, x._node.dtype), "scatter", inputs="x part",
+    "diagonal_scatter", _diagonal_write, lambda x, part, *_: (x._node.shape, x._node.dtype), "scatter",
+    inputs="x part",
     attrs="offset dim1 dim2", writes=True, widens=False,
     grad={
-        "x": lambda g, part_shape, offset, dim1, dim2: diagonal_scatter(g, g.new_zeros(part_shape), offset, dim1, dim2),
+        "x": lambda g, part_shape, offset, dim1, dim2: diagonal_scatter(
+            g, g.new_zeros(part_shape), offset, dim1, dim2
+        ),
         "part": lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
     },
-    samples=lambda: [Sample((s.arrays[0], np.diagonal(s.arrays[0], **_axes(s.attrs)) * 2), s.attrs) for s in _diagonal_samples()],
+    samples=lambda: [
+        Sample((s.arrays[0], np.diagonal(s.arrays[0], **_axes(s.attrs)) * 2), s.attrs)
+        for s in _diagonal_samples()
+    ],
 )  # fmt: skip
 
 
@@ -234,7 +251,7 @@ def _windows(x: np.ndarray, dim: int, size: int, step: int) -> np.ndarray:
 
 def _window_sum(g: np.ndarray, extent: int, dim: int, step: int) -> np.ndarray:
     count, size = g.shape[dim], g.shape[-1]
-    out = np.zeros(g.shape[:dim] + (extent,) + g.shape[dim + 1 : -1], g.dtype)
+    out = np.zeros((*g.shape[:dim], extent, *g.shape[dim + 1 : -1]), g.dtype)
     for k in range(size):
         out[(slice(None),) * dim + (slice(k, k + (count - 1) * step + 1, step),)] += g[..., k]
     return out
@@ -242,7 +259,9 @@ def _window_sum(g: np.ndarray, extent: int, dim: int, step: int) -> np.ndarray:
 
 unfold = view(
     "unfold", _windows, attrs="dim size step",
-    shape=lambda x_shape, dim, size, step: (*x_shape[:dim], (x_shape[dim] - size) // step + 1, *x_shape[dim + 1 :], size),
+    shape=lambda x_shape, dim, size, step: (
+        *x_shape[:dim], (x_shape[dim] - size) // step + 1, *x_shape[dim + 1 :], size,
+    ),
     layout=lambda x_shape, strides, offset, dim, size, step: (
         (*strides[:dim], strides[dim] * step, *strides[dim + 1 :], strides[dim]),
         offset,
@@ -283,7 +302,8 @@ def _as_strided_grad(g: Any, x_shape: Shape, shape: Shape, strides: Shape, offse
 
 # Looks at the whole storage, so its input is the storage's flat memory (see functions.shape.as_strided).
 as_strided = view(
-    "as_strided", _as_strided, attrs="shape strides offset", shape=lambda x_shape, shape, strides, offset: shape,
+    "as_strided", _as_strided, attrs="shape strides offset",
+    shape=lambda x_shape, shape, strides, offset: shape,
     layout=lambda x_shape, s, o, shape, strides, offset: (strides, offset), grad=_as_strided_grad,
     samples=lambda: [
         Sample((spread((12,)),), {"shape": (2, 3), "strides": (1, 2), "offset": 3}),
@@ -303,19 +323,24 @@ def _twice(strides: Shape) -> Shape:
 
 
 real = view(
-    "real", lambda x: x.real, shape=lambda s: s, layout=lambda s, strides, offset: (_twice(strides), 2 * offset),
-    dtype=lambda d: d.to_real(), grad=lambda g: g.to(g.dtype.to_complex()), put=lambda x, part: _complex(part, x.imag),
+    "real", lambda x: x.real, shape=lambda s: s,
+    layout=lambda s, strides, offset: (_twice(strides), 2 * offset),
+    dtype=lambda d: d.to_real(), grad=lambda g: g.to(g.dtype.to_complex()),
+    put=lambda x, part: _complex(part, x.imag),
     samples=_complex_samples,
 )  # fmt: skip
 imag = view(
-    "imag", lambda x: x.imag, shape=lambda s: s, layout=lambda s, strides, offset: (_twice(strides), 2 * offset + 1),
-    dtype=lambda d: d.to_real(), grad=lambda g: _complex(g * 0, g), put=lambda x, part: _complex(x.real, part),
+    "imag", lambda x: x.imag, shape=lambda s: s,
+    layout=lambda s, strides, offset: (_twice(strides), 2 * offset + 1),
+    dtype=lambda d: d.to_real(), grad=lambda g: _complex(g * 0, g),
+    put=lambda x, part: _complex(x.real, part),
     samples=_complex_samples,
 )  # fmt: skip
 view_as_real = view(
     "view_as_real", lambda x: np.stack([x.real, x.imag], -1), shape=lambda s: (*s, 2),
     layout=lambda s, strides, offset: ((*_twice(strides), 1), 2 * offset), dtype=lambda d: d.to_real(),
-    grad=lambda g: _complex(g.select(-1, 0), g.select(-1, 1)), put=lambda x, part: _complex(part.select(-1, 0), part.select(-1, 1)),
+    grad=lambda g: _complex(g.select(-1, 0), g.select(-1, 1)),
+    put=lambda x, part: _complex(part.select(-1, 0), part.select(-1, 1)),
     samples=_complex_samples,
 )  # fmt: skip
 
@@ -331,24 +356,29 @@ def _bits_layout(x_shape: Shape, strides: Shape, offset: int, d: dt.dtype) -> La
 
 
 view_dtype = view(
-    "view_dtype", lambda x, d: np.ascontiguousarray(x).view(d.np), attrs="d", shape=lambda s, d: s, layout=_bits_layout,
+    "view_dtype", lambda x, d: np.ascontiguousarray(x).view(d.np), attrs="d", shape=lambda s, d: s,
+    layout=_bits_layout,
     dtype=lambda x_dtype, d: d, put=lambda x, part, d: view_dtype.plain(part, (x.dtype,)),
-    samples=lambda: [Sample((spread((2, 3)),), {"d": dt.int64}), Sample((spread((3,)).astype(np.float32),), {"d": dt.int32})],
+    samples=lambda: [Sample((spread((2, 3)),), {"d": dt.int64}),
+        Sample((spread((3,)).astype(np.float32),), {"d": dt.int32})],
 )  # fmt: skip
 
 # ----- copies: what is no view although it only moves elements -----
 
 clone = custom(
-    "clone", lambda x: np.array(x, order="C", copy=True), lambda x: (x._node.shape, x._node.dtype), "pointwise", grad=lambda g: g,
+    "clone", lambda x: np.array(x, order="C", copy=True), lambda x: (x._node.shape, x._node.dtype),
+    "pointwise", grad=lambda g: g,
     widens=False, samples=lambda: [Sample((spread(s),)) for s in ((), (2, 3), (0,))],
 )  # fmt: skip
 flip = custom(
-    "flip", lambda x, dims: np.flip(x, dims).copy(), lambda x, dims: (x._node.shape, x._node.dtype), "movement", attrs="dims", widens=False,
+    "flip", lambda x, dims: np.flip(x, dims).copy(), lambda x, dims: (x._node.shape, x._node.dtype),
+    "movement", attrs="dims", widens=False,
     grad=lambda g, dims: flip(g, dims),
     samples=lambda: [Sample((spread((2, 3)),), {"dims": (0, 1)}), Sample((spread((4,)),), {"dims": (0,)})],
 )  # fmt: skip
 roll = custom(
-    "roll", lambda x, shifts, dims: np.roll(x, shifts, dims), lambda x, *_: (x._node.shape, x._node.dtype), "movement",
+    "roll", lambda x, shifts, dims: np.roll(x, shifts, dims), lambda x, *_: (x._node.shape, x._node.dtype),
+    "movement",
     attrs="shifts dims", widens=False, grad=lambda g, shifts, dims: roll(g, tuple(-s for s in shifts), dims),
     samples=lambda: [Sample((spread((3, 4)),), {"shifts": (1, -2), "dims": (0, 1)})],
 )  # fmt: skip
@@ -377,7 +407,8 @@ class _Concatenate(type(clone)):  # type: ignore[misc]
 
 
 concatenate = _Concatenate(
-    "concatenate", _concatenate_numpy, inputs="*xs", attrs="dim", grad={"xs": lambda g: g}, backward_name="Cat", widens=False,
+    "concatenate", _concatenate_numpy, inputs="*xs", attrs="dim", grad={"xs": lambda g: g},
+    backward_name="Cat", widens=False,
     samples=lambda: [
         Sample((spread((2, 3)), spread((1, 3), seed=1), spread((0, 3))), {"dim": 0}),
         Sample((spread((2, 1)), spread((2, 2), seed=1)), {"dim": 1}),
@@ -398,7 +429,8 @@ def _pad_grad(g: Any, pads: tuple[tuple[int, int], ...], x_shape: Shape) -> Any:
 # slicing.
 pad = custom(
     "pad", _pad_numpy,
-    lambda x, value, pads: (tuple(e + a + b for e, (a, b) in zip(x.shape, pads, strict=True)), x.dtype), "movement",
+    lambda x, value, pads: (tuple(e + a + b for e, (a, b) in zip(x.shape, pads, strict=True)), x.dtype),
+    "movement",
     inputs="x value", attrs="pads", widens=False,
     grad={"x": _pad_grad, "value": lambda g, pads, x_shape: g.sum() - _pad_grad(g, pads, x_shape).sum()},
     samples=lambda: [Sample((spread((2, 3)), np.array(0.5)), {"pads": ((1, 0), (2, 1))})],

@@ -58,19 +58,17 @@ def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:
     """The array to write into: the input's own if this step is its last reader and nobody else sees it, or a
     copy."""
     slot = step.inputs[0]
-    if slot in step.free and step.inputs.count(slot) == 1 and _references(values, args) == _UNSHARED:
-        if args[0].flags.owndata and args[0].flags.writeable:
-            return args[0]
-    return args[0].copy(order="C")
+    unread = slot in step.free and step.inputs.count(slot) == 1 and _references(values, args) == _UNSHARED
+    x = args[0]  # only now: this is one more reference
+    return x if unread and x.flags.owndata and x.flags.writeable else x.copy(order="C")
 
 
 def _references(values: list[Any], args: list[Any]) -> int:
     return sys.getrefcount(args[0])
 
 
-_UNSHARED = (lambda values: _references(values, [values[0]]))(
-    [np.zeros(1)]
-)  # held by `values` and the arguments alone
+# Held by `values` and the arguments alone.
+_UNSHARED = (lambda values: _references(values, [values[0]]))([np.zeros(1)])
 
 
 def _located(error: Exception, node: Any) -> Exception:

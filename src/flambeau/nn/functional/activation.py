@@ -18,7 +18,7 @@ from ...ops import random as draws
 from ...ops.kinds import NO_BOOL_REAL
 from ...ops.op import check_tensor, wrap_dim
 from ...ops.pointwise import absolute, le
-from .arguments import channels_last_dims, check_float, flat, perhaps_in_place, same_dtype
+from .arguments import by_channel, check_float, flat, perhaps_in_place, same_dtype
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -106,7 +106,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             "prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
             f"{weight.numel()} and channel size = {channels} (input of shape {tuple(input.shape)})"
         )
-    return ops.leaky_relu(input, channels_last_dims(input, weight))
+    return ops.leaky_relu(input, by_channel(input, weight))
 
 
 def rrelu(

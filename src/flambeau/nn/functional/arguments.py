@@ -8,7 +8,6 @@ from typing import Any
 
 from ...core import dtype as dt
 from ...core.dtype import dtype as DType
-from ...core.node import numel
 from ...core.tensor import Tensor, make
 from ...functions.calling import in_place
 from ...functions.reduction import mean
@@ -21,7 +20,7 @@ Shape = tuple[int, ...]
 Sizes = int | Sequence[int]
 
 
-def sizes(what: str, name: str, value: Any, n: int, error: type[Exception] = RuntimeError) -> Shape:
+def sizes(what: str, name: str, value: Any, n: int) -> Shape:
     """One whole number for each of n dimensions, from a number or a sequence of 1 or n."""
     try:
         given = (value,) * n if hasattr(value, "__index__") else tuple(value)
@@ -29,7 +28,7 @@ def sizes(what: str, name: str, value: Any, n: int, error: type[Exception] = Run
     except (TypeError, AttributeError):
         raise TypeError(f"{what}: {name} must be a whole number or a tuple of them, got {value!r}") from None
     if len(found) not in (1, n):
-        raise error(
+        raise RuntimeError(
             f"{what}: expected {name} to be a single integer value or a list of {n} values to match the "
             f"spatial dimensions, but got {name}={list(found)}"
         )
@@ -79,7 +78,7 @@ def flat(x: Tensor, *shape: int) -> Tensor:
     return y
 
 
-def channels_last_dims(x: Tensor, channels: Tensor) -> Tensor:
+def by_channel(x: Tensor, channels: Tensor) -> Tensor:
     """A vector with one value a channel, so that it broadcasts against (N, C, ...)."""
     return flat(channels, channels.numel(), *(1,) * (x.ndim - 2)) if x.ndim > 2 else channels
 
@@ -129,8 +128,3 @@ def warn_of_broadcasting(what: str, x: Tensor, target: Tensor) -> None:
             "same size.",
             stacklevel=3,
         )
-
-
-def count(shape: Sequence[int]) -> int:
-    """The number of elements of a shape."""
-    return numel(shape)

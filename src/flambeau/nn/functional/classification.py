@@ -15,7 +15,7 @@ from ...ops import reduction as reductions
 from ...ops.kinds import cast, opmath
 from ...ops.op import check_tensor
 from ...ops.view import expand
-from .arguments import Shape, check_float, flat, reduced, reduction_of, same_dtype
+from .arguments import Shape, by_channel, check_float, flat, reduced, reduction_of, same_dtype
 
 # ----- one class of several -----
 
@@ -67,11 +67,6 @@ def _check_weight(what: str, x: Tensor, weight: Tensor | None) -> None:
         same_dtype(what, x, weight=weight)
 
 
-def _by_class(x: Tensor, weight: Tensor) -> Tensor:
-    """The class weights, so that they broadcast against the scores."""
-    return weight if x.ndim == 1 else flat(weight, weight.numel(), *(1,) * (x.ndim - 2))
-
-
 def _nll(x: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:
     """-weight * x at the label's class; the mean is over the weights of labels that aren't ignored."""
     loss = -lookup.pick_class(x, t, ignore)
@@ -97,7 +92,7 @@ def _per_label(loss: Tensor, t: Tensor, ignore: int) -> Tensor:
 
 def _label_weights(x: Tensor, t: Tensor, weight: Tensor, ignore: int) -> Tensor:
     """The weight of each label's class, 0 where it is ignored."""
-    weights: Tensor = lookup.pick_class(expand.plain(_by_class(x, weight), (x._node.shape,)), t, ignore)
+    weights: Tensor = lookup.pick_class(expand.plain(by_channel(x, weight), (x._node.shape,)), t, ignore)
     return weights
 
 
@@ -167,7 +162,7 @@ def cross_entropy(
 
 def _smooth(logs: Tensor, t: Tensor, weight: Tensor | None, ignore: int, reduction: str) -> Tensor:
     """The loss against all classes alike."""
-    weighted = logs if weight is None else logs * _by_class(logs, weight)
+    weighted = logs if weight is None else logs * by_channel(logs, weight)
     loss = choose(t == ignore, 0, -reductions.sum(weighted, (lookup.class_dim(logs.ndim),)))
     if reduction != "mean":
         return reduced(loss, reduction)
@@ -194,7 +189,7 @@ def _soft(
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
     terms = reductions.log_softmax(x, dim) * target
-    loss = -reductions.sum(terms if weight is None else terms * _by_class(x, weight), (dim,))
+    loss = -reductions.sum(terms if weight is None else terms * by_channel(x, weight), (dim,))
     return reduced(loss, reduction)
 
 

@@ -10,7 +10,7 @@ from ...functions.shape import squeeze, unsqueeze
 from ...ops import conv as ops
 from ...ops.op import check_tensor
 from ...ops.reference.windows import Pairs, conv_transpose_out_size, exact_padding
-from .arguments import Shape, Sizes, at_least, channels_last_dims, same_dtype, sizes
+from .arguments import Shape, Sizes, at_least, by_channel, same_dtype, sizes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,7 +77,7 @@ def _padding(what: str, padding: Any, kernel: Shape, stride: Shape, dilation: Sh
 
 def _finish(y: Tensor, bias: Tensor | None, batched: bool) -> Tensor:
     if bias is not None:
-        y = y + channels_last_dims(y, bias)
+        y = y + by_channel(y, bias)
     return y if batched else squeeze(y, 0)
 
 
@@ -166,9 +166,10 @@ def _conv(n: int) -> Callable[..., Tensor]:
     return _named(
         function,
         name,
-        f"""Slides a kernel over (N, Cin, {_SPATIAL[n]}) or (Cin, {_SPATIAL[n]}): y[b, o, i] is the sum over
-        channels c and taps k of
-    x[b, c, i * stride + k * dilation - padding] * weight[o, c, k], plus bias[o].
+        f"""Slides a kernel over (N, Cin, {_SPATIAL[n]}) or (Cin, {_SPATIAL[n]}).
+
+    y[b, o, i] is the sum over channels c and taps k of x[b, c, i * stride + k * dilation - padding] *
+    weight[o, c, k], plus bias[o].
 
     `weight` is (Cout, Cin / groups, *kernel); with groups, each slice of the outputs sees its slice of the
     inputs only. `padding` is a number, one for each dimension, "valid" (none) or "same" (as much as keeps the
@@ -201,8 +202,7 @@ def _conv_transpose(n: int) -> Callable[..., Tensor]:
     return _named(
         function,
         name,
-        f"""The gradient of `conv{n}d` towards its input, as a layer of its own: (N, Cin, {_SPATIAL[n]}) grows
-        by the stride.
+        f"""The gradient of `conv{n}d` towards its input, as a layer: (N, Cin, {_SPATIAL[n]}) grows.
 
     `weight` is (Cin, Cout / groups, *kernel). The result's extents are (size - 1) * stride - 2 * padding +
     dilation * (kernel - 1) + output_padding + 1; `output_padding`, smaller than stride or dilation, chooses

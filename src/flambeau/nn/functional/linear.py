@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ...core.node import numel
 from ...core.tensor import Tensor
 from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
 from ...ops.view import permute
-from .arguments import Shape, count, flat, same_dtype
+from .arguments import Shape, flat, same_dtype
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -35,9 +36,8 @@ def _fitting(bias: Tensor, shape: Shape) -> Tensor:
     last = shape[len(shape) - bias.ndim :]
     if bias.ndim > len(shape) or any(b not in (1, e) for b, e in zip(bias._node.shape, last, strict=True)):
         raise RuntimeError(
-            f"linear: the bias of shape {tuple(bias.shape)} doesn't broadcast to the output of shape "
-            f"{shape}; it "
-            f"should be ({shape[-1]},)"
+            f"linear: the bias of shape {tuple(bias.shape)} can't broadcast to the output of shape {shape}; "
+            f"it should be ({shape[-1]},)"
         )
     return bias
 
@@ -89,7 +89,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             f"{a[-1]}, {b[-1]}), got {tuple(w.shape)}"
         )
     out = w._node.shape[0]
-    rows = count(a[:-1])
+    rows = numel(a[:-1])
     mixed = matmul(
         flat(x1, rows, a[-1]), flat(permute.plain(w, ((1, 0, 2),)), a[-1], out * b[-1])
     )  # (rows, out * in2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
+from ...core.node import numel
 from ...core.tensor import Tensor
 from ...functions import reduction
 from ...functions.calling import write
@@ -14,7 +15,7 @@ from ...ops import lookup as ops
 from ...ops.creation import full
 from ...ops.index import index_put
 from ...ops.op import check_tensor
-from .arguments import count, flat
+from .arguments import flat
 
 
 def embedding(
@@ -114,6 +115,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
                 f"one_hot: Class values must be smaller than num_classes, got {value.max()} of {num_classes}"
             )
     shape = t._node.shape
-    if count((*shape, num_classes)) == 0:
+    if numel((*shape, num_classes)) == 0:
         return full(0, (*shape, num_classes), dt.int64)
     return scatter(full(0, (*shape, num_classes), dt.int64), -1, unsqueeze(t, -1), 1)

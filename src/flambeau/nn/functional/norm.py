@@ -9,7 +9,7 @@ import numpy as np
 
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
-from ...core.node import LEAF
+from ...core.node import LEAF, numel
 from ...core.tensor import Tensor
 from ...functions import reduction
 from ...functions.calling import deliver, write
@@ -19,7 +19,7 @@ from ...ops.kinds import cast, opmath
 from ...ops.norm import standardize
 from ...ops.op import check_tensor
 from ...ops.reduction import mean, variance
-from .arguments import Shape, channels_last_dims, check_float, count, flat, scalar
+from .arguments import Shape, by_channel, check_float, flat, scalar
 from .pool import avg_pool2d, avg_pool3d
 from .rearrange import pad
 
@@ -46,8 +46,8 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, d: dt.dtype) 
 
 def _affine_channels(y: Tensor, weight: Tensor | None, bias: Tensor | None, d: dt.dtype) -> Tensor:
     """`_affine` with one weight and one bias for each channel of (N, C, ...)."""
-    by_channel = [None if p is None else channels_last_dims(y, p) for p in (weight, bias)]
-    return _affine(y, by_channel[0], by_channel[1], d)
+    w, b = (None if p is None else by_channel(y, p) for p in (weight, bias))
+    return _affine(y, w, b, d)
 
 
 def _check_parameters(what: str, x: Tensor, shape: Shape, **parameters: Tensor | None) -> None:
@@ -63,7 +63,7 @@ def _check_parameters(what: str, x: Tensor, shape: Shape, **parameters: Tensor |
             )
         if p._node.shape != shape:
             raise RuntimeError(
-                f"{what}: {name} should contain {count(shape)} elements not {p.numel()}: expected {name} to "
+                f"{what}: {name} should contain {numel(shape)} elements not {p.numel()}: expected {name} to "
                 f"be of shape {list(shape)} for an input of shape {list(x.shape)}, got {list(p.shape)}"
             )
 
@@ -97,7 +97,7 @@ def _running(mean: Tensor | None, var: Tensor | None) -> _Running | None:
 
 def _several_values(what: str, shape: Shape, dims: Shape) -> None:
     """ValueError where a statistic would be taken over a single value."""
-    if count([shape[d] for d in dims]) == 1:
+    if numel([shape[d] for d in dims]) == 1:
         raise ValueError(
             f"{what}: Expected more than 1 value per channel when training, got input size {list(shape)}; "
             "use larger batches, or eval()"
@@ -139,7 +139,7 @@ def _normalize(
         _check_clean(what, x)
         with no_grad():
             now, var = _batch_statistics(x, dims, running.mean._node.dtype)
-            running.follow(what, now, var, count([x._node.shape[d] for d in dims]), momentum)
+            running.follow(what, now, var, numel([x._node.shape[d] for d in dims]), momentum)
     return _affine_channels(_standardized(what, x, dims, eps), weight, bias, x._node.dtype)
 
 
@@ -222,7 +222,7 @@ def instance_norm(
     """
     x = check_float("instance_norm", input)
     shape = x._node.shape
-    if use_input_stats and count(shape[2:]) == 1:
+    if use_input_stats and numel(shape[2:]) == 1:
         raise ValueError(
             f"instance_norm: Expected more than 1 spatial element when training, got input size {list(shape)}"
         )
@@ -346,7 +346,7 @@ def group_norm(
         "group_norm", (shape[0] * shape[1] // num_groups, num_groups, *shape[2:]), (0, *range(2, x.ndim))
     )
     _check_parameters("group_norm", x, shape[1:2], weight=weight, bias=bias)
-    groups = flat(x, shape[0], num_groups, count(shape[1:]) // num_groups)
+    groups = flat(x, shape[0], num_groups, numel(shape[1:]) // num_groups)
     y = flat(_standardized("group_norm", groups, (2,), eps), *shape)
     return _affine_channels(y, weight, bias, x._node.dtype)
 
@@ -379,7 +379,7 @@ def local_response_norm(
         mean = squeeze(avg_pool2d(pad(unsqueeze(square, 1), (0, 0, before, after)), (size, 1), stride=1), 1)
     else:
         n, c, *rest = x._node.shape
-        volume = pad(flat(square, n, 1, c, rest[0], count(rest[1:])), (0, 0, 0, 0, before, after))
+        volume = pad(flat(square, n, 1, c, rest[0], numel(rest[1:])), (0, 0, 0, 0, before, after))
         mean = flat(avg_pool3d(volume, (size, 1, 1), stride=1), *x._node.shape)
     return x / (mean * alpha + k) ** beta
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...core import dtype as dt
+from ...core.node import numel
 from ...core.tensor import Tensor
 from ...ops import pool as ops
 from ...ops.index import gather, scatter
 from ...ops.op import check_tensor
 from ...ops.reference.windows import pool_out_size
-from .arguments import Shape, Sizes, check_float, count, flat, sizes
+from .arguments import Shape, Sizes, check_float, flat, sizes
 from .conv import _SPATIAL, _named
 
 INF = float("inf")
@@ -80,8 +81,8 @@ def _gathered(x: Tensor, index: Tensor, n: int) -> Tensor:
     """The elements at flat positions in the last n dimensions."""
     lead = x._node.shape[:-n]
     if n > 1:
-        x = flat(x, *lead, count(x._node.shape[-n:]))
-    at = index if n == 1 else flat(index, *lead, count(index._node.shape[-n:]))
+        x = flat(x, *lead, numel(x._node.shape[-n:]))
+    at = index if n == 1 else flat(index, *lead, numel(index._node.shape[-n:]))
     picked = gather(x, at, len(lead))
     return picked if n == 1 else flat(picked, *index._node.shape)
 
@@ -109,12 +110,12 @@ def _max_pool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""The largest element of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); with
-        `return_indices` also where it is.
+        f"""The largest element of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}).
 
-    Positions are flat numbers in the spatial dimensions; of equal elements the first counts. `stride` is the
-    kernel's size unless given; padding never wins and is at most half the kernel; `ceil_mode` keeps windows
-    that reach beyond the end. RuntimeError for sizes that don't fit.
+    With `return_indices` also its position. Positions are flat numbers in the spatial dimensions; of equal
+    elements the first counts. `stride` is the kernel's size unless given; padding never wins and is at most
+    half the kernel; `ceil_mode` keeps windows that reach beyond the end. RuntimeError for sizes that don't
+    fit.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 5.]).reshape({(1,) * n + (4,)})
@@ -153,10 +154,10 @@ def _adaptive_max_pool(n: int) -> Any:
     return _named(
         function,
         name,
-        f"""The largest element of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as
-        `output_size` says (None: as it is).
+        f"""The largest element of each of nearly equal stretches of (N, C, {_SPATIAL[n]}).
 
-    With `return_indices` also the flat positions in the spatial dimensions.
+    `output_size` says how many stretches there are in each dimension (None: as many as elements). With
+    `return_indices` also the flat positions in the spatial dimensions.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 5.]).reshape({(1,) * n + (4,)})
@@ -183,19 +184,18 @@ def _max_unpool(n: int) -> Callable[..., Tensor]:
         pad = sizes(name, "padding", padding, n)
         usual = tuple((e - 1) * s + k - 2 * p for e, s, k, p in zip(size, step, kernel, pad, strict=True))
         out = usual if output_size is None else _unpooled_size(name, tuple(output_size), usual, step)
-        _check_positions(name, input, indices, count(out))
+        _check_positions(name, input, indices, numel(out))
         lead = input._node.shape[:-n]
-        rows, at = (flat(t, *lead, count(size)) for t in (input, indices))
-        return flat(scatter(input.new_zeros((*lead, count(out))), at, rows, len(lead)), *lead, *out)
+        rows, at = (flat(t, *lead, numel(size)) for t in (input, indices))
+        return flat(scatter(input.new_zeros((*lead, numel(out))), at, rows, len(lead)), *lead, *out)
 
     return _named(
         function,
         name,
-        f"""Puts the maxima of `max_pool{n}d` back where they were, zeros elsewhere. `output_size` chooses
-        among the possible sizes.
+        f"""Puts the maxima of `max_pool{n}d` back where they were, zeros elsewhere.
 
-    ValueError for an `output_size` that can't have been pooled to the input; RuntimeError for positions
-    outside of it.
+    `output_size` chooses among the possible sizes. ValueError for an `output_size` that can't have been
+    pooled to the input; RuntimeError for positions outside of it.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 5.]).reshape({(1,) * n + (4,)}); kernel = {(1,) * (n - 1) + (2,)}
@@ -290,11 +290,10 @@ def _avg_pool(n: int) -> Callable[..., Tensor]:
     return _named(
         function,
         name,
-        f"""The mean of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}); `stride` is the kernel's
-        size unless given.
+        f"""The mean of each window of (N, C, {_SPATIAL[n]}) or (C, {_SPATIAL[n]}).
 
-    Padding counts as zeros unless `count_include_pad` is False; `divisor_override` replaces the number of
-    elements. RuntimeError for sizes that don't fit.
+    `stride` is the kernel's size unless given. Padding counts as zeros unless `count_include_pad` is False;
+    `divisor_override` replaces the number of elements. RuntimeError for sizes that don't fit.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 6.]).reshape({(1,) * n + (4,)})
@@ -316,8 +315,9 @@ def _adaptive_avg_pool(n: int) -> Callable[..., Tensor]:
     return _named(
         function,
         name,
-        f"""The mean of each of nearly equal stretches of (N, C, {_SPATIAL[n]}), as many as `output_size` says
-        (None: as it is).
+        f"""The mean of each of nearly equal stretches of (N, C, {_SPATIAL[n]}).
+
+    `output_size` says how many there are in each dimension (None: as many as elements).
 
     >>> import flambeau as torch
     >>> x = torch.tensor([1., 3., 2., 6.]).reshape({(1,) * n + (4,)})
@@ -359,15 +359,16 @@ def _lp_pool(n: int) -> Callable[..., Tensor]:
             raise ZeroDivisionError(f"{name}: norm_type 0 has no 1 / norm_type-th power")
         mean = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
         total = (
-            mean.sign() * mean.abs().relu() * count(sizes(name, "kernel_size", kernel_size, n))
+            mean.sign() * mean.abs().relu() * numel(sizes(name, "kernel_size", kernel_size, n))
         )  # relu: flat at 0
         return total ** (1.0 / norm_type)
 
     return _named(
         function,
         name,
-        f"""(sum of x^p)^(1/p) over each window of (N, C, {_SPATIAL[n]}), with p = norm_type; inf and -inf
-        give the largest and smallest |x|.
+        f"""(sum of x^p)^(1/p) over each window of (N, C, {_SPATIAL[n]}), with p = norm_type.
+
+    inf and -inf give the largest and smallest |x|.
 
     >>> import flambeau as torch
     >>> x = torch.tensor([3., 4.]).reshape({(1,) * n + (2,)})

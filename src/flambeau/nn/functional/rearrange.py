@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core import dtype as dt
+from ...core.node import numel
 from ...core.tensor import Tensor
 from ...functions.shape import clone, permute, squeeze, unsqueeze
 from ...ops import view as views
@@ -15,7 +16,7 @@ from ...ops.index import index, index_put
 from ...ops.kinds import make_constant
 from ...ops.op import check_tensor
 from ...ops.reference.windows import conv_out_size, windows
-from .arguments import Shape, Sizes, at_least, check_float, count, flat, scalar, sizes
+from .arguments import Shape, Sizes, at_least, check_float, flat, scalar, sizes
 
 # ----- padding -----
 
@@ -138,9 +139,9 @@ class _Columns:
                 f"padding={pads}, calculated shape of the array of sliding blocks as {self.blocks}, but its "
                 "components must be at least one."
             )
-        numbers = np.arange(count(self.padded)).reshape(self.padded)
+        numbers = np.arange(numel(self.padded)).reshape(self.padded)
         seen = windows(numbers, self.kernel, steps, gaps)
-        self.numbers = make_constant(seen.reshape(count(self.kernel), count(self.blocks)))
+        self.numbers = make_constant(seen.reshape(numel(self.kernel), numel(self.blocks)))
 
 
 def unfold(
@@ -166,8 +167,8 @@ def unfold(
     n, c, *image = x._node.shape
     g = _Columns("unfold", tuple(image), kernel_size, dilation, padding, stride)
     padded = _pad_constant(x, ((g.pads[0],) * 2, (g.pads[1],) * 2), 0) if any(g.pads) else x
-    columns = index(flat(padded, n, c, count(g.padded)), (g.numbers,), (2,))
-    columns = flat(columns, n, c * count(g.kernel), count(g.blocks))
+    columns = index(flat(padded, n, c, numel(g.padded)), (g.numbers,), (2,))
+    columns = flat(columns, n, c * numel(g.kernel), numel(g.blocks))
     return columns if input.ndim == 4 else squeeze(columns, 0)
 
 
@@ -197,20 +198,20 @@ def fold(
     columns = input if input.ndim == 3 else unsqueeze(input, 0)
     n, rows, blocks = columns._node.shape
     g = _Columns("fold", sizes("fold", "output_size", output_size, 2), kernel_size, dilation, padding, stride)
-    if rows % count(g.kernel):
+    if rows % numel(g.kernel):
         raise RuntimeError(
             "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, but "
             f"got input.size(1)={rows} and kernel_size={g.kernel}."
         )
-    if blocks != count(g.blocks):
+    if blocks != numel(g.blocks):
         raise RuntimeError(
             f"fold: Given output_size={g.image}, kernel_size={g.kernel}, expected size of input's dimension "
             f"2 to match the calculated number of sliding blocks {g.blocks[0]} * {g.blocks[1]} = "
-            f"{count(g.blocks)}, but got input.size(2)={blocks}."
+            f"{numel(g.blocks)}, but got input.size(2)={blocks}."
         )
-    c = rows // count(g.kernel)
-    zeros = columns.new_zeros((n, c, count(g.padded)))
-    total = index_put(zeros, flat(columns, n, c, count(g.kernel), blocks), (g.numbers,), (2,), True)
+    c = rows // numel(g.kernel)
+    zeros = columns.new_zeros((n, c, numel(g.padded)))
+    total = index_put(zeros, flat(columns, n, c, numel(g.kernel), blocks), (g.numbers,), (2,), True)
     images = _pad_constant(flat(total, n, c, *g.padded), ((-g.pads[0],) * 2, (-g.pads[1],) * 2), 0)
     return images if input.ndim == 3 else squeeze(images, 0)
 
@@ -290,5 +291,5 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"channel_shuffle: Number of channels must be divisible by a positive number of groups. Got {c} "
             f"channels and {groups} groups."
         )
-    parts = flat(x, n, groups, c // groups, count(rest))
+    parts = flat(x, n, groups, c // groups, numel(rest))
     return flat(permute(parts, 0, 2, 1, 3), *x._node.shape)
