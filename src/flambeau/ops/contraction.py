@@ -9,6 +9,7 @@ import numpy as np
 from ..core.dtype import dtype
 from .kinds import NO_BOOL, broadcast, custom
 from .samples import Sample, integers, spread
+from .view import transpose
 
 
 def _matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -41,9 +42,15 @@ def _samples() -> list[Sample]:
     ]
 
 
+def _adjoint(x: Any) -> Any:
+    """The matrices transposed and conjugated: as values, so that what was saved needs no storage."""
+    order = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+    return transpose.plain(x.conj(), (order,))
+
+
 # Both inputs are matrices, or batches of them that broadcast.
 matmul = custom(
     "matmul", _matmul, _matmul_rule, "contraction", inputs="x y", accepts=NO_BOOL, samples=_samples,
     backward_name="Mm",
-    grad={"x": lambda g, y: matmul(g, y.mH), "y": lambda g, x: matmul(x.mH, g)},
+    grad={"x": lambda g, y: matmul(g, _adjoint(y)), "y": lambda g, x: matmul(_adjoint(x), g)},
 )  # fmt: skip
