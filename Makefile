@@ -1,7 +1,7 @@
 # Every target works from a fresh clone: it first makes the virtual environment that it needs.
 #   make demo, make test       run the demonstration; run all tests
 #   make smoke, make lint      the checks to run before each commit
-#   make format                format, fix what ruff can fix, write the stub of the tensor's methods
+#   make format                format, fix what ruff can fix, write the generated files anew
 #   make oracle                compare with PyTorch, in an environment of its own
 #   make shape                 the sizes of rooms, files and functions
 # PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes,
@@ -40,6 +40,7 @@ lint: .venv/dev-installed
 format: .venv/dev-installed
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format --quiet
+	$(BIN)/python tools/exports.py
 	$(BIN)/python tools/stubs.py
 
 shape: .venv/dev-installed

@@ -38,7 +38,9 @@ def test_eager_mode_realizes_each_operation(tmp_path):
 
 
 def test_pending_nodes_are_bounded(tmp_path):
-    program = "import flambeau as torch\nx = torch.ones(1)\nfor _ in range(100):\n    x = x + 1\nprint(x.item())"
+    program = (
+        "import flambeau as torch\nx = torch.ones(1)\nfor _ in range(100):\n    x = x + 1\nprint(x.item())"
+    )
     done = run(tmp_path, program, FLAMBEAU_DEBUG="1", FLAMBEAU_MODE="interpret", FLAMBEAU_MAX_NODES="10")
     assert done.stdout == "101.0\n"
     assert done.stderr.count("realize (bound) 10 of 10 ops") == 10

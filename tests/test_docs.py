@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -15,10 +17,10 @@ def test_readme_program_runs(capsys):
     assert float(capsys.readouterr().out) < 0.01
 
 
-def test_stub_of_methods_is_up_to_date():
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "stubs.py"), "--check"], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("tool", ["exports.py", "stubs.py"])
+def test_what_tools_write_is_up_to_date(tool):
+    command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

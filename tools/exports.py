@@ -1,7 +1,8 @@
-"""Writes `__all__` in src/flambeau/__init__.py: the names that type checkers and editors may take from the package.
+"""Writes `__all__` in src/flambeau/__init__.py: the names that type checkers and editors may take from the
+package.
 
-    python tools/exports.py            # write it
-    python tools/exports.py --check    # exit with 1 if it is not up to date
+python tools/exports.py            # write it
+python tools/exports.py --check    # exit with 1 if it is not up to date
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ LIST = re.compile(r"__all__ = \[\n.*?\]\n", re.DOTALL)
 
 def names() -> list[str]:
     """All public names: those that are there, and those that are loaded when asked for."""
-    here = {n for n in vars(flambeau) if not n.startswith("_") and n not in ("TYPE_CHECKING", "Any", "annotations")}
+    here = {
+        n
+        for n in vars(flambeau)
+        if not n.startswith("_") and n not in ("TYPE_CHECKING", "Any", "annotations")
+    }
     here -= {"methods", "interpreter", "recorder", "runtime", "core", "ops", "functions"}
     return sorted(here | set(flambeau._LAZY) | set(flambeau._LAZY_FROM) | {"__version__"})
 

@@ -37,6 +37,18 @@ _Operand = Tensor | _Number
 
 class TensorMethods:
 '''
+FOOTER = '''    _repr_prefix: str
+    def backward(
+        self,
+        gradient: Tensor | None = ...,
+        retain_graph: _bool | None = ...,
+        create_graph: _bool = ...,
+        inputs: Any = ...,
+    ) -> None:
+        """Adds this tensor's gradients to the `.grad` of the leaves it depends on."""
+    def numpy(self, *, force: _bool = ...) -> Any:
+        """This tensor's memory as a NumPy array."""
+'''
 ALIASES = {
     "Operand": "_Operand", "Number": "_Number", "ValuesIndices": "Any", "Size": "Any", "Dim": "Any",
     "bool": "_bool", "int": "_int",
@@ -88,11 +100,13 @@ def line(name: str, sig: str, doc: str | None) -> str:
 def operator(name: str, f: Any) -> str:
     unary = name in ("__neg__", "__pos__", "__abs__", "__invert__")
     special = {
-        "__getitem__": "(self, index: Any) -> Tensor", "__setitem__": ("(self, index: Any, value: Any) -> "
-                                                                      "None"),
-        "__contains__": "(self, element: Any) -> _bool", "__iter__": "(self) -> Iterator[Tensor]",
-        "__eq__": "(self, other: Any) -> Tensor", "__ne__": "(self, other: Any) -> Tensor",
-    }  # fmt: skip
+        "__getitem__": "(self, index: Any) -> Tensor",
+        "__setitem__": "(self, index: Any, value: Any) -> None",
+        "__contains__": "(self, element: Any) -> _bool",
+        "__iter__": "(self) -> Iterator[Tensor]",
+        "__eq__": "(self, other: Any) -> Tensor",
+        "__ne__": "(self, other: Any) -> Tensor",
+    }
     sig = special.get(name, "(self) -> Tensor" if unary else "(self, other: _Operand) -> Tensor")
     ignore = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
     return f"    def {name}{sig}: ...{ignore}\n"
@@ -107,15 +121,11 @@ def render() -> str:
             f = getattr(family, name)
             sig = "(self) -> Tensor" if isinstance(f, Op) else signature(f)
             lines.append(line(name, sig, f.__doc__))
-            if name in changing.split():
-                sig = sig.replace(", *, out: Tensor | None = ...", "").replace(
-                    ", out: Tensor | None = ...", ""
-                )
-                lines.append(
-                    line(
-                        name + "_", sig, f"In-place version of `{name}`: changes this tensor and returns it."
-                    )
-                )
+            if name in changing.split() and name + "_" not in methods.SPECIAL:
+                sig = sig.replace(", *, out: Tensor | None = ...", "")
+                sig = sig.replace(", out: Tensor | None = ...", "")
+                doc = f"In-place version of `{name}`: changes this tensor and returns it."
+                lines.append(line(name + "_", sig, doc))
     lines += [operator(name, f) for name, f in methods.OPERATORS.items()]
     for name, f in methods.SPECIAL.items():
         if not name.startswith("__"):
@@ -127,20 +137,7 @@ def render() -> str:
         f"    @property\n{line(name, '(self) -> Tensor', f.__doc__)}"
         for name, f in methods.PROPERTIES.items()
     ]
-    lines.append("    _repr_prefix: str\n")
-    lines.append(
-        "    def backward(self, gradient: Tensor | None = ..., retain_graph: _bool | None = ..., "
-        "create_graph: _bool = ...,"
-    )
-    lines.append(
-        " inputs: Any = ...) -> None:\n        '''Adds this tensor's gradients to the `.grad` of the leaves "
-        "it depends on.'''\n"
-    )
-    lines.append(
-        "    def numpy(self, *, force: _bool = ...) -> Any:\n        '''This tensor's memory as a NumPy "
-        "array.'''\n"
-    )
-    return HEADER + "".join(lines)
+    return HEADER + "".join(lines) + FOOTER
 
 
 def main() -> int:

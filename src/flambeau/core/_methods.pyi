@@ -18,12 +18,8 @@ _Operand = Tensor | _Number
 class TensorMethods:
     def abs(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
-    def abs_(self) -> Tensor:
-        """In-place version of `abs`: changes this tensor and returns it."""
     def absolute(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
-    def absolute_(self) -> Tensor:
-        """In-place version of `absolute`: changes this tensor and returns it."""
     def neg(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element -x. Any shape; the result has the same."""
     def neg_(self) -> Tensor:
@@ -270,8 +266,6 @@ class TensorMethods:
         """In-place version of `pow`: changes this tensor and returns it."""
     def float_power(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
         """input ** exponent in float64 (complex128 for complex)."""
-    def float_power_(self, exponent: _Operand) -> Tensor:
-        """In-place version of `float_power`: changes this tensor and returns it."""
     def atan2(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The angle (radians) of the point (other, input)."""
     def atan2_(self, other: Tensor) -> Tensor:
@@ -867,7 +861,13 @@ class TensorMethods:
     def imag(self) -> Tensor:
         """The imaginary part, as a view."""
     _repr_prefix: str
-    def backward(self, gradient: Tensor | None = ..., retain_graph: _bool | None = ..., create_graph: _bool = ..., inputs: Any = ...) -> None:
-        '''Adds this tensor's gradients to the `.grad` of the leaves it depends on.'''
+    def backward(
+        self,
+        gradient: Tensor | None = ...,
+        retain_graph: _bool | None = ...,
+        create_graph: _bool = ...,
+        inputs: Any = ...,
+    ) -> None:
+        """Adds this tensor's gradients to the `.grad` of the leaves it depends on."""
     def numpy(self, *, force: _bool = ...) -> Any:
-        '''This tensor's memory as a NumPy array.'''
+        """This tensor's memory as a NumPy array."""

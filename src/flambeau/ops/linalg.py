@@ -39,7 +39,9 @@ class LinAlgError(RuntimeError):
 
 
 class MatrixOp(Custom):
-    """An operation on matrices. Where values decide whether there is a result, known ones do so at the call.
+    """An operation on matrices. Where values decide whether there is a result, it is done at the call.
+
+    Programs catch the error there (`try: cholesky(a)`, `except LinAlgError`), so it can't come later.
 
     `ready` makes a sample's tensors what the operation is meant for. `settled` makes one tensor of the
     results, of that in them which the input determines: vectors are determined only up to a factor.
@@ -64,7 +66,7 @@ class MatrixOp(Custom):
 
     def __call__(self, *args: Any) -> Any:
         result = super().__call__(*args)
-        if self.checks and all(x._current().value is not None for x in args[: len(self.inputs)]):
+        if self.checks:
             recorder.flush("a matrix may have no result")
         return result
 

@@ -57,9 +57,9 @@ def _count(shape: Dims, dims: Dims) -> int:
 sum = reduction("sum", _numpy(np.sum), compute=whole, grad=_sum_grad, samples=_samples())
 
 
-def _mean(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
+def _mean(x: np.ndarray, dims: Dims, keepdim: Any) -> np.ndarray:
     """NaN for nothing, of which NumPy's own would warn."""
-    return np.sum(x, axis=dims, keepdims=keepdim) / x.dtype.type(_count(x.shape, dims))
+    return x.sum(axis=dims, keepdims=keepdim) / x.dtype.type(_count(x.shape, dims))
 
 
 mean = reduction(
@@ -104,10 +104,20 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 
 amax = reduction(
-    "amax", _numpy(np.max), accepts=REAL, grad=_extreme_grad, samples=_samples(nothing=False), needs_elements=True
+    "amax",
+    _numpy(np.max),
+    accepts=REAL,
+    grad=_extreme_grad,
+    samples=_samples(nothing=False),
+    needs_elements=True,
 )
 amin = reduction(
-    "amin", _numpy(np.min), accepts=REAL, grad=_extreme_grad, samples=_samples(nothing=False), needs_elements=True
+    "amin",
+    _numpy(np.min),
+    accepts=REAL,
+    grad=_extreme_grad,
+    samples=_samples(nothing=False),
+    needs_elements=True,
 )
 
 
@@ -164,10 +174,10 @@ argmin = reduction(
 )
 
 
-def _log_sum_exp(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
+def _log_sum_exp(x: np.ndarray, dims: Dims, keepdim: Any) -> np.ndarray:
     """log(sum(exp(x))), with the largest term taken out so that nothing overflows."""
     if x.size == 0:
-        return np.log(np.sum(x, axis=dims, keepdims=keepdim))
+        return np.log(x.sum(axis=dims, keepdims=keepdim))
     top = np.max(x.real, axis=dims, keepdims=True)
     top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
     total = np.log(np.sum(np.exp(x - top), axis=dims, keepdims=True)) + top
@@ -181,8 +191,8 @@ logsumexp = reduction(
 )  # fmt: skip
 
 
-def _euclid(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
-    return np.sqrt(np.sum((x * np.conj(x)).real, axis=dims, keepdims=keepdim))
+def _euclid(x: np.ndarray, dims: Dims, keepdim: Any) -> np.ndarray:
+    return np.sqrt((x * np.conj(x)).real.sum(axis=dims, keepdims=keepdim))
 
 
 def _euclid_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
