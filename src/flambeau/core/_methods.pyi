@@ -16,10 +16,6 @@ _Number = _bool | _int | _float | _complex
 _Operand = Tensor | _Number
 
 class TensorMethods:
-    def abs(self, *, out: Tensor | None = ...) -> Tensor:
-        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
-    def absolute(self, *, out: Tensor | None = ...) -> Tensor:
-        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
     def neg(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element -x. Any shape; the result has the same."""
     def neg_(self) -> Tensor:
@@ -264,8 +260,6 @@ class TensorMethods:
         """input ** exponent. RuntimeError for whole numbers to negative powers."""
     def pow_(self, exponent: _Operand) -> Tensor:
         """In-place version of `pow`: changes this tensor and returns it."""
-    def float_power(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
-        """input ** exponent in float64 (complex128 for complex)."""
     def atan2(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The angle (radians) of the point (other, input)."""
     def atan2_(self, other: Tensor) -> Tensor:
@@ -386,6 +380,12 @@ class TensorMethods:
         """NaN and infinities replaced by numbers (infinities by the dtype's extremes unless given)."""
     def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
         """In-place version of `nan_to_num`: changes this tensor and returns it."""
+    def abs(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
+    def absolute(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
+    def float_power(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input ** exponent in float64 (complex128 for complex)."""
     def isnan(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element whether x is not a number. Any shape; the result has the same."""
     def isinf(self, *, out: Tensor | None = ...) -> Tensor:

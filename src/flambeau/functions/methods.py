@@ -28,16 +28,16 @@ from .calling import in_place, positive_shape
 
 FAMILIES: dict[ModuleType, str] = {
     pointwise: """
-        abs absolute neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1
+        neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1
         log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh arcsin arccos
         arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma digamma relu bitwise_not logical_not
         round frac logit add sub subtract mul multiply div divide true_divide floor_divide remainder fmod
-        pow float_power atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater
+        pow atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater
         greater_equal logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
         bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul addcdiv
         nan_to_num
-        | isnan isinf isfinite signbit angle positive conj rsub maximum minimum logaddexp isclose allclose
-        equal
+        | abs absolute float_power isnan isinf isfinite signbit angle positive conj rsub maximum minimum
+        logaddexp isclose allclose equal
     """,
     reduction: """
         cumsum cumprod
