@@ -28,3 +28,10 @@ def test_links_in_docs_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_list_of_public_names_is_up_to_date():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "exports.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

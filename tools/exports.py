@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 import flambeau
 
 TARGET = Path(flambeau.__file__)
-LIST = re.compile(r"__all__ = \[\n.*?\]\n", re.DOTALL)
+LIST = re.compile(r"__all__ = \[\n.*?\](  # fmt: skip)?\n", re.DOTALL)
 
 
 def names() -> list[str]:
@@ -31,7 +32,8 @@ def names() -> list[str]:
 def main() -> int:
     """Writes or checks the list."""
     text = TARGET.read_text()
-    listed = "__all__ = [\n" + "".join(f'    "{name}",\n' for name in names()) + "]\n"
+    filled = textwrap.fill(", ".join(f'"{name}"' for name in names()), 106)
+    listed = "__all__ = [\n" + textwrap.indent(filled, "    ") + ",\n]  # fmt: skip\n"
     new = LIST.sub(lambda _: listed, text)
     if "--check" in sys.argv:
         if new != text:
