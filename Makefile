@@ -3,7 +3,7 @@
 #   make smoke, make lint      the checks to run before each commit
 #   make format                format, fix what ruff can fix, write the generated files anew
 #   make oracle                compare with PyTorch, in an environment of its own
-#   make shape                 the sizes of rooms, files and functions
+#   make shape                 the sizes of rooms, files and functions; BASE=main also shows what has changed
 # PYTHON=/path/to/python3 chooses the interpreter, WORKERS=4 the number of test processes,
 # ARGS="--epochs 3" goes to the demonstration.
 
@@ -29,13 +29,13 @@ test: .venv/dev-installed
 	FLAMBEAU_MODE=eager $(PYTEST) -n $(WORKERS) $(EAGER)
 
 smoke: .venv/dev-installed
-	$(PYTEST) $(SMOKE)
+	$(PYTEST) -m 'not slow' $(SMOKE)
 
 lint: .venv/dev-installed
 	$(BIN)/ruff format --check --quiet --diff
 	$(BIN)/ruff check --quiet
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/dev-installed
 	$(BIN)/ruff check --quiet --fix
@@ -44,7 +44,7 @@ format: .venv/dev-installed
 	$(BIN)/python tools/stubs.py
 
 shape: .venv/dev-installed
-	@$(BIN)/python tools/shape.py
+	@$(BIN)/python tools/shape.py $(if $(BASE),--base $(BASE))
 
 # Where PyTorch cannot be installed there is nothing to compare with, which is no failure of Flambeau.
 oracle: .venv-oracle/dev-installed

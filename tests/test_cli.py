@@ -28,6 +28,7 @@ def test_missing_command_is_refused():
     assert e.value.code == 2
 
 
+@pytest.mark.slow
 def test_demo_trains_saves_and_draws(tmp_path, capsys):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")

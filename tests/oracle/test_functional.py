@@ -15,7 +15,6 @@ import flambeau
 import flambeau.nn
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 
 class World:

@@ -17,7 +17,6 @@ import pytest
 from flambeau.core.generator import Generator
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "generator.json"
 FLOATS = ["float32", "float64", "float16", "bfloat16"]

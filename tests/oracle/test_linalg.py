@@ -9,7 +9,7 @@ import flambeau
 from flambeau.ops.samples import spread
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore::UserWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 BOTH = (flambeau, torch)
 INF = float("inf")

@@ -9,7 +9,6 @@ import pytest
 import flambeau
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 
 def parts(t):

@@ -8,7 +8,6 @@ import pytest
 import flambeau
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 # What builds the layer, given the framework's `nn`, and the shapes of its inputs.
 LAYERS = [

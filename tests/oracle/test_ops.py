@@ -15,7 +15,6 @@ from flambeau.ops.samples import spread
 
 torch = pytest.importorskip("torch")
 pytestmark = [
-    pytest.mark.oracle,
     pytest.mark.filterwarnings("ignore:ComplexHalf support", "ignore:var... degrees of freedom"),
 ]
 

@@ -9,7 +9,6 @@ import pytest
 import flambeau
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 OPTIMIZERS = [
     ("SGD", {"lr": 0.1}),
@@ -195,7 +194,7 @@ SCHEDULES = {
     ),
 }
 each_schedule = pytest.mark.parametrize("name", SCHEDULES)
-pytestmark = [pytestmark, pytest.mark.filterwarnings("ignore:Detected call of")]  # a nested sequence warns
+pytestmark = pytest.mark.filterwarnings("ignore:Detected call of")  # a nested sequence warns
 
 
 def scheduled(t, name, kind="SGD", **options):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from flambeau.core import printing
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 PARAMETER = "Parameter containing:\ntensor("
 FLOATS = ["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]

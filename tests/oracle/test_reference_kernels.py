@@ -17,7 +17,6 @@ from flambeau.ops.reference.pool import (
 from flambeau.ops.reference.windows import conv_transpose_out_size, exact_padding, pool_out_size
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 F = torch.nn.functional
 
 SPATIAL = {1: (11,), 2: (7, 9), 3: (5, 6, 7)}

@@ -8,7 +8,6 @@ import pytest
 from flambeau.core.size import Size
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.oracle
 
 SIZES = [(), (2,), (2, 3), (4, 0, 5), (True, 7)]
 

@@ -51,11 +51,16 @@ def record_view(
     op: Any, x: Tensor, attrs: tuple[Any, ...], shape: tuple[int, ...], layout: tuple[tuple[int, ...], int]
 ) -> Tensor:
     """Records a view: the result shares `x`'s storage."""
-    storage = x._own_storage()
-    t = record(op, (x,), attrs, shape, op.dtype_of(x, attrs))
-    t._storage, t._seen = storage, storage.generation
-    t._view = View(x._view, op, attrs, shape, *layout)
-    t._node.version = storage.version
+    storage, view = x._own_storage(), View(x._view, op, attrs, shape, *layout)
+    if storage.is_shared():
+        t = _new(Tensor)
+        t._node = storage.window(view, op.dtype_of(x, attrs))
+        if x.requires_grad:
+            attach(t, op, attrs, (x._node,), (x._edge,), t._node)
+    else:
+        t = record(op, (x,), attrs, shape, op.dtype_of(x, attrs))
+        t._node.version = storage.version
+    t._storage, t._seen, t._view = storage, storage.generation, view
     base = x if x._base is None else x._base
     t._base, t._derived = base, base._rebased
     if x._untracked:

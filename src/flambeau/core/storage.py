@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .node import LEAF, Node, Version, numel
+from .dtype import dtype
+from .node import LEAF, Node, Version, leaf, numel
 from .realize import recorder, value_of
 
 
@@ -100,8 +101,13 @@ class Storage:
     def write_shared(self, view: View | None, node: Node) -> None:
         """Copies a value into the shared memory, now."""
         value = value_of(node, "shared memory")
-        target = self.node.value if view is None else strided(self.node.value, view)
-        np.copyto(target, value)
+        np.copyto(self.node.value if view is None else strided(self.node.value, view, value.dtype), value)
+
+    def window(self, view: View, d: dtype) -> Node:
+        """A node on the part of shared memory that `view` shows: what others write there shows at once."""
+        node = leaf(strided(self.node.value, view, d.np), d)
+        node.version = self.version
+        return node
 
     def share(self) -> np.ndarray:
         """The array of the current value, for others to see; from now on the memory stays where it is."""
@@ -131,13 +137,13 @@ def own_memory(node: Node) -> Node:
     return fresh
 
 
-def strided(value: np.ndarray, view: View) -> np.ndarray:
-    """The view's elements of a contiguous array, in place."""
-    size = value.itemsize
+def strided(value: np.ndarray, view: View, element: np.dtype[Any]) -> np.ndarray:
+    """The view's elements, of type `element`, in the memory of a contiguous array."""
     if numel(view.shape) == 0:
-        return np.empty(view.shape, value.dtype)
-    flat = value.reshape(-1)[view.offset :]
-    return np.lib.stride_tricks.as_strided(flat, view.shape, tuple(s * size for s in view.strides))
+        return np.empty(view.shape, element)
+    flat = value.reshape(-1).view(element)[view.offset :]
+    steps = tuple([s * element.itemsize for s in view.strides])
+    return np.lib.stride_tricks.as_strided(flat, view.shape, steps)
 
 
 class _Shared:

@@ -106,6 +106,8 @@ class Tensor(TensorMethods):
             self._node = storage.node
         else:
             self._node = follow(make(storage.node), self._view.chain(), grad=False)._node
+        if self._view is not None and storage.is_shared():
+            self._node = storage.window(self._view, self._node.dtype)
         self._node.version = storage.version
         self._seen = storage.generation
 
@@ -276,7 +278,7 @@ class Tensor(TensorMethods):
         """The tensor's own memory as an array; others who change it change the tensor, and the other way
         round."""
         base = self._own_storage().share()
-        return base if self._view is None else strided(base, self._view)
+        return base if self._view is None else strided(base, self._view, self._node.dtype.np)
 
     # ----- differentiation -----
 
