@@ -62,10 +62,12 @@ class Tensor(TensorMethods):
         d = dtype or dtypes.get_default_dtype()
         if len(data) == 1 and isinstance(data[0], Tensor):
             return cls._make_subclass(cls, data[0])
-        if len(data) == 1 and not isinstance(data[0], int):
+        if len(data) == 1 and not isinstance(data[0], (int, Size)):
+            if isinstance(data[0], (float, complex)):
+                raise TypeError(f"Tensor(): data must be a sequence (got {type(data[0]).__name__}); use torch.tensor() for a number")
             value = np.array(data[0], d.np)
         else:
-            value = np.zeros(data, d.np)
+            value = np.zeros(data[0] if data and isinstance(data[0], Size) else data or 0, d.np)
         return _adopt(object.__new__(cls), leaf(value, d))
 
     @staticmethod
@@ -252,11 +254,24 @@ class Tensor(TensorMethods):
             )
         return bool(self.item())
 
+    def _number(self) -> Any:
+        """The one element; RuntimeError if it is complex with an imaginary part."""
+        if numel(self._node.shape) != 1:
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, this one has shape {tuple(self.shape)}; use tolist()"
+            )
+        value = self.item()
+        if isinstance(value, complex):
+            if value.imag:
+                raise RuntimeError(f"value {value} cannot be converted to a real number without overflow; use complex() or .real")
+            value = value.real
+        return value
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
 
     def __complex__(self) -> complex:
         return complex(self.item())

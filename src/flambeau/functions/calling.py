@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core import dtype as dt
 from ..core.gradient import next_number
@@ -13,6 +14,23 @@ from ..core.tensor import Tensor, _share_memory
 from ..ops.creation import overwrite
 from ..ops.kinds import cast
 from ..ops.view import clone
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def numpy_names(function: F) -> F:
+    """The function, taking NumPy's `axis` for `dim` and `keepdims` for `keepdim` too, as PyTorch's do."""
+
+    @functools.wraps(function)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        for theirs, ours in _NUMPY_NAMES.items() if kwargs else ():
+            if theirs in kwargs and ours not in kwargs:
+                kwargs[ours] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return renaming  # type: ignore[return-value]
 
 
 def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:

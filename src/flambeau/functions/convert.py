@@ -49,8 +49,7 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if dtype is None:
         return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
     if isinstance(dtype, str):
-        name = dtype.removeprefix("torch.").removesuffix("Tensor")
-        found = {v: k for k, v in _TYPE_NAMES.items()}.get(name)
+        found = {f"torch.{v}Tensor": k for k, v in _TYPE_NAMES.items()}.get(dtype)
         if found is None:
             raise ValueError(f"type: invalid type: {dtype!r}")
         dtype = found

@@ -109,12 +109,11 @@ def _wrapped(values: Any, d: DType) -> np.ndarray:
 def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
     if isinstance(data, (Tensor, np.ndarray)):
         return tuple(data.shape)
-    if isinstance(data, (str, bytes)) or not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        if depth == 0 or not _is_number(data):
-            raise TypeError(
-                f"tensor: can't make a tensor of {type(data).__name__} {data!r}; give numbers, sequences or "
-                f"arrays"
-            )
+    if isinstance(data, (str, bytes, dict)) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        if isinstance(data, (str, bytes)):
+            raise (ValueError if depth else TypeError)(f"tensor: too many dimensions or invalid data type '{type(data).__name__}': {data!r}")
+        if not _is_number(data):
+            raise RuntimeError(f"tensor: Could not infer dtype of {type(data).__name__} {data!r}; give numbers, sequences or arrays")
         return ()
     if len(data) == 0:
         return (0,)
@@ -185,7 +184,32 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Device | str | None
     return from_array(to_array(data, dtype))
 
 
-asarray = as_tensor
+def asarray(
+    obj: Any,
+    *,
+    dtype: DType | None = None,
+    device: Device | str | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of `obj`: on its memory where it has some and dtype and device allow, unless `copy`; outside of history.
+
+    ValueError if `copy` is False and there is no way without one.
+
+    >>> import flambeau as torch
+    >>> torch.asarray([1, 2])
+    tensor([1, 2])
+    """
+    shared = isinstance(obj, (Tensor, np.ndarray)) and (dtype is None or dtype is dt.from_numpy(np.dtype(_np_dtype(obj))))
+    if copy is False and not shared:
+        raise ValueError(f"asarray: can't alias {type(obj).__name__} into a tensor of dtype {dtype}; leave out copy=False")
+    t = as_tensor(obj, dtype, device)
+    t = clone(t.detach()) if copy and shared else t.detach() if t.requires_grad and not requires_grad else t
+    return finish(t, device, requires_grad)
+
+
+def _np_dtype(x: Any) -> Any:
+    return x.dtype.np if isinstance(x, Tensor) else x.dtype
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
@@ -223,7 +247,9 @@ def full(
     tensor([[3, 3],
             [3, 3]])
     """
-    shape = positive_shape("full", tuple(size) if isinstance(size, Sequence) else (size,))
+    if not isinstance(size, Sequence):
+        raise TypeError(f"full(): argument 'size' must be a tuple of ints, not {type(size).__name__} {size!r}; write ({size},)")
+    shape = positive_shape("full", tuple(size))
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     return finish(
         deliver("full", ops.full(value, shape, dtype or dt.of_scalar(value)), out), device, requires_grad
@@ -438,7 +464,7 @@ def new_tensor(
 
 
 def arange(
-    start: float,
+    start: float = 0,
     end: float | None = None,
     step: float = 1,
     *,
@@ -495,6 +521,15 @@ def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
     return d
 
 
+def _range_type(what: str, first: Any, last: Any, d: DType | None, out: Tensor | None) -> DType:
+    """The dtype of evenly spaced numbers: complex if the ends are. RuntimeError for a real one of complex numbers."""
+    ends_complex = isinstance(first, complex) or isinstance(last, complex)
+    d = d or (out.dtype if out is not None else dt.get_default_dtype().to_complex() if ends_complex else dt.get_default_dtype())
+    if ends_complex and not d.is_complex:
+        raise RuntimeError(f"{what}(): inferred dtype complex can't be safely cast to passed dtype {d}")
+    return _number_type(what, d, complex_too=True)
+
+
 def linspace(
     start: float,
     end: float,
@@ -516,10 +551,8 @@ def linspace(
         raise TypeError(f"linspace: steps must be a whole number, got {steps!r}")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
-    d = _number_type(
-        "linspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True
-    )
     first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    d = _range_type("linspace", first, last, dtype, out)
     if d.category == dt.INTEGER:
         first, last = int(first), int(last)
     kind: Any = (
@@ -556,9 +589,7 @@ def logspace(
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    d = _number_type(
-        "logspace", dtype or (out.dtype if out is not None else dt.get_default_dtype()), complex_too=True
-    )
+    d = _range_type("logspace", start, end, dtype, out)
     if d.category == dt.INTEGER:
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=dt.complex128 if d.is_complex else dt.float64).numpy()

@@ -15,7 +15,7 @@ from ..ops import view as views
 from ..ops.creation import full, overwrite
 from ..ops.kinds import broadcast, cast
 from ..ops.op import check_tensor, wrap_dim
-from .calling import deliver, write
+from .calling import deliver, numpy_names, write
 from .creation import to_array
 from .pointwise import choose
 from .shape import reshape, slice_dim, unsqueeze
@@ -210,6 +210,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 # ----- along one dimension -----
 
 
+@numpy_names
 def gather(
     input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None
 ) -> Tensor:
@@ -225,6 +226,7 @@ def gather(
     return deliver("gather", ops.gather(input, index, wrap_dim("gather", dim, input.ndim)), out)
 
 
+@numpy_names
 def take_along_dim(
     input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -303,6 +305,7 @@ def _vector(what: str, index: Tensor) -> Tensor:
     return reshape(index, 1) if index.ndim == 0 else index
 
 
+@numpy_names
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices of `input` along `dim` that the vector `index` names.
 
@@ -438,11 +441,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
             f"dimension(s)."
         )
-    category = value.dtype.category if isinstance(value, Tensor) else dt.of_scalar(value).category
-    if category > max(input._node.dtype.category, dt.INTEGER):
-        raise RuntimeError(
-            f"masked_fill: value cannot be converted to type {input.dtype} without overflow: {value}"
-        )
     return _masked(input, mask, value)
 
 
@@ -474,6 +472,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(
             f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
+    if source._node.dtype is not input._node.dtype:
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}")
     m = np.broadcast_to(mask._value("mask"), shape)
     count = int(m.sum())
     if source.numel() < count:
@@ -503,6 +503,7 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
 argwhere = nonzero
 
 
+@numpy_names
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many elements aren't zero, in all or along dimensions.
 

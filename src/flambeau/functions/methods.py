@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from ..core.dtype import get_default_dtype
+from ..core.dtype import INTEGER, get_default_dtype
 from ..core.node import numel
 from ..core.printing import format_tensor
 from ..core.tensor import Tensor, _share_memory, from_array
@@ -36,7 +36,7 @@ FAMILIES: dict[ModuleType, str] = {
         greater_equal logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
         bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul addcdiv
         nan_to_num
-        | abs absolute float_power isnan isinf isfinite signbit angle positive conj rsub maximum minimum
+        | abs absolute float_power isnan isinf isfinite signbit angle positive conj maximum minimum
         logaddexp isclose allclose equal
     """,
     reduction: """
@@ -125,6 +125,12 @@ def _iterate(self: Tensor) -> Any:
     return iter(shape.unbind(self, 0))
 
 
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.category > INTEGER:
+        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, got {self.dtype}")
+    return pointwise.bitwise_not(self)
+
+
 def _rpow(self: Tensor, other: Any) -> Tensor:
     return pointwise.pow(other, self)
 
@@ -165,7 +171,7 @@ OPERATORS: dict[str, Any] = {
     "__neg__": pointwise.neg,
     "__pos__": pointwise.positive,
     "__abs__": pointwise.abs,
-    "__invert__": pointwise.bitwise_not,
+    "__invert__": _invert,
     "__getitem__": indexing.getitem,
     "__setitem__": indexing.setitem,
     "__contains__": _contains,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ..core import dtype as dt
 from ..core.tensor import Tensor
 from ..ops import pointwise as ops
+from ..ops.creation import full
 from ..ops.kinds import Pointwise, cast, floating, opmath, result_type
 from ..ops.op import check_tensor
 from .calling import deliver, write
@@ -96,6 +97,10 @@ def _unary(name: str, op: Pointwise) -> Unary:
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         return deliver(name, op(check_tensor(name, "input", input)), out)
 
+    def without_out(input: Tensor) -> Tensor:
+        return op(check_tensor(name, "input", input))
+
+    function = without_out if name in ("relu", "isnan", "isinf", "isfinite") else function
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         f"Element by element {what}. Any shape; the result has the same.\n\n"
@@ -146,7 +151,7 @@ def positive(input: Tensor) -> Tensor:
     >>> torch.positive(torch.tensor([1.]))
     tensor([1.])
     """
-    if input.dtype is dt.bool_:
+    if check_tensor("positive", "input", input).dtype is dt.bool_:
         raise RuntimeError("positive: The `+` operator, on a bool tensor is not supported.")
     return input
 
@@ -183,7 +188,7 @@ def conj(input: Tensor) -> Tensor:
     >>> torch.conj(torch.tensor([1. + 2.j]))
     tensor([1.-2.j])
     """
-    return ops.conj(input) if input._node.dtype.category == dt.COMPLEX else input
+    return ops.conj(input) if check_tensor("conj", "input", input)._node.dtype.category == dt.COMPLEX else input
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -193,7 +198,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> torch.logit(torch.tensor([0.5]))
     tensor([0.])
     """
-    if input._node.dtype.is_complex:
+    if check_tensor("logit", "input", input)._node.dtype.is_complex:
         _floating("logit", input)
     input = input.to(floating(input._node.dtype))
     x = input if eps is None else clamp(input, eps, 1 - eps)
@@ -366,6 +371,8 @@ def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None)
     """
     d = dt.complex128 if result_type("float_power", (input, exponent)).is_complex else dt.float64
     x, y = (t.to(d) if isinstance(t, Tensor) else t for t in (input, exponent))
+    if out is not None and out.dtype is not d:
+        raise RuntimeError(f"float_power: the output given has dtype {out.dtype} but the operation's result requires dtype {d}")
     return deliver("float_power", ops.pow(x, y), out)
 
 
@@ -441,7 +448,7 @@ def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.hypot(torch.tensor([3.]), torch.tensor([4.]))
     tensor([5.])
     """
-    return _binary("hypot", ops.hypot, input, other, out)
+    return _binary("hypot", ops.hypot, check_tensor("hypot", "input", input), check_tensor("hypot", "other", other), out)
 
 
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -451,7 +458,8 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     >>> torch.logaddexp(torch.tensor([0.]), torch.tensor([0.]))
     tensor([0.6931])
     """
-    return _binary("logaddexp", ops.logaddexp, input, other, out)
+    x, y = check_tensor("logaddexp", "input", input), check_tensor("logaddexp", "other", other)
+    return _binary("logaddexp", ops.logaddexp, x, y, out)
 
 
 _BINARY_EXAMPLES = {
@@ -567,6 +575,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if d.is_complex or (d is dt.bool_ and min is not None and max is not None):
         raise NotImplementedError(f'clamp: "clamp_cpu" not implemented for dtype {d}; cast the input first')
     x = input if input._node.dtype is d else cast(input, d)
+    min, max = (full(v, (), d) if isinstance(v, float) and v != v else v for v in (min, max))
     if min is not None:
         x = choose(ops.lt(x, min) if not isinstance(min, Tensor) else ops.lt(x, min) | ops.isnan(min), min, x)
     if max is not None:
@@ -639,6 +648,7 @@ def addcmul(
             'addcmul: "addcmul_cpu" not implemented for dtype torch.bool; convert one to a number type'
         )
     x, a, b = _together(d, input, tensor1, tensor2)
+    value = value if d.category >= dt.FLOAT else int(value.real)
     return deliver("addcmul", (x + (a * b if value == 1 else (a * value) * b)).to(d), out)
 
 
@@ -682,7 +692,7 @@ def nan_to_num(
     >>> torch.nan_to_num(torch.tensor([float('nan'), 1.]))
     tensor([0., 1.])
     """
-    if input._node.dtype.category < dt.FLOAT:
+    if check_tensor("nan_to_num", "input", input)._node.dtype.category < dt.FLOAT:
         return deliver("nan_to_num", input.clone(), out)
     if input._node.dtype.is_complex:
         parts = (nan_to_num(part, nan, posinf, neginf) for part in (input.real, input.imag))

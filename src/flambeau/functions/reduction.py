@@ -13,7 +13,7 @@ from ..ops import reduction as ops
 from ..ops.kinds import cast, opmath
 from ..ops.op import check_tensor, wrap_dim, wrap_dims
 from . import return_types
-from .calling import deliver
+from .calling import deliver, numpy_names
 from .shape import reshape
 
 Dim = Any
@@ -33,6 +33,7 @@ def _float_only(what: str, x: Tensor) -> Tensor:
     return x
 
 
+@numpy_names
 def sum(
     input: Tensor,
     dim: Dim = None,
@@ -52,6 +53,7 @@ def sum(
     return deliver("sum", _cast(r, dtype), out)
 
 
+@numpy_names
 def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum with NaN counting as 0.
 
@@ -68,6 +70,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DTyp
     return sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype)
 
 
+@numpy_names
 def mean(
     input: Tensor,
     dim: Dim = None,
@@ -85,6 +88,7 @@ def mean(
     return deliver("mean", ops.mean(_float_only("mean", _cast(input, dtype)), dim, keepdim), out)
 
 
+@numpy_names
 def prod(
     input: Tensor,
     dim: Dim = None,
@@ -102,6 +106,7 @@ def prod(
     return deliver("prod", _cast(ops.prod(_cast(input, dtype), dim, keepdim), dtype), out)
 
 
+@numpy_names
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether all elements (along dimensions) are nonzero.
 
@@ -112,6 +117,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     return deliver("all", ops.all(input, dim, keepdim), out)
 
 
+@numpy_names
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether some element (along dimensions) is nonzero.
 
@@ -132,6 +138,7 @@ def _some(what: str, x: Tensor, dim: Dim) -> Tensor:
     return x
 
 
+@numpy_names
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The largest element over dimensions; equal ones share the gradient.
 
@@ -142,6 +149,7 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor |
     return deliver("amax", ops.amax(_some("amax", input, dim), dim, keepdim), out)
 
 
+@numpy_names
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The smallest element over dimensions; equal ones share the gradient.
 
@@ -152,6 +160,7 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor |
     return deliver("amin", ops.amin(_some("amin", input, dim), dim, keepdim), out)
 
 
+@numpy_names
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest element, as (min, max).
 
@@ -172,6 +181,7 @@ def _ordered(what: str, x: Tensor) -> Tensor:
     return x
 
 
+@numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the (first) largest element is: its number in the flattened tensor, or along a dimension.
 
@@ -182,6 +192,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return ops.argmax(_ordered("argmax", input), dim, keepdim)
 
 
+@numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension.
 
@@ -219,6 +230,7 @@ def _extreme(
     return of(values, i)
 
 
+@numpy_names
 def max(
     input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None
 ) -> Any:
@@ -236,6 +248,7 @@ def max(
     )
 
 
+@numpy_names
 def min(
     input: Tensor, dim: Dim = None, keepdim: bool = False, *, other: Tensor | None = None, out: Any = None
 ) -> Any:
@@ -277,6 +290,7 @@ def _var(what: str, x: Tensor, dim: Dim, unbiased: Any, correction: Any, keepdim
     return v * (n / left if left > 0 else float("nan") if n <= 1 else float("inf"))
 
 
+@numpy_names
 def var(
     input: Tensor,
     dim: Dim = None,
@@ -295,6 +309,7 @@ def var(
     return deliver("var", _var("var", input, dim, unbiased, correction, keepdim), out)
 
 
+@numpy_names
 def std(
     input: Tensor,
     dim: Dim = None,
@@ -313,6 +328,7 @@ def std(
     return deliver("std", _var("std", input, dim, unbiased, correction, keepdim).sqrt(), out)
 
 
+@numpy_names
 def var_mean(
     input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Any, ...]:
@@ -327,6 +343,7 @@ def var_mean(
     )
 
 
+@numpy_names
 def std_mean(
     input: Tensor, dim: Dim = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Any, ...]:
@@ -340,6 +357,7 @@ def std_mean(
     return v.sqrt(), m
 
 
+@numpy_names
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(x))) over dimensions, without overflow.
 
@@ -350,6 +368,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Tensor | N
     return deliver("logsumexp", ops.logsumexp(input, dim, keepdim), out)
 
 
+@numpy_names
 def norm(
     input: Tensor,
     p: Any = "fro",
@@ -409,6 +428,7 @@ def _running(what: str, op: Any, x: Tensor, dim: int, d: DType | None, out: Tens
     return deliver(what, op(x, dim) if x.ndim else x.clone(), out)
 
 
+@numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
     """Running sums along a dimension.
 
@@ -419,6 +439,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor |
     return _running("cumsum", ops.cumsum, input, dim, dtype, out)
 
 
+@numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None) -> Tensor:
     """Running products along a dimension.
 
@@ -429,6 +450,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor 
     return _running("cumprod", ops.cumprod, input, dim, dtype, out)
 
 
+@numpy_names
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """Running log(sum(exp(x))) along a dimension.
 
@@ -451,6 +473,7 @@ def _running_extreme(what: str, op: Any, x: Tensor, dim: int, out: Any) -> Any:
     return getattr(return_types, what)(values, i)
 
 
+@numpy_names
 def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """The largest element so far along a dimension, and where it is.
 
@@ -461,6 +484,7 @@ def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     return _running_extreme("cummax", ops.cummax_index, input, dim, out)
 
 
+@numpy_names
 def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """The smallest element so far along a dimension, and where it is.
 
@@ -471,6 +495,7 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     return _running_extreme("cummin", ops.cummin_index, input, dim, out)
 
 
+@numpy_names
 def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along a dimension.
 
@@ -488,6 +513,7 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     return ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
 
 
+@numpy_names
 def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """log(softmax(x)), computed together, so that nothing underflows.
 

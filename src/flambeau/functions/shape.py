@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from ..core import dtype as dt
 from ..core import exchange
 from ..core.node import numel
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, from_array
 from ..ops import view as ops
 from ..ops.kinds import broadcast, cast, result_type
 from ..ops.op import check_tensor, wrap_dim
-from .calling import deliver, shape_of
+from .calling import deliver, numpy_names, shape_of
 
 exchange.foreign_strides = ops.as_strided
 
@@ -77,13 +79,23 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = N
 
 
 def _view_as_dtype(x: Tensor, d: dt.dtype) -> Tensor:
-    if d.itemsize != x.dtype.itemsize:
-        raise RuntimeError(
-            f"view: self.dtype {x.dtype} has elements of {x.dtype.itemsize} bytes, {d} of {d.itemsize}; "
-            f"only views of equal element size are "
-            "supported"
-        )
-    return x if d is x.dtype else ops.view_dtype(x, d)
+    """The same bits as elements of another dtype: of the last dimension where those are larger or smaller."""
+    if d is x.dtype:
+        return x
+    old, new = x.dtype.itemsize, d.itemsize
+    unit = min(old, new)
+    many, one = old // unit, new // unit  # many new elements for one old one, or one for many
+    if many != one:
+        if x.ndim == 0:
+            raise RuntimeError(f"view: self.dim() cannot be 0 to view {x.dtype} as {d} (different element sizes)")
+        *outer, last = x._layout()[0]
+        fits = x._node.shape[-1] % one == 0 and x.storage_offset() % one == 0 and all(step % one == 0 for step in outer)
+        if last != 1 or not fits:
+            raise RuntimeError(
+                f"view: self.stride(-1) must be 1, and extents, strides and offset multiples of {one}, to view {x.dtype} as {d} "
+                f"(different element sizes); got shape {tuple(x.shape)}, stride {x.stride()}, offset {x.storage_offset()}; use contiguous()"
+            )
+    return ops.view_dtype(x, d, (many, one))
 
 
 def view_as(self: Tensor, other: Tensor) -> Tensor:
@@ -146,6 +158,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return view(input, *shape[:dim], *parts, *shape[dim + 1 :])
 
 
+@numpy_names
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of extent 1 (all, or those named).
 
@@ -161,6 +174,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return ops.squeeze(input, tuple(e for d, e in enumerate(shape) if d not in dims or e != 1))
 
 
+@numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a dimension of extent 1 inserted at `dim`.
 
@@ -334,6 +348,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     return ops.clone(check_tensor("clone", "input", input))
 
 
+@numpy_names
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements along `dim` from `start` on, as a view. RuntimeError if there aren't so many.
 
@@ -364,6 +379,7 @@ def slice_dim(x: Tensor, dim: int, first: int, count: int, step: int) -> Tensor:
     return ops.slice_(x, ranges)
 
 
+@numpy_names
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The elements at one position along `dim`, which disappears, as a view.
 
@@ -383,6 +399,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return ops.select(input, dim, i % extent)
 
 
+@numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along `dim`, without it.
 
@@ -396,6 +413,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(ops.select(input, dim, i) for i in range(input._node.shape[dim]))
 
 
+@numpy_names
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views.
 
@@ -433,6 +451,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 split_with_sizes = split
 
 
+@numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Up to `chunks` equal pieces along `dim` (the last may be smaller).
 
@@ -631,6 +650,7 @@ def imag(input: Tensor) -> Tensor:
 # ----- copies -----
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along a dimension; their other extents must be equal (an empty 1-d tensor is skipped).
 
@@ -670,6 +690,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
 concat = concatenate = cat
 
 
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new dimension.
 
@@ -689,7 +710,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
                 f"{list(x.shape)} at entry {i}"
             )
     dim = wrap_dim("stack", dim, len(first) + 1)
-    return deliver("stack", cat([unsqueeze(x, dim) for x in xs], dim), out)
+    if dim < len(first) and first != (0,):  # end to end, then cut: no view of each tensor is needed
+        joined = ops.reshape.plain(cat(xs, dim), ((*first[:dim], len(xs), *first[dim:]),))
+    else:
+        joined = cat([unsqueeze(x, dim) for x in xs], dim)
+    return deliver("stack", joined, out)
 
 
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -828,33 +853,42 @@ def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     return repeat(input, *((1,) * (input.ndim - len(counts)) + counts))
 
 
-def repeat_interleave(
-    input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
-) -> Tensor:
-    """Each element (or slice along `dim`) repeated in place.
+@numpy_names
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+    """Each element (or slice along `dim`) repeated in place; of a tensor of counts alone, each position so many times.
+
+    RuntimeError for negative counts, or a number of them that doesn't fit.
 
     >>> import flambeau as torch
     >>> torch.repeat_interleave(torch.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
     """
-    import numpy as np
-
-    from ..core.tensor import from_array
     from .indexing import index_select
 
+    if repeats is None:
+        if input.ndim != 1:
+            raise RuntimeError(f"repeat_interleave only accept 1D vector as repeat, got shape {tuple(input.shape)}")
+        return from_array(_positions("repeat_interleave", input, input.numel(), output_size))
     x = reshape(input, -1) if dim is None else input
     dim = wrap_dim("repeat_interleave", 0 if dim is None else dim, x.ndim)
-    counts = repeats.numpy() if isinstance(repeats, Tensor) else np.asarray(repeats)
-    if counts.size not in (1, x._node.shape[dim]):
+    return index_select(x, dim, from_array(_positions("repeat_interleave", repeats, x._node.shape[dim], output_size)))
+
+
+def _positions(what: str, repeats: Any, extent: int, output_size: int | None) -> np.ndarray:
+    """The numbers below `extent`, each as often as `repeats` (one count or `extent` of them) says."""
+    if isinstance(repeats, Tensor) and repeats.dtype not in (dt.int64, dt.int32):
+        raise NotImplementedError(f'{what}: "repeat_interleave_cpu" not implemented for dtype {repeats.dtype}; use repeats.long()')
+    counts = np.asarray(repeats._value(what) if isinstance(repeats, Tensor) else repeats)
+    if counts.ndim > 1 or counts.size not in (1, extent):
         raise RuntimeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size = "
-            f"{counts.size} and input.size = "
-            f"{x._node.shape[dim]}"
+            f"{what}: repeats must be 0-dim or have the same size as input along dim, but got shape {counts.shape} for {extent} elements"
         )
-    numbers = np.repeat(
-        np.arange(x._node.shape[dim]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(()))
-    )
-    return index_select(x, dim, from_array(numbers))
+    if (counts < 0).any():
+        raise RuntimeError(f"{what}: repeats can not be negative, got {counts.tolist()}")
+    numbers = np.repeat(np.arange(extent), counts if counts.size > 1 else int(counts.reshape(())))
+    if output_size is not None and len(numbers) != output_size:
+        raise RuntimeError(f"{what}: allocated size does not match required size: output_size={output_size}, but there are {len(numbers)}")
+    return numbers
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -868,6 +902,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     xs = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    if not xs:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if len({x.dtype for x in xs}) > 1 or any(x.ndim > 1 for x in xs):
+        given = ", ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in xs)
+        raise RuntimeError(f"meshgrid expects all tensors to have the same dtype and to be vectors, got {given}")
     order = list(range(len(xs)))  # which input lies along each dimension
     if indexing == "xy" and len(xs) > 1:
         order[:2] = [1, 0]

@@ -13,10 +13,11 @@ from ..ops.creation import full
 from ..ops.kinds import result_type
 from ..ops.op import check_tensor, wrap_dim
 from . import return_types
-from .calling import deliver
+from .calling import deliver, numpy_names
 from .shape import reshape
 
 
+@numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The positions that would sort the input along a dimension (equal elements in their order).
 
@@ -27,6 +28,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return ops.argsort(input, wrap_dim("argsort", dim, input.ndim), bool(descending), True)
 
 
+@numpy_names
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None
 ) -> Any:
@@ -60,6 +62,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
+@numpy_names
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
 ) -> Any:
@@ -79,6 +82,7 @@ def topk(
     return _picked("topk", input, ops.topk_index(input, int(k), dim, bool(largest)), dim, out)
 
 
+@numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (counted from 1) along a dimension, and where it is.
 
@@ -110,6 +114,7 @@ def _single(what: str, x: Tensor, i: Tensor, dim: int, keepdim: bool, out: Any) 
     return _pair(what, pair.values.squeeze(dim), pair.indices.squeeze(dim), out)
 
 
+@numpy_names
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The lower of the middle elements: of all, or along a dimension with its position. NaN if there is one.
 
@@ -198,6 +203,7 @@ def bucketize(
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
+@numpy_names
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -231,6 +237,7 @@ def _unique_result(values: Any, inverse: Any, counts: Any, want_inverse: bool, w
     return results[0] if len(results) == 1 else tuple(results)
 
 
+@numpy_names
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.dtype import BOOL, COMPLEX, FLOAT, dtype
@@ -212,7 +213,7 @@ def wrap_dim(what: str, dim: int, rank: int) -> int:
     0)."""
     extent = max(rank, 1)
     if not isinstance(dim, int):
-        dim = dim.__index__()
+        dim = index(dim)
     if not -extent <= dim < extent:
         raise IndexError(
             f"{what}: Dimension out of range (expected to be in range of [{-extent}, {extent - 1}], but got "

@@ -351,16 +351,29 @@ def _complex(re: Any, im: Any) -> Any:
     return make_complex(re, im)
 
 
-def _bits_layout(x_shape: Shape, strides: Shape, offset: int, d: dt.dtype) -> Layout:
-    return strides, offset
+def _bits_shape(s: Shape, d: dt.dtype, ratio: tuple[int, int]) -> Shape:
+    return s if ratio == (1, 1) else (*s[:-1], s[-1] * ratio[0] // ratio[1])
 
 
+def _bits_layout(s: Shape, strides: Shape, offset: int, d: dt.dtype, ratio: tuple[int, int]) -> Layout:
+    """Strides in elements of another size; the last dimension is dense where the size changes."""
+    many, one = ratio
+    if many == one:
+        return strides, offset
+    return (*(step * many // one for step in strides[:-1]), 1), offset * many // one
+
+
+# `ratio` says how many new elements there are for how many old ones.
 view_dtype = view(
-    "view_dtype", lambda x, d: np.ascontiguousarray(x).view(d.np), attrs="d", shape=lambda s, d: s,
-    layout=_bits_layout,
-    dtype=lambda x_dtype, d: d, put=lambda x, part, d: view_dtype.plain(part, (x.dtype,)),
-    samples=lambda: [Sample((spread((2, 3)),), {"d": dt.int64}),
-        Sample((spread((3,)).astype(np.float32),), {"d": dt.int32})],
+    "view_dtype", lambda x, d, ratio: np.ascontiguousarray(x).view(d.np).reshape(_bits_shape(x.shape, d, ratio)), attrs="d ratio",
+    shape=_bits_shape, layout=_bits_layout, dtype=lambda x_dtype, d, ratio: d,
+    put=lambda x, part, d, ratio: view_dtype.plain(part, (x.dtype, (ratio[1], ratio[0]))),
+    samples=lambda: [
+        Sample((spread((2, 3)),), {"d": dt.int64, "ratio": (1, 1)}),
+        Sample((spread(()).astype(np.float32),), {"d": dt.int32, "ratio": (1, 1)}),
+        Sample((spread((2, 3)),), {"d": dt.float32, "ratio": (2, 1)}),
+        Sample((spread((3, 4)).astype(np.int32),), {"d": dt.complex128, "ratio": (1, 4)}),
+    ],
 )  # fmt: skip
 
 # ----- copies: what is no view although it only moves elements -----
