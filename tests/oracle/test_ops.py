@@ -14,9 +14,7 @@ from flambeau.ops.op import Op
 from flambeau.ops.samples import spread
 
 torch = pytest.importorskip("torch")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:ComplexHalf support", "ignore:var... degrees of freedom"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support", "ignore:var... degrees of freedom")
 
 for module in pkgutil.iter_modules(room.__path__):
     importlib.import_module(f"{room.__name__}.{module.name}")

@@ -188,7 +188,7 @@ class TensorMethods:
         """Element by element the derivative of lgamma. Any shape; the result has the same."""
     def digamma_(self) -> Tensor:
         """In-place version of `digamma`: changes this tensor and returns it."""
-    def relu(self, *, out: Tensor | None = ...) -> Tensor:
+    def relu(self) -> Tensor:
         """Element by element max(x, 0). Any shape; the result has the same."""
     def relu_(self) -> Tensor:
         """In-place version of `relu`: changes this tensor and returns it."""
@@ -386,11 +386,11 @@ class TensorMethods:
         """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
     def float_power(self, exponent: _Operand, *, out: Tensor | None = ...) -> Tensor:
         """input ** exponent in float64 (complex128 for complex)."""
-    def isnan(self, *, out: Tensor | None = ...) -> Tensor:
+    def isnan(self) -> Tensor:
         """Element by element whether x is not a number. Any shape; the result has the same."""
-    def isinf(self, *, out: Tensor | None = ...) -> Tensor:
+    def isinf(self) -> Tensor:
         """Element by element whether x is infinite. Any shape; the result has the same."""
-    def isfinite(self, *, out: Tensor | None = ...) -> Tensor:
+    def isfinite(self) -> Tensor:
         """Element by element whether x is a finite number. Any shape; the result has the same."""
     def signbit(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element whether the sign of x is negative (of -0. too). Any shape; the result has the same."""
@@ -400,8 +400,6 @@ class TensorMethods:
         """The input itself. RuntimeError for bool."""
     def conj(self) -> Tensor:
         """The complex conjugate; a real tensor itself."""
-    def rsub(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
-        """other - alpha * input."""
     def maximum(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The larger of two, NaN if either is."""
     def minimum(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
@@ -546,8 +544,8 @@ class TensorMethods:
         """Copies along each dimension (new ones in front if there are more numbers than dimensions)."""
     def tile(self, *counts: Any, dims: Any = ...) -> Tensor:
         """`repeat`, with missing counts in front being 1."""
-    def repeat_interleave(self, repeats: Any, dim: _int | None = ..., *, output_size: _int | None = ...) -> Tensor:
-        """Each element (or slice along `dim`) repeated in place."""
+    def repeat_interleave(self, repeats: Any = ..., dim: _int | None = ..., *, output_size: _int | None = ...) -> Tensor:
+        """Each element (or slice along `dim`) repeated in place; of a tensor of counts alone, each position so"""
     def sum_to_size(self, *sizes: Any, size: Any = ...) -> Tensor:
         """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
     def scatter(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ..., out: Tensor | None = ...) -> Tensor:
@@ -690,8 +688,6 @@ class TensorMethods:
         """The input with runs of equal elements (or slices along `dim`) reduced to one each."""
     def bincount(self, weights: Tensor | None = ..., minlength: _int = ...) -> Tensor:
         """How often each whole number from 0 on occurs, or the sum of its `weights`. RuntimeError for negative"""
-    def isin(self, test_elements: Any, *, assume_unique: _bool = ..., invert: _bool = ...) -> Tensor:
-        """Whether each element is among `test_elements`."""
     def uniform_(self, from_: _float = ..., to: _float = ..., *, generator: Generator | None = ..., **kwargs: _float) -> Tensor:
         """Fills with uniform numbers in [from, to). RuntimeError if from > to."""
     def normal_(self, mean: _float = ..., std: _float = ..., *, generator: Generator | None = ...) -> Tensor:
@@ -816,8 +812,6 @@ class TensorMethods:
         """Changes this tensor itself to what `transpose` shows of it."""
     def swapaxes_(self, *args: Any) -> Tensor:
         """Changes this tensor itself to what `swapaxes` shows of it."""
-    def movedim_(self, *args: Any) -> Tensor:
-        """Changes this tensor itself to what `movedim` shows of it."""
     def float(self, memory_format: Any = ...) -> Tensor:
         """This tensor as float32."""
     def double(self, memory_format: Any = ...) -> Tensor:

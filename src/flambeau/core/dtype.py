@@ -150,18 +150,18 @@ def combine(full: dtype | None, zero_dim: dtype | None, scalar: dtype | None) ->
 
     A later group counts only if its category is higher than that of all the groups before it.
     """
-    result = full
-    for group in (zero_dim, scalar):
-        if group is None:
-            continue
-        if result is None:
-            result = group
-        elif group.category > result.category:
-            result = promote_types(result, group) if group.is_complex and result is float64 else group
-            if group is scalar and group.is_complex and full is not None and full.is_floating_point:
-                result = full.to_complex()
+    result = _higher(full, _higher(zero_dim, scalar))
     assert result is not None
     return result
+
+
+def _higher(first: dtype | None, second: dtype | None) -> dtype | None:
+    """The first, if it is there and the second's category isn't higher; of floats and complex numbers, the complex type of the floats."""
+    if first is None or second is None:
+        return first or second
+    if first.category >= second.category:
+        return first
+    return first.to_complex() if first.is_floating_point else second
 
 
 def can_cast(a: dtype, b: dtype, /) -> bool:

@@ -64,7 +64,10 @@ class Tensor(TensorMethods):
             return cls._make_subclass(cls, data[0])
         if len(data) == 1 and not isinstance(data[0], (int, Size)):
             if isinstance(data[0], (float, complex)):
-                raise TypeError(f"Tensor(): data must be a sequence (got {type(data[0]).__name__}); use torch.tensor() for a number")
+                raise TypeError(
+                    f"Tensor(): data must be a sequence (got {type(data[0]).__name__}); use torch.tensor() "
+                    f"for a number"
+                )
             value = np.array(data[0], d.np)
         else:
             value = np.zeros(data[0] if data and isinstance(data[0], Size) else data or 0, d.np)
@@ -258,12 +261,16 @@ class Tensor(TensorMethods):
         """The one element; RuntimeError if it is complex with an imaginary part."""
         if numel(self._node.shape) != 1:
             raise ValueError(
-                f"only one element tensors can be converted to Python scalars, this one has shape {tuple(self.shape)}; use tolist()"
+                f"only one element tensors can be converted to Python scalars, this one has shape "
+                f"{tuple(self.shape)}; use tolist()"
             )
         value = self.item()
         if isinstance(value, complex):
             if value.imag:
-                raise RuntimeError(f"value {value} cannot be converted to a real number without overflow; use complex() or .real")
+                raise RuntimeError(
+                    f"value {value} cannot be converted to a real number without overflow; use complex() or "
+                    f".real"
+                )
             value = value.real
         return value
 

@@ -15,7 +15,6 @@ from ..ops.creation import overwrite
 from ..ops.kinds import cast
 from ..ops.view import clone
 
-
 F = TypeVar("F", bound=Callable[..., Any])
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 

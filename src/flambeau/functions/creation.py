@@ -109,11 +109,18 @@ def _wrapped(values: Any, d: DType) -> np.ndarray:
 def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
     if isinstance(data, (Tensor, np.ndarray)):
         return tuple(data.shape)
-    if isinstance(data, (str, bytes, dict)) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+    if isinstance(data, (str, bytes, dict)) or not (
+        hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    ):
         if isinstance(data, (str, bytes)):
-            raise (ValueError if depth else TypeError)(f"tensor: too many dimensions or invalid data type '{type(data).__name__}': {data!r}")
+            raise (ValueError if depth else TypeError)(
+                f"tensor: too many dimensions or invalid data type '{type(data).__name__}': {data!r}"
+            )
         if not _is_number(data):
-            raise RuntimeError(f"tensor: Could not infer dtype of {type(data).__name__} {data!r}; give numbers, sequences or arrays")
+            raise RuntimeError(
+                f"tensor: Could not infer dtype of {type(data).__name__} {data!r}; give numbers, sequences "
+                f"or arrays"
+            )
         return ()
     if len(data) == 0:
         return (0,)
@@ -192,7 +199,8 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of `obj`: on its memory where it has some and dtype and device allow, unless `copy`; outside of history.
+    """A tensor of `obj`: on its memory where it has some and dtype and device allow, unless `copy`; outside
+    of history.
 
     ValueError if `copy` is False and there is no way without one.
 
@@ -200,9 +208,13 @@ def asarray(
     >>> torch.asarray([1, 2])
     tensor([1, 2])
     """
-    shared = isinstance(obj, (Tensor, np.ndarray)) and (dtype is None or dtype is dt.from_numpy(np.dtype(_np_dtype(obj))))
+    shared = isinstance(obj, (Tensor, np.ndarray)) and (
+        dtype is None or dtype is dt.from_numpy(np.dtype(_np_dtype(obj)))
+    )
     if copy is False and not shared:
-        raise ValueError(f"asarray: can't alias {type(obj).__name__} into a tensor of dtype {dtype}; leave out copy=False")
+        raise ValueError(
+            f"asarray: can't alias {type(obj).__name__} into a tensor of dtype {dtype}; leave out copy=False"
+        )
     t = as_tensor(obj, dtype, device)
     t = clone(t.detach()) if copy and shared else t.detach() if t.requires_grad and not requires_grad else t
     return finish(t, device, requires_grad)
@@ -248,7 +260,10 @@ def full(
             [3, 3]])
     """
     if not isinstance(size, Sequence):
-        raise TypeError(f"full(): argument 'size' must be a tuple of ints, not {type(size).__name__} {size!r}; write ({size},)")
+        raise TypeError(
+            f"full(): argument 'size' must be a tuple of ints, not {type(size).__name__} {size!r}; write "
+            f"({size},)"
+        )
     shape = positive_shape("full", tuple(size))
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     return finish(
@@ -522,9 +537,16 @@ def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
 
 
 def _range_type(what: str, first: Any, last: Any, d: DType | None, out: Tensor | None) -> DType:
-    """The dtype of evenly spaced numbers: complex if the ends are. RuntimeError for a real one of complex numbers."""
+    """The dtype of evenly spaced numbers: complex if the ends are. RuntimeError for a real one of complex
+    numbers."""
     ends_complex = isinstance(first, complex) or isinstance(last, complex)
-    d = d or (out.dtype if out is not None else dt.get_default_dtype().to_complex() if ends_complex else dt.get_default_dtype())
+    d = d or (
+        out.dtype
+        if out is not None
+        else dt.get_default_dtype().to_complex()
+        if ends_complex
+        else dt.get_default_dtype()
+    )
     if ends_complex and not d.is_complex:
         raise RuntimeError(f"{what}(): inferred dtype complex can't be safely cast to passed dtype {d}")
     return _number_type(what, d, complex_too=True)

@@ -45,8 +45,7 @@ def _consumed(item: Any) -> int:
 
 def _items(x: Tensor, index: Any) -> list[Any]:
     """The index as a list of items, one a dimension, with the ellipsis spelt out."""
-    items = list(index) if isinstance(index, tuple) else [index]
-    items = [_as_item(i) for i in items]
+    items = [_as_item(i) for i in (index if _is_several(index) else (index,))]
     taken = sum(_consumed(i) for i in items)
     if taken > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}: got {taken}")
@@ -56,6 +55,13 @@ def _items(x: Tensor, index: Any) -> list[Any]:
         items[dots[0] : dots[0] + 1] = rest
         items = [i for i in items if i is not Ellipsis]
     return items
+
+
+def _is_several(index: Any) -> bool:
+    """Whether an index is several items: a tuple, or (an old rule of NumPy) a short list with anything but numbers in it."""
+    if not isinstance(index, (list, range)) or len(index) >= 32:
+        return isinstance(index, tuple)
+    return any(i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, range, str, slice)) for i in index)
 
 
 def _as_item(item: Any) -> Any:
@@ -92,7 +98,7 @@ def _basic(x: Tensor, items: list[Any]) -> tuple[Tensor, Advanced]:
         elif isinstance(item, Tensor):
             dim = _tensor_item(x, dim, item, later)
         else:
-            raise TypeError(
+            raise IndexError(
                 f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
                 f"valid indices (got "
                 f"{type(item).__name__})"
@@ -157,13 +163,20 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     ):
         write("index_put_", self, _masked(self, index, value))  # no need to know where the mask is true
         return
+    if not isinstance(value, (Tensor, bool, int, float, complex, np.generic)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.FloatTensor; make it a tensor with torch.tensor() first")
     x, later = _basic(self, _items(self, index))
-    source = _value_for(self, value)
     if not later:
-        copy_(x, _without_leading_ones(source, x.ndim))
+        copy_(x, _without_leading_ones(_value_for(self, value)))
         return
-    result = ops.index_put(x, source, tuple(later.values()), tuple(later), False)
-    write("index_put_", x, result)
+    fills = isinstance(index, Tensor) and index._node.dtype is dt.bool_ and _is_number(value)
+    if isinstance(value, Tensor) and value._node.dtype is not self._node.dtype and not fills:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {self.dtype} for the destination and {value.dtype} for the "
+            "source; convert it with .to()"
+        )
+    source = _without_leading_ones(_value_for(self, value))
+    write("index_put_", x, ops.index_put(x, source, tuple(later.values()), tuple(later), False))
 
 
 def _is_number(value: Any) -> bool:
@@ -183,15 +196,17 @@ def _value_for(x: Tensor, value: Any) -> Tensor:
     return value if value._node.dtype is x._node.dtype else cast(value, x._node.dtype)
 
 
-def _without_leading_ones(t: Tensor, rank: int) -> Tensor:
-    """Drops leading extents of 1 beyond `rank` dimensions, as assignment allows."""
-    while t.ndim > rank and t._node.shape[0] == 1:
-        t = reshape(t, *t._node.shape[1:])
-    return t
+def _without_leading_ones(t: Tensor) -> Tensor:
+    """Without leading extents of 1, which assignment doesn't mind."""
+    shape = t._node.shape
+    first = next((d for d, e in enumerate(shape) if e != 1), len(shape))
+    return reshape(t, shape[first:]) if first else t
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Overwrites this tensor with `src`, broadcast and converted; returns it."""
+    """Overwrites this tensor with `src` (a tensor or a number), broadcast and converted; returns it."""
+    if not isinstance(src, (Tensor, bool, int, float, complex, np.generic)):
+        raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
     source = _value_for(self, src)
     shape = self._node.shape
     if source._node.shape != shape:
@@ -473,7 +488,10 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}"
         )
     if source._node.dtype is not input._node.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and "
+            f"{source.dtype}"
+        )
     m = np.broadcast_to(mask._value("mask"), shape)
     count = int(m.sum())
     if source.numel() < count:

@@ -148,7 +148,10 @@ def _plus(
     """beta * input + alpha * product; with beta 0 the input doesn't matter, not even its NaNs."""
     d = product._node.dtype
     if input._node.dtype is not d and what != "addr":
-        raise RuntimeError(f"{what}: self and mat2 must have the same dtype, but got {input.dtype} and {d}; convert one with .to()")
+        raise RuntimeError(
+            f"{what}: self and mat2 must have the same dtype, but got {input.dtype} and {d}; convert one "
+            f"with .to()"
+        )
     if d.category < dt.FLOAT:
         alpha, beta = (bool(v) if d is dt.bool_ else int(v.real) for v in (alpha, beta))
     scaled = product if alpha == 1 else product * alpha

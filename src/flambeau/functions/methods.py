@@ -57,7 +57,7 @@ FAMILIES: dict[ModuleType, str] = {
     linear: "addmm addmv addr baddbmm addbmm | matmul mm bmm mv dot vdot outer ger",
     matrix: "| cholesky cross det inverse logdet matrix_exp matrix_power pinverse qr slogdet svd trace",
     einsum: "| inner kron",
-    sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount isin",
+    sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount",
     random: (
         "| uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_ bernoulli "
         "multinomial"
@@ -127,7 +127,9 @@ def _iterate(self: Tensor) -> Any:
 
 def _invert(self: Tensor) -> Tensor:
     if self.dtype.category > INTEGER:
-        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, got {self.dtype}")
+        raise TypeError(
+            f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, got {self.dtype}"
+        )
     return pointwise.bitwise_not(self)
 
 
@@ -338,7 +340,6 @@ SPECIAL: dict[str, Any] = {
     "t_": _restride("t_", shape.t),
     "transpose_": _restride("transpose_", shape.transpose),
     "swapaxes_": _restride("swapaxes_", shape.transpose),
-    "movedim_": _restride("movedim_", shape.movedim),
 }
 
 

@@ -94,13 +94,13 @@ class Binary(Protocol):
 def _unary(name: str, op: Pointwise) -> Unary:
     what, x, y = _UNARY_EXAMPLES[name]
 
-    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    def with_out(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         return deliver(name, op(check_tensor(name, "input", input)), out)
 
     def without_out(input: Tensor) -> Tensor:
         return op(check_tensor(name, "input", input))
 
-    function = without_out if name in ("relu", "isnan", "isinf", "isfinite") else function
+    function: Any = without_out if name in ("relu", "isnan", "isinf", "isfinite") else with_out
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         f"Element by element {what}. Any shape; the result has the same.\n\n"
@@ -188,7 +188,9 @@ def conj(input: Tensor) -> Tensor:
     >>> torch.conj(torch.tensor([1. + 2.j]))
     tensor([1.-2.j])
     """
-    return ops.conj(input) if check_tensor("conj", "input", input)._node.dtype.category == dt.COMPLEX else input
+    return (
+        ops.conj(input) if check_tensor("conj", "input", input)._node.dtype.category == dt.COMPLEX else input
+    )
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -340,6 +342,8 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     >>> torch.pow(torch.tensor([1., 2., 3.]), 2)
     tensor([1., 4., 9.])
     """
+    if isinstance(exponent, bool) and isinstance(input, Tensor) and input._node.dtype is dt.bool_:
+        return deliver("pow", ops.logical_or(input, not exponent), out)
     if (
         isinstance(exponent, int)
         and exponent < 0
@@ -372,7 +376,10 @@ def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None)
     d = dt.complex128 if result_type("float_power", (input, exponent)).is_complex else dt.float64
     x, y = (t.to(d) if isinstance(t, Tensor) else t for t in (input, exponent))
     if out is not None and out.dtype is not d:
-        raise RuntimeError(f"float_power: the output given has dtype {out.dtype} but the operation's result requires dtype {d}")
+        raise RuntimeError(
+            f"float_power: the output given has dtype {out.dtype} but the operation's result requires dtype "
+            f"{d}"
+        )
     return deliver("float_power", ops.pow(x, y), out)
 
 
@@ -448,7 +455,9 @@ def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.hypot(torch.tensor([3.]), torch.tensor([4.]))
     tensor([5.])
     """
-    return _binary("hypot", ops.hypot, check_tensor("hypot", "input", input), check_tensor("hypot", "other", other), out)
+    return _binary(
+        "hypot", ops.hypot, check_tensor("hypot", "input", input), check_tensor("hypot", "other", other), out
+    )
 
 
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -87,13 +87,21 @@ def _view_as_dtype(x: Tensor, d: dt.dtype) -> Tensor:
     many, one = old // unit, new // unit  # many new elements for one old one, or one for many
     if many != one:
         if x.ndim == 0:
-            raise RuntimeError(f"view: self.dim() cannot be 0 to view {x.dtype} as {d} (different element sizes)")
+            raise RuntimeError(
+                f"view: self.dim() cannot be 0 to view {x.dtype} as {d} (different element sizes)"
+            )
         *outer, last = x._layout()[0]
-        fits = x._node.shape[-1] % one == 0 and x.storage_offset() % one == 0 and all(step % one == 0 for step in outer)
+        fits = (
+            x._node.shape[-1] % one == 0
+            and x.storage_offset() % one == 0
+            and all(step % one == 0 for step in outer)
+        )
         if last != 1 or not fits:
             raise RuntimeError(
-                f"view: self.stride(-1) must be 1, and extents, strides and offset multiples of {one}, to view {x.dtype} as {d} "
-                f"(different element sizes); got shape {tuple(x.shape)}, stride {x.stride()}, offset {x.storage_offset()}; use contiguous()"
+                f"view: self.stride(-1) must be 1, and extents, strides and offset multiples of {one}, to "
+                f"view {x.dtype} as {d} "
+                f"(different element sizes); got shape {tuple(x.shape)}, stride {x.stride()}, offset "
+                f"{x.storage_offset()}; use contiguous()"
             )
     return ops.view_dtype(x, d, (many, one))
 
@@ -854,8 +862,11 @@ def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
 
 
 @numpy_names
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each element (or slice along `dim`) repeated in place; of a tensor of counts alone, each position so many times.
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or slice along `dim`) repeated in place; of a tensor of counts alone, each position so
+    many times.
 
     RuntimeError for negative counts, or a number of them that doesn't fit.
 
@@ -867,27 +878,37 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
 
     if repeats is None:
         if input.ndim != 1:
-            raise RuntimeError(f"repeat_interleave only accept 1D vector as repeat, got shape {tuple(input.shape)}")
+            raise RuntimeError(
+                f"repeat_interleave only accept 1D vector as repeat, got shape {tuple(input.shape)}"
+            )
         return from_array(_positions("repeat_interleave", input, input.numel(), output_size))
     x = reshape(input, -1) if dim is None else input
     dim = wrap_dim("repeat_interleave", 0 if dim is None else dim, x.ndim)
-    return index_select(x, dim, from_array(_positions("repeat_interleave", repeats, x._node.shape[dim], output_size)))
+    return index_select(
+        x, dim, from_array(_positions("repeat_interleave", repeats, x._node.shape[dim], output_size))
+    )
 
 
 def _positions(what: str, repeats: Any, extent: int, output_size: int | None) -> np.ndarray:
     """The numbers below `extent`, each as often as `repeats` (one count or `extent` of them) says."""
     if isinstance(repeats, Tensor) and repeats.dtype not in (dt.int64, dt.int32):
-        raise NotImplementedError(f'{what}: "repeat_interleave_cpu" not implemented for dtype {repeats.dtype}; use repeats.long()')
+        raise NotImplementedError(
+            f'{what}: "repeat_interleave_cpu" not implemented for dtype {repeats.dtype}; use repeats.long()'
+        )
     counts = np.asarray(repeats._value(what) if isinstance(repeats, Tensor) else repeats)
     if counts.ndim > 1 or counts.size not in (1, extent):
         raise RuntimeError(
-            f"{what}: repeats must be 0-dim or have the same size as input along dim, but got shape {counts.shape} for {extent} elements"
+            f"{what}: repeats must be 0-dim or have the same size as input along dim, but got shape "
+            f"{counts.shape} for {extent} elements"
         )
     if (counts < 0).any():
         raise RuntimeError(f"{what}: repeats can not be negative, got {counts.tolist()}")
     numbers = np.repeat(np.arange(extent), counts if counts.size > 1 else int(counts.reshape(())))
     if output_size is not None and len(numbers) != output_size:
-        raise RuntimeError(f"{what}: allocated size does not match required size: output_size={output_size}, but there are {len(numbers)}")
+        raise RuntimeError(
+            f"{what}: allocated size does not match required size: output_size={output_size}, but there are "
+            f"{len(numbers)}"
+        )
     return numbers
 
 
@@ -906,7 +927,9 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if len({x.dtype for x in xs}) > 1 or any(x.ndim > 1 for x in xs):
         given = ", ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in xs)
-        raise RuntimeError(f"meshgrid expects all tensors to have the same dtype and to be vectors, got {given}")
+        raise RuntimeError(
+            f"meshgrid expects all tensors to have the same dtype and to be vectors, got {given}"
+        )
     order = list(range(len(xs)))  # which input lies along each dimension
     if indexing == "xy" and len(xs) > 1:
         order[:2] = [1, 0]

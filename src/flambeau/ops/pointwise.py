@@ -61,15 +61,20 @@ class _Sub(Pointwise):
     """Truth values are not subtracted, nor subtracted from."""
 
     def _general(self, operands: Any) -> Any:
-        if any(isinstance(x, bool) or (isinstance(x, Tensor) and x._node.dtype is dt.bool_) for x in operands):
+        if any(
+            isinstance(x, bool) or (isinstance(x, Tensor) and x._node.dtype is dt.bool_) for x in operands
+        ):
             raise RuntimeError(
-                "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+                "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+                "to invert a mask, use the `~` or "
                 "`logical_not()` operator instead."
             )
         return super()._general(operands)
 
 
-sub = _Sub("sub", **_xy(np.subtract), accepts=NO_BOOL, grad={"x": lambda g: g, "y": lambda g: -g}, samples=binary())
+sub = _Sub(
+    "sub", **_xy(np.subtract), accepts=NO_BOOL, grad={"x": lambda g: g, "y": lambda g: -g}, samples=binary()
+)
 mul = pointwise(
     "mul",
     **_xy(np.multiply),

@@ -365,7 +365,9 @@ def _bits_layout(s: Shape, strides: Shape, offset: int, d: dt.dtype, ratio: tupl
 
 # `ratio` says how many new elements there are for how many old ones.
 view_dtype = view(
-    "view_dtype", lambda x, d, ratio: np.ascontiguousarray(x).view(d.np).reshape(_bits_shape(x.shape, d, ratio)), attrs="d ratio",
+    "view_dtype",
+    lambda x, d, ratio: np.ascontiguousarray(x).view(d.np).reshape(_bits_shape(x.shape, d, ratio)),
+    attrs="d ratio",
     shape=_bits_shape, layout=_bits_layout, dtype=lambda x_dtype, d, ratio: d,
     put=lambda x, part, d, ratio: view_dtype.plain(part, (x.dtype, (ratio[1], ratio[0]))),
     samples=lambda: [
