@@ -14,7 +14,9 @@ COMPILE = -m compileall -q src
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
 SMOKE = $(addprefix tests/test_,smoke.py size.py data.py module.py)
-EAGER = $(addprefix tests/test_,smoke.py autograd.py function.py module.py functional.py nn_layers.py optim.py)
+# What has no part in how operations are run, or runs them both ways itself, need not be run twice.
+ONCE = $(addprefix tests/test_,budgets.py cli.py docs.py generator.py ops.py reference_kernels.py reference_special.py)
+EAGER = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
 TORCH = torch==2.13.0
 
 .PHONY: demo test smoke lint format oracle shape clean
@@ -50,7 +52,7 @@ shape: .venv/dev-installed
 oracle: .venv-oracle/dev-installed
 	@.venv-oracle/bin/python $(COMPILE)
 	@if .venv-oracle/bin/python $(INSTALL) $(TORCH); then \
-	    .venv-oracle/bin/python -m pytest -q tests/oracle; \
+	    .venv-oracle/bin/python -m pytest -q -n $(WORKERS) tests/oracle; \
 	else \
 	    echo "oracle: skipped, $(TORCH) could not be installed"; \
 	fi

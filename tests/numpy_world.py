@@ -2,6 +2,7 @@
 programs run."""
 
 from collections.abc import Callable
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -134,11 +135,14 @@ class Array:
             np.lib.array_utils.byte_bounds(self.value),
             np.lib.array_utils.byte_bounds(other.value),
         )
-        if not (_dense(self.value, a1 - a0) and _dense(other.value, b1 - b0)) or a1 <= b0 or b1 <= a0:
+        if not (is_dense(self.value) and is_dense(other.value)) or a1 <= b0 or b1 <= a0:
             return False
         return (a0, a1, self.value.strides) != (b0, b1, other.value.strides)
 
     def copy_(self, x: Any) -> "Array":
+        if _place(self.value) == _place(x.value):
+            self.version[0] += 1
+            return self
         return self._write(np.broadcast_to(x.value, self.value.shape).astype(self.value.dtype), x)
 
     def __setitem__(self, index: Any, x: Any) -> None:
@@ -147,7 +151,10 @@ class Array:
             self.version[0] += 1
         else:
             part = self[index]
-            value = _raw(x)
+            if _shares(part, x) and _place(part.value) == _place(x.value):
+                self.version[0] += 1
+                return
+            value = np.asarray(_raw(x))
             if np.shape(value) != part.value.shape:
                 value = np.broadcast_to(value, part.value.shape)
             part._write(value.astype(self.value.dtype), self._see(value) if _shares(self, x) else None)
@@ -180,6 +187,8 @@ class Array:
         return Array(self.value.sum(dim or None, dtype=np.int64 if self.value.dtype.kind in "bi" else None))
 
     def amax(self, dim: int) -> "Array":
+        if not self.value.shape[dim]:
+            raise IndexError("nothing to reduce")
         return Array(self.value.max(dim))
 
     def item(self) -> Any:
@@ -195,10 +204,20 @@ class Array:
     _version = property(lambda self: self.version[0])
 
 
-def _dense(value: np.ndarray, extent: int) -> bool:
-    return value.size * value.itemsize == extent and all(
-        s for s, e in zip(value.strides, value.shape, strict=True) if e > 1
-    )
+def is_injective(value: np.ndarray) -> bool:
+    """Whether no two elements share memory."""
+    strides = [s // value.itemsize * 8 for s in value.strides]
+    return 0 < value.size == len(np.unique(as_strided(np.arange(10_000), value.shape, strides)))
+
+
+def is_dense(value: np.ndarray) -> bool:
+    """Whether the elements fill their stretch of memory, each place once."""
+    low, high = np.lib.array_utils.byte_bounds(value)
+    return value.nbytes == high - low and is_injective(value)
+
+
+def _place(value: np.ndarray) -> tuple:
+    return value.__array_interface__["data"][0], value.shape, value.strides, value.dtype
 
 
 def _raw(x: Any) -> Any:
@@ -209,19 +228,37 @@ def _shares(target: Array, x: Any) -> bool:
     return isinstance(x, Array) and x.memory is target.memory
 
 
+def _kind(d: np.dtype) -> int:
+    return "bifc".index(d.kind)
+
+
+def _promote(a: np.dtype | None, b: np.dtype) -> np.dtype:
+    """The dtype of two equal partners (None: there is only one)."""
+    if a is None:
+        return b
+    a, b = sorted((a, b), key=_kind)
+    if _kind(a) == _kind(b):
+        return np.result_type(a, b)
+    return np.dtype(np.complex128) if b == np.complex64 and a == np.float64 else b
+
+
+def _result_type(arrays: list[np.ndarray]) -> np.dtype:
+    """PyTorch's promotion, where 0-d tensors matter only if they are of a higher category."""
+    large = reduce(_promote, [x.dtype for x in arrays if x.ndim], None)
+    small = reduce(_promote, [x.dtype for x in arrays if not x.ndim], None)
+    if large is None or small is None or _kind(small) <= _kind(large):
+        return small if large is None else large
+    if _kind(large) == 2:
+        return np.dtype(np.complex128 if large == np.float64 else np.complex64)
+    return small
+
+
 def _calculate(f: Callable, *operands: Any) -> Array:
-    """`f` with PyTorch's promotion, where a 0-d tensor weighs less than others of its category, and a Python
-    number less still."""
-    arrays = [x.value for x in operands if isinstance(x, Array)]
-    ranked = sorted((("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) for x in arrays), reverse=True)
-    top = next(x.dtype for x in arrays if ("bifc".index(x.dtype.kind), x.ndim > 0, x.itemsize) == ranked[0])
-    kinds = ["bifc".index(np.asarray(x).dtype.kind) for x in operands if not isinstance(x, Array)]
-    if max(kinds, default=0) > ranked[0][0]:
-        top = np.dtype(np.float32)
-    elif ranked[0][0] == 3 and top == np.complex64 and any(x.dtype == np.float64 and x.ndim for x in arrays):
-        top = np.dtype(np.complex128)
+    d = _result_type([x.value for x in operands if isinstance(x, Array)])
+    if any(isinstance(x, float) for x in operands) and _kind(d) < 2:
+        d = np.dtype(np.float32)
     try:
-        return Array(f(*[np.asarray(_raw(x)).astype(top) for x in operands]))
+        return Array(f(*[np.asarray(_raw(x)).astype(d) for x in operands]))
     except ValueError as e:
         raise RuntimeError(*e.args) from e
 
@@ -258,7 +295,7 @@ for _name in ("add", "sub", "mul", "gt"):
 
 
 def _out(f: Callable) -> Callable:
-    return lambda *xs, out: out._write(_calculate(f, *xs).value)
+    return lambda *xs, out: out._write(_calculate(f, *xs).value, *xs)
 
 
 class _NoGrad:

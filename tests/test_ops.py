@@ -205,7 +205,7 @@ def test_whole_numbers_give_what_floats_give_or_are_refused(name, d):
         ]
         try:
             got = call(name, whole, attrs)
-        except NotImplementedError as e:
+        except RuntimeError as e:
             assert OPS[name].accepts[0] > d.category and name in str(e), label
             continue
         result = value(got)
@@ -266,10 +266,12 @@ def check_gradients(name, label, arrays, attrs):
         raise AssertionError(label) from e
 
 
-@pure
+@pytest.mark.parametrize("name", [n for n in PURE if n != "view_dtype"])  # bits have no gradient
 def test_no_operation_on_floats_loses_the_gradient(name):
     for label, arrays, attrs in samples(name):
-        if any(a.dtype.kind in "fc" for a in arrays):
+        if (
+            any(a.dtype.kind in "fc" for a in arrays) and name != "view_dtype"
+        ):  # which passes bits on, not numbers
             assert OPS[name].grads is not None or call(name, arrays, attrs).dtype.category < dt.FLOAT, label
 
 

@@ -106,7 +106,8 @@ def test_with_numbers(name, dtype):
 
 
 def unequal_by_design(dtype, other):
-    """PyTorch has a complex type for float16 that can do next to nothing; here it is complex64. It divides by rounded reciprocals."""
+    """PyTorch has a complex type for float16 that can do next to nothing; here it is complex64. It divides by
+    rounded reciprocals."""
     return ("float16" in (dtype, other) and "complex" in dtype + other) or (dtype, other) == (
         "bfloat16",
         "complex",

@@ -9,7 +9,7 @@ from ..core.dtype import FLOAT
 from ..core.gradient import Accumulate, Hooked, Hooks, Port, freed, next_number, split, without_dead_ends
 from ..core.inplace import assign
 from ..core.modes import modes
-from ..core.tensor import Tensor, make
+from ..core.tensor import IN_FUNCTION, Tensor, make
 from ..ops.op import check_version
 from .engine import Grads, zeros
 
@@ -160,13 +160,13 @@ def _tied(
     if as_is:
         base, t = t if t._base is None else t._base, t.detach()
         if differentiable:
-            t._base, t._derived = base, base._rebased
+            t._base, t._derived = base, t._counter.count
     elif t._edge is not None and not differentiable:
         t = t.detach()
     if differentiable:
         t._edge = Port(node, i)
     if modes.grad and (as_is or t._base is not None):
-        t._fixed = name
+        t._fixed = IN_FUNCTION.replace("{function}", name)
     return t
 
 

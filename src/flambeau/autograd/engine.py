@@ -169,6 +169,8 @@ class Pass:
         tensor, g = leaf.variable, gs[0]
         if tensor is not None:
             if g is not None and tensor._edge is not None:
+                if not tensor.is_leaf:  # its memory was written to, with gradients, through another tensor
+                    raise RuntimeError("leaf variable has been moved into the graph interior")
                 _accumulate(tensor, g, self.create)
             for hook in list(hooks.accumulated.values()) if hooks is not None else ():
                 if hook(tensor) is not None:

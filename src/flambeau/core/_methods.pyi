@@ -605,7 +605,7 @@ class TensorMethods:
     def count_nonzero(self, dim: Any = ...) -> Tensor:
         """How many elements aren't zero, in all or along dimensions."""
     def copy_(self, src: Any, non_blocking: _bool = ...) -> Tensor:
-        """Overwrites this tensor with `src`, broadcast and converted; returns it."""
+        """Overwrites this tensor with `src` (a tensor or a number), broadcast and converted; returns it."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
         """beta * input + alpha * mat1 @ mat2."""
     def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: _Number = ..., alpha: _Number = ...) -> Tensor:

@@ -156,7 +156,8 @@ def combine(full: dtype | None, zero_dim: dtype | None, scalar: dtype | None) ->
 
 
 def _higher(first: dtype | None, second: dtype | None) -> dtype | None:
-    """The first, if it is there and the second's category isn't higher; of floats and complex numbers, the complex type of the floats."""
+    """The first, if it is there and the second's category isn't higher; of floats and complex numbers, the
+    complex type of the floats."""
     if first is None or second is None:
         return first or second
     if first.category >= second.category:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from . import dtype as dt
-from .node import leaf
+from .modes import modes
+from .node import Version
 from .storage import View, from_outside
-from .tensor import Tensor
+from .tensor import Tensor, window
 
 foreign_strides: Any = None  # the as_strided operation; set by the room that has it
 
@@ -39,16 +40,15 @@ def as_tensor_of_array(array: np.ndarray) -> Tensor:
     strides = tuple(s // array.itemsize for s in array.strides)
     t = object.__new__(Tensor)
     if array.flags.c_contiguous:
-        node = leaf(array, d)
-        t._node, t._storage = node, from_outside(array, node)
-        return t
-    extent = 1 + sum((e - 1) * s for e, s in zip(array.shape, strides, strict=True)) if array.size else 0
-    flat = np.lib.stride_tricks.as_strided(array, (extent,), (array.itemsize,))
-    storage = from_outside(flat, leaf(flat, d))
-    shown = leaf(array, d)
-    shown.version = storage.version
-    t._node, t._storage = shown, storage
-    t._view = View(None, foreign_strides, (array.shape, strides, 0), array.shape, strides, 0)
+        storage = from_outside(array, d)
+        t._node = storage.spec
+    else:
+        extent = 1 + sum((e - 1) * s for e, s in zip(array.shape, strides, strict=True)) if array.size else 0
+        storage = from_outside(np.lib.stride_tricks.as_strided(array, (extent,), (array.itemsize,)), d)
+        t._view = View(None, foreign_strides, (array.shape, strides, 0), array.shape, strides, 0)
+        t._node = window(storage, t._view, d)
+    t._storage, t._counter = storage, Version()
+    storage.node.version = t._node.version = t._counter
     return t
 
 
@@ -61,7 +61,7 @@ def _to_numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     >>> t = torch.zeros(2); a = t.numpy(); a[0] = 1; t
     tensor([1., 0.])
     """
-    if self.requires_grad and not force:
+    if modes.grad and self.requires_grad and not force:
         raise RuntimeError(
             "numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )

@@ -83,7 +83,8 @@ class Hooked:
 
 class Accumulate(Hooked):
     """Adds what arrives to a leaf's `.grad`. Refers to the leaf weakly: a leaf that nobody holds needs no
-    gradient."""
+    gradient.
+    """
 
     __slots__ = ("__weakref__", "_leaf", "hooks")
     seq = NEVER
@@ -104,6 +105,29 @@ class Accumulate(Hooked):
 
     def __repr__(self) -> str:
         return f"<AccumulateGrad object at {id(self):#x}>"
+
+
+class Nowhere(Accumulate):
+    """The edge of a tensor that requires grad only because another one does at whose memory it looks: no
+    gradient comes here, and nothing is saved for one."""
+
+    __slots__ = ()
+    seq = -2  # older than any pass, so that gradient functions look closer and leave it out
+
+    def results(self) -> int:
+        """RuntimeError: no backward pass can begin here."""
+        raise RuntimeError("backward: element 0 of tensors does not require grad and does not have a grad_fn")
+
+
+class Forbidden:
+    """The edge of a view whose history can't be what it had to become: whoever makes use of it gets the
+    error."""
+
+    def __init__(self, error: RuntimeError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error.with_traceback(None)
 
 
 class Port:
@@ -169,11 +193,19 @@ class GradNode(Hooked):
 
     def apply(self, gs: list[Any], needed: list[bool]) -> list[Any]:
         """The gradients towards the needed inputs, given those of the results."""
+        if self.spent:
+            raise freed(self)
+        if len(needed) == 1:
+            needed = [True]  # wanted or not: what was saved is looked at
         return self.run_formulas(self, gs, needed)
 
     run_formulas: Any = (
         None  # set by the engine: formulas are recorded operations, which this room doesn't know
     )
+
+    def run_once(self) -> None:
+        """Makes a second pass an error although nothing is saved."""
+        self.saved = self.saved or (None,)
 
     def release(self) -> None:
         """Lets go of what was saved, after a backward pass that needs it no more."""
@@ -231,6 +263,8 @@ def without_dead_ends(edge: Any) -> Any:
     """
     if edge is None or edge.seq >= History.pass_:
         return edge
+    if type(edge) is Nowhere:
+        return None
     fn = edge.fn if type(edge) is Port else edge
     return Spent(fn) if not fn.released and _leads_nowhere(fn) else edge
 

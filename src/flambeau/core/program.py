@@ -147,12 +147,14 @@ def _poison(node: Node, error: Exception) -> None:
     node.op, node.inputs = PoisonedOp(error), ()
 
 
-def poison(trace_: Trace, failed: dict[int, Exception]) -> None:
-    """Marks the nodes whose step failed, so that a later look raises the same error."""
-    first = len(trace_.leaves)
-    for i, node in enumerate(trace_.nodes):
+def poison(work: Trace, failed: dict[int, Exception]) -> Exception:
+    """Marks the nodes whose step failed, so that a later look raises the same error; returns the first of
+    them."""
+    first = len(work.leaves)
+    for i, node in enumerate(work.nodes):
         if first + i in failed:
             _poison(node, failed[first + i])
+    return next(iter(failed.values()))
 
 
 def _build(key: list[Any], n_leaves: int) -> Program:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Not `signal`, which makes an enum of each handler: that takes longer than many a program.
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 import threading
@@ -30,7 +32,8 @@ class Recorder:
     """The pending nodes, in the order of recording, and the bounds on them.
 
     `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
-    backend).
+    backend). `shared` counts the memories that others see: as long as there is one, each recorded node is
+    checked for reading it.
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
@@ -39,16 +42,13 @@ class Recorder:
         self.pending: list[Node] = []
         self.bytes = 0
         self.limit = 0
+        self.shared = 0
         self.lock = threading.RLock()
         self.relax()
 
     def relax(self) -> None:
         """Back to the normal bound (none may be pending in eager mode)."""
         self.limit = 1 if config.mode == "eager" else config.max_nodes
-
-    def urge(self) -> None:
-        """The next recorded node is realized at once: it reads memory that somebody else can change."""
-        self.limit = 1
 
     def hold(self, nbytes: int) -> None:
         """Counts memory that pending work may keep alive; beyond the bound the work is done now."""
@@ -59,25 +59,28 @@ class Recorder:
     def flush(self, reason: str) -> None:
         """Does all pending work, in the order of recording. Raises the first error of it, after doing the
         rest."""
-        with self.lock:
-            self.bytes = 0
-            self.relax()
-            count = len(self.pending)
-            if count == 0:
-                return
-            batch = self.pending[:count]  # another thread may append meanwhile: take exactly these
-            del self.pending[:count]
-            work = trace(batch)
-            start = time.perf_counter()
-            failed = self.execute(work)
-            if config.debug >= 1:
-                self._report(reason, count, work, time.perf_counter() - start)
-            for node in work.nodes:
-                if node.value is not None:
-                    node.inputs = ()
-            if failed:
-                poison(work, failed)
-                raise next(iter(failed.values()))
+        with self.lock, _Uninterrupted():
+            error = self._work(reason)
+        if error is not None:
+            raise error
+
+    def _work(self, reason: str) -> Exception | None:
+        self.bytes = 0
+        self.relax()
+        count = len(self.pending)
+        if count == 0:
+            return None
+        batch = self.pending[:count]  # another thread may append meanwhile: take exactly these
+        del self.pending[:count]
+        work = trace(batch)
+        start = time.perf_counter()
+        failed = self.execute(work)
+        if config.debug >= 1:
+            self._report(reason, count, work, time.perf_counter() - start)
+        for node in work.nodes:
+            if node.value is not None:
+                node.inputs = ()
+        return poison(work, failed) if failed else None
 
     def _report(self, reason: str, recorded: int, work: Trace, seconds: float) -> None:
         print(
@@ -90,12 +93,34 @@ class Recorder:
 recorder = Recorder()
 
 
+class _Uninterrupted:
+    """Lets Ctrl-C wait for the end of the block: half a training step would be lost data."""
+
+    def __enter__(self) -> None:
+        self.handler: Any = None
+        self.pressed = False
+        if (
+            callable(_signal.getsignal(_signal.SIGINT))
+            and threading.current_thread() is threading.main_thread()
+        ):
+            self.handler = _signal.signal(_signal.SIGINT, self._press)
+
+    def _press(self, number: int, frame: Any) -> None:
+        self.pressed = True
+
+    def __exit__(self, *exc: object) -> None:
+        if self.handler is not None:
+            _signal.signal(_signal.SIGINT, self.handler)
+            if self.pressed:
+                self.handler(_signal.SIGINT, sys._getframe(1))
+
+
 def value_of(node: Node, reason: str) -> Any:
     """The node's value, doing pending work if need be; raises the error of an operation that failed."""
     if node.value is None:
         recorder.flush(reason)
         if node.value is None:
             if isinstance(node.op, PoisonedOp):
-                raise node.op.error
+                raise node.op.again()
             raise RuntimeError(f"internal: {node!r} was dropped although it is needed")
     return node.value

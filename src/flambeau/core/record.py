@@ -9,9 +9,9 @@ from .config import config
 from .gradient import GradNode, Port, attach
 from .modes import modes
 from .node import Node
-from .realize import recorder, user_line
-from .storage import View
-from .tensor import Tensor
+from .realize import recorder, user_line, value_of
+from .storage import Shared, View
+from .tensor import NO_GRAD, Tensor, window
 
 _new = object.__new__
 
@@ -23,10 +23,24 @@ def submit(node: Node) -> None:
     for extent in node.shape:
         size *= extent
     recorder.bytes += size
-    if len(recorder.pending) >= recorder.limit:
+    if recorder.shared and _reads_shared(node):
+        _compute_now(node)
+    elif len(recorder.pending) >= recorder.limit:
         recorder.flush("bound")
     elif recorder.bytes > config.max_bytes:
         recorder.flush("bytes")
+
+
+def _reads_shared(node: Node) -> bool:
+    return any(type(x.op) is Shared and x.op.alive() for x in node.inputs)
+
+
+def _compute_now(node: Node) -> None:
+    """Computes what reads memory in which others may write, and cuts its value off from there."""
+    inputs = node.inputs
+    value = value_of(node, "shared memory")
+    if type(value) is not tuple and (value.base is not None or any(value is x.value for x in inputs)):
+        node.value = value.copy()
 
 
 def record(
@@ -51,22 +65,25 @@ def record_view(
     op: Any, x: Tensor, attrs: tuple[Any, ...], shape: tuple[int, ...], layout: tuple[tuple[int, ...], int]
 ) -> Tensor:
     """Records a view: the result shares `x`'s storage."""
-    storage, view = x._own_storage(), View(x._view, op, attrs, shape, *layout)
+    storage = x._own_storage()
+    view = View(x._view, op, attrs, shape, *layout)
+    dtype = op.dtype_of(x, attrs)
     if storage.is_shared():
-        t = _new(Tensor)
-        t._node = storage.window(view, op.dtype_of(x, attrs))
-        if x.requires_grad:
-            attach(t, op, attrs, (x._node,), (x._edge,), t._node)
+        node = x._current()
+        t = _of(window(storage, view, dtype))
+        if x._edge is not None:
+            attach(t, op, attrs, (node,), (x._edge,), t._node)
     else:
-        t = record(op, (x,), attrs, shape, op.dtype_of(x, attrs))
-        t._node.version = storage.version
-    t._storage, t._seen, t._view = storage, storage.generation, view
-    base = x if x._base is None else x._base
-    t._base, t._derived = base, base._rebased
-    if x._untracked:
-        t._untracked = True
-    if x._fixed:
-        t._fixed = x._fixed
+        t = record(op, (x,), attrs, shape, dtype)
+    t._storage, t._view, t._seen = storage, view, storage.generation
+    t._counter = t._node.version = x._counter
+    if op.grads is not None:
+        t._base = x if x._base is None else x._base
+        t._derived = x._counter.count
+        if not modes.grad:
+            t._fixed = NO_GRAD
+        elif x._fixed:
+            t._fixed = x._fixed
     return t
 
 
@@ -79,8 +96,10 @@ def record_many(
     node = Node(op, nodes, attrs, tuple(s for s, _ in specs), dtypes)
     node.site = user_line()
     recorder.pending.append(node)
+    if recorder.shared and _reads_shared(node):
+        _compute_now(node)
     picks = [Node(op.pick, (node,), (i,), shape, dtype) for i, (shape, dtype) in enumerate(specs)]
-    results = tuple(_pick(p) for p in picks)
+    results = tuple(_of(p) for p in picks)
     edges = tuple([t._edge for t in tensors])
     if modes.grad and op.grads is not None and any(e is not None for e in edges):
         fn = GradNode(op, attrs, nodes, edges, Results(picks))
@@ -100,7 +119,7 @@ class Results:
         self.specs = [(n.shape, n.dtype) for n in nodes]
 
 
-def _pick(node: Node) -> Tensor:
+def _of(node: Node) -> Tensor:
     t = _new(Tensor)
     t._node = node
     return t

@@ -3,19 +3,24 @@
 Reading a view applies its chain of view operations to the storage's node. Writing through a view puts the new
 part back, operation by operation, which gives the storage a new node. Nodes never change, so whoever recorded
 the old one keeps reading the old value.
+
+Memory that others see (NumPy, DLPack) is the exception: its storage is written in place, and what reads it is
+computed at once.
 """
 
 from __future__ import annotations
 
 import weakref
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dtype import dtype
-from .node import LEAF, Node, Version, leaf, numel
+from .node import LEAF, Node, numel
 from .realize import recorder, value_of
+
+if TYPE_CHECKING:
+    from .dtype import dtype
 
 
 @lru_cache(maxsize=4096)
@@ -55,29 +60,56 @@ class View:
         steps.reverse()
         return steps
 
+    def is_under(self, other: View | None) -> bool:
+        """Whether steps lead from `other` (None: the storage itself) to this view."""
+        view: View | None = self
+        while view is not None and view is not other:
+            view = view.parent
+        return view is other
+
     def overlaps(self) -> bool:
-        """Whether two elements may share memory (as far as a zero stride tells, which is PyTorch's rule)."""
+        """Whether two elements share memory, as far as a zero stride tells (which is PyTorch's rule)."""
         return any(
             stride == 0 and extent > 1 for stride, extent in zip(self.strides, self.shape, strict=True)
         )
 
+    def is_dense(self) -> bool:
+        """Whether the elements fill their stretch of memory, each place once."""
+        step = 1
+        for stride, extent in sorted(zip(self.strides, self.shape, strict=True)):
+            if extent != 1:
+                if stride != step:
+                    return False
+                step *= extent
+        return True
+
+    def is_injective(self) -> bool:
+        """Whether no two elements share memory (False also where that takes more than a look at the
+        strides)."""
+        reach = 0
+        for stride, extent in sorted(zip(self.strides, self.shape, strict=True)):
+            if extent > 1:
+                if stride <= reach:
+                    return False
+                reach += stride * (extent - 1)
+        return True
+
 
 class Storage:
-    """A cell that holds the node of the current value of some memory, and counts the writes to it.
+    """A cell that holds the node of the current value of some memory.
 
-    `generation` counts every change; `version.count` only those that autograd must know about (not writes
-    through `.data`). `shared` is the array whose memory somebody outside sees: such a storage is read and
-    written at once, in place.
+    `generation` counts what makes views look again. `shared` is the memory if somebody outside sees it.
+    `spec` stands, in the tensors that look at all of it, for the shape and dtype: if they held the value,
+    nobody could write into it in place.
     """
 
-    __slots__ = ("generation", "node", "shared", "version")
+    __slots__ = ("generation", "node", "shared", "spec")
 
     def __init__(self, node: Node) -> None:
-        if node.version is None:
-            node.version = Version()
-        self.node, self.version = node, node.version
+        self.node = node
+        self.spec = Node(LEAF, (), (), node.shape, node.dtype, node.device)
         self.generation = 0
-        self.shared: _Shared | None = None
+        self.shared: Shared | None = None
 
     def is_shared(self) -> bool:
         """Whether somebody outside still sees the memory."""
@@ -88,53 +120,39 @@ class Storage:
         self.shared = None
         return False
 
-    def write(self, node: Node, tracked: bool) -> None:
+    def write(self, node: Node) -> None:
         """Makes `node` (of the storage's own shape) the current value."""
-        if self.is_shared():
-            self.write_shared(None, node)
-        else:
-            node.version = self.version
-            self.node = node
+        self.node = node
         self.generation += 1
-        self.version.count += tracked
 
     def write_shared(self, view: View | None, node: Node) -> None:
-        """Copies a value into the shared memory, now."""
+        """Copies a value into (the view's part of) the shared memory, now."""
         value = value_of(node, "shared memory")
-        np.copyto(self.node.value if view is None else strided(self.node.value, view, value.dtype), value)
-
-    def window(self, view: View, d: dtype) -> Node:
-        """A node on the part of shared memory that `view` shows: what others write there shows at once."""
-        node = leaf(strided(self.node.value, view, d.np), d)
-        node.version = self.version
-        return node
+        target = self.node.value if view is None else strided(self.node.value, view, value.dtype)
+        np.copyto(target, value)
 
     def share(self) -> np.ndarray:
         """The array of the current value, for others to see; from now on the memory stays where it is."""
-        recorder.flush("shared memory")  # what was recorded before must not see what others will write
         if not self.is_shared():
-            self.node = own_memory(self.node)
-            self.node.version = self.version
-            self.shared = _Shared(self.node.value)
+            recorder.flush("shared memory")  # what was recorded before must not see what others will write
+            self.shared = Shared(own_memory(self.node), foreign=False)
+            node = self.shared.leaf(self.shared.array, self.node.dtype)
+            self.node, node.version = node, self.node.version
             self.generation += 1
         assert self.shared is not None
         return self.shared.window()
 
 
-def own_memory(node: Node) -> Node:
-    """The node, or a leaf of the same value, whose array is contiguous and can be written to.
+def own_memory(node: Node) -> np.ndarray:
+    """The node's array, or a copy of it unless it is contiguous and can be written to.
 
-    Other nodes on the same array can only be views of this storage (no other operation returns its input's
-    memory), and these are meant to see what is written.
+    Other nodes on the same array can only be views of this storage (the interpreter sees to it that no other
+    operation returns its input's memory), and these are meant to see what is written.
     """
     value = value_of(node, "shared memory")
     flags = value.flags
-    if flags.owndata and flags.c_contiguous and flags.writeable:
-        return node
-    value = np.array(value, order="C", copy=True)
-    fresh = Node(LEAF, (), (), node.shape, node.dtype)
-    fresh.value = value
-    return fresh
+    own = flags.owndata and flags.c_contiguous and flags.writeable
+    return value if own else np.array(value, order="C", copy=True)
 
 
 def strided(value: np.ndarray, view: View, element: np.dtype[Any]) -> np.ndarray:
@@ -146,39 +164,54 @@ def strided(value: np.ndarray, view: View, element: np.dtype[Any]) -> np.ndarray
     return np.lib.stride_tricks.as_strided(flat, view.shape, steps)
 
 
-class _Shared:
-    """Memory that others see, either theirs (kept alive by the node) or ours as long as an array that we
-    handed out lives."""
+class Shared:
+    """Memory that others see: theirs, or ours as long as an array that we handed out lives.
 
-    def __init__(self, array: np.ndarray, forever: bool = False) -> None:
-        self.array, self.forever = array, forever
+    It stands as the operation of the leaves whose values lie in it.
+    """
+
+    name = "shared"
+
+    def __init__(self, array: np.ndarray, foreign: bool) -> None:
+        self.array, self.foreign = array, foreign
         self.ref: Any = None
+        recorder.shared += foreign
+
+    def __del__(self) -> None:
+        recorder.shared -= self.foreign
 
     def alive(self) -> bool:
-        return self.forever or (self.ref is not None and self.ref() is not None)
+        """Whether others may still write there."""
+        return self.foreign or (self.ref is not None and self.ref() is not None)
 
     def window(self) -> np.ndarray:
         """An array over the memory that all arrays derived from it keep alive, so that its end is the end of
         the sharing."""
         window = None if self.ref is None else self.ref()
         if window is None:
-            if self.array.size == 0:
+            if self.foreign or self.array.size == 0:
                 return self.array
             # A memoryview in between stops NumPy from making the storage's own array the base of derived
             # views.
             window = np.frombuffer(self.array.reshape(-1).view(np.uint8).data, np.uint8)
-            self.ref = weakref.ref(window)
+            self.ref = weakref.ref(window, _closed)
+            recorder.shared += 1
         return window.view(self.array.dtype).reshape(self.array.shape)
 
+    def leaf(self, value: np.ndarray, dtype: dtype) -> Node:
+        """A leaf whose value is this memory, or a part of it."""
+        node = Node(self, (), (), value.shape, dtype)
+        node.value = value
+        return node
 
-def from_outside(array: np.ndarray, node: Node) -> Storage:
+
+def _closed(window: Any) -> None:
+    recorder.shared -= 1
+
+
+def from_outside(array: np.ndarray, dtype: dtype) -> Storage:
     """The storage of memory that belongs to somebody else."""
-    storage = Storage(node)
-    storage.shared = _Shared(array, forever=True)
+    shared = Shared(array, foreign=True)
+    storage = Storage(shared.leaf(array, dtype))
+    storage.shared = shared
     return storage
-
-
-def urge_if_shared(storage: Storage) -> None:
-    """What is recorded next reads memory that others may change: have it realized at once."""
-    if storage.shared is not None and storage.is_shared():
-        recorder.urge()

@@ -13,12 +13,12 @@ import numpy as np
 
 from . import dtype as dtypes
 from .device import device
-from .gradient import Accumulate, Port, RemovableHandle, split
+from .gradient import Accumulate, Forbidden, Nowhere, Port, RemovableHandle, split
 from .modes import modes
-from .node import Node, leaf, numel
+from .node import ALIAS, Node, Version, leaf, numel
 from .realize import recorder, value_of
 from .size import Size
-from .storage import Storage, View, contiguous_strides, strided, urge_if_shared
+from .storage import Storage, View, contiguous_strides, strided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ._methods import TensorMethods  # what functions/methods.py attaches, spelt out
 else:
     TensorMethods = object
+
+
+NEVER_WRITTEN = Version()
 
 
 class Tensor(TensorMethods):
@@ -40,17 +43,19 @@ class Tensor(TensorMethods):
     tensor([1., 2.])
     """
 
-    _node: Node  # the value, current as of the storage's generation `_seen`
+    # The value; once there is a storage, what the view showed in its generation `_seen`, or the `spec`.
+    _node: Node
     _storage: Storage | None = None
     _view: View | None = None
     _seen: int = 0
+    _counter: Version = (
+        NEVER_WRITTEN  # of writes to the memory through this tensor and those that share the counter
+    )
     _edge: Any = None
     _base: Tensor | None = None  # of a differentiable view: the tensor it looks at
-    _rebased: int = 0  # how often a view of this tensor was written to with gradients
-    _derived: int = 0  # of a view: the base's `_rebased` when its edge was made
+    _derived: int = 0  # of a view: the version at which its edge was made
+    _fixed: str = ""  # of a view whose history can't become another one: why, as an error message
     _grad: Tensor | None = None
-    _untracked: bool = False  # made by `.data`: writes don't count as versions
-    _fixed: str = ""  # of a view made in a custom function of that name: its history isn't that of its base
     _own_edge: Any = (
         None  # of a leaf: where its gradient goes (and the hooks on it), also while it requires none
     )
@@ -85,47 +90,79 @@ class Tensor(TensorMethods):
     # ----- value -----
 
     def _current(self) -> Node:
-        """The node of the current value."""
+        """The node of the current value. Brings the edge up to date as well."""
         storage = self._storage
-        if storage is not None:
+        if storage is None:
+            return self._node
+        base = self._base
+        if base is not None and (base._edge is not None or self._edge is not None) and modes.grad:
+            self._derive()
+        if self._view is None:
+            node = storage.node
+            if node.version is self._counter:
+                return node
             if self._seen != storage.generation:
-                self._refresh(storage)
-            if storage.shared is not None:
-                urge_if_shared(storage)
+                self._node, self._seen = _alias(node, self._counter), storage.generation
+            return self._node
+        if self._seen != storage.generation:
+            self._refresh(storage, self._view)
         return self._node
 
-    def _refresh(self, storage: Storage) -> None:
-        """Reads the view (and, if the base was rebased, the edge) afresh after a write to the storage."""
-        base = self._base
-        if base is not None and base._rebased != self._derived:
+    def _refresh(self, storage: Storage, view: View) -> None:
+        """Looks again at memory that has changed."""
+        if storage.is_shared():
+            self._node = window(storage, view, self._node.dtype)
+        else:
+            self._node = follow(make(storage.node), view.chain(), grad=False)._current()
+        self._node.version = self._counter
+        self._seen = storage.generation
+
+    def _derive(self) -> None:
+        """Brings the edge of a view up to date: after a write to the memory its history is that of the base,
+        seen through the view."""
+        base, edge = self._base, self._edge
+        assert base is not None
+        if base._edge is None and (edge is None or isinstance(edge, Accumulate)):
+            return
+        if self._derived != self._counter.count:
+            self._derived = self._counter.count
             if self._fixed:
-                raise fixed_view(
+                error = fixed_view(
                     self._fixed, "its base or another view of its base has been modified inplace"
                 )
-            assert self._view is not None
-            fresh = follow(base, self._view.chain(base._view), grad=True)
-            self._node, self._edge, self._derived = fresh._current(), fresh._edge, base._rebased
+                self._edge = Forbidden(error)
+                return
+            if base._edge is None:
+                base = base.detach()
+                base._edge = Nowhere(base)
+            self._edge = derived(base, self._view)._edge
             if self._retains and self._edge is not None:
                 self._keep_retaining()
-        elif self._view is None:
-            self._node = storage.node
-        else:
-            self._node = follow(make(storage.node), self._view.chain(), grad=False)._node
-        if self._view is not None and storage.is_shared():
-            self._node = storage.window(self._view, self._node.dtype)
-        self._node.version = storage.version
-        self._seen = storage.generation
+        elif edge is None:  # made without history, or before the base required grad
+            self._edge = Nowhere(self)
 
     def _own_storage(self) -> Storage:
         """The storage, made at first need."""
-        if self._storage is None:
-            self._storage = Storage(self._node)
-        return self._storage
+        storage = self._storage
+        if storage is None:
+            node = self._node
+            if node.version is None:
+                node.version = Version()
+            self._counter = node.version
+            storage = self._storage = Storage(node)
+            self._node = storage.spec
+        return storage
 
     def _value(self, reason: str) -> np.ndarray:
         """The current value as an array that must not be written to."""
-        node = self._node if self._storage is None else self._current()
-        return value_of(node, reason)
+        storage = self._storage
+        if storage is None:
+            return value_of(self._node, reason)
+        if self._view is None:
+            return value_of(storage.node, reason)
+        if self._seen != storage.generation:
+            self._refresh(storage, self._view)
+        return value_of(self._node, reason)
 
     # ----- what it is -----
 
@@ -307,18 +344,25 @@ class Tensor(TensorMethods):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients are recorded for this tensor. Only a leaf's can be switched off."""
-        if self._storage is not None and self._seen != self._storage.generation:
-            self._current()
-        return self._edge is not None
+        base = self._base
+        if base is None:
+            return self._edge is not None
+        if base._edge is not None or self._edge is not None:
+            self._derive()
+        return self._edge is not None or base._edge is not None
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
+        if self._base is not None:
+            self._derive()
         edge = self._edge
+        if type(edge) is Forbidden:
+            return
         if not flag:
-            if edge is not None and type(edge) is not Accumulate:
+            if edge is not None and not isinstance(edge, Accumulate):
                 raise RuntimeError("you can only change requires_grad flags of leaf variables; use detach()")
             self._edge = None
-        elif edge is None:
+        elif edge is None or type(edge) is Nowhere:
             if self._node.dtype.category < dtypes.FLOAT:
                 raise RuntimeError(
                     "requires_grad: only Tensors of floating point and complex dtype can require gradients, "
@@ -341,10 +385,12 @@ class Tensor(TensorMethods):
     @property
     def grad_fn(self) -> Any:
         """The gradient function of the operation that made this tensor; None for a leaf."""
-        if not self.requires_grad:
-            return None
+        if self._base is not None:
+            self._derive()
         edge = self._edge.fn if type(self._edge) is Port else self._edge
-        return None if type(edge) is Accumulate else edge
+        if type(edge) is Forbidden:
+            edge.name()
+        return None if edge is None or isinstance(edge, Accumulate) else edge
 
     @property
     def output_nr(self) -> int:
@@ -379,7 +425,7 @@ class Tensor(TensorMethods):
     @property
     def _version(self) -> int:
         """How often the storage has been written to in place."""
-        return 0 if self._storage is None else self._storage.version.count
+        return self._counter.count
 
     def _is_view(self) -> bool:
         return self._base is not None
@@ -456,10 +502,11 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Tensor:
-        """The same memory outside of history and of version counting. Writing through it hides from
-        autograd's checks."""
+        """The same memory outside of history, with a version counter of its own: autograd's checks don't see
+        what is written through it."""
         t = self.detach()
-        t._untracked = True
+        t._counter = Version()
+        t._seen = -1
         return t
 
     @data.setter
@@ -468,8 +515,7 @@ class Tensor(TensorMethods):
             raise TypeError(f"data: expected a Tensor, got {type(other).__name__}")
         if self.requires_grad and other._node.dtype.category < dtypes.FLOAT:
             raise RuntimeError("data setter: only floating-point and complex data can require gradients")
-        self._base = None
-        _share_memory(self, other)
+        _redirect(self, other)
 
 
 _new = object.__new__
@@ -482,21 +528,68 @@ def _adopt(t: Tensor, node: Node) -> Tensor:
 
 
 def _share_memory(t: Tensor, source: Tensor) -> None:
-    """Makes `t` look at what `source` looks at."""
-    t._storage, t._node = source._own_storage(), source._current()
-    t._view, t._seen = source._view, source._seen
+    """Makes `t` look at what `source` looks at, and count writes with it."""
+    t._storage = source._own_storage()
+    t._node, t._view, t._seen, t._counter = source._node, source._view, source._seen, source._counter
 
 
-def fixed_view(function: str, what: str) -> RuntimeError:
-    """The error of in-place writing that would bypass the backward of a custom function."""
-    return RuntimeError(
-        f"Output of {function} is a view and {what}. This view was created inside a custom Function (or "
-        f"because an input was returned "
-        "as-is) and the autograd logic to handle view+inplace would override the custom backward associated "
-        "with the custom Function, "
-        "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output "
-        "of the custom Function."
-    )
+def _redirect(t: Tensor, source: Tensor) -> None:
+    """Makes `t` look at what `source` looks at, but count writes as before."""
+    t._own_storage()
+    counter = t._counter
+    _share_memory(t, source)
+    t._counter, t._seen, t._base, t._fixed = counter, -1, None, ""
+
+
+def all_memory(t: Tensor) -> Tensor:
+    """A tensor without history on the whole storage of `t`."""
+    whole = t.detach()
+    whole._view, whole._node, whole._seen = None, t._own_storage().spec, -1
+    return whole
+
+
+def _alias(node: Node, version: Version) -> Node:
+    """The same value, with another version."""
+    if node.value is None:
+        alias = Node(ALIAS, (node,), (), node.shape, node.dtype, node.device)
+        recorder.pending.append(alias)
+    else:
+        alias = Node(node.op, (), (), node.shape, node.dtype, node.device)
+        alias.value = node.value
+    alias.version = version
+    return alias
+
+
+def window(storage: Storage, view: View, dtype: dtypes.dtype) -> Node:
+    """What a view shows of shared memory, in place."""
+    assert storage.shared is not None
+    return storage.shared.leaf(strided(storage.node.value, view, dtype.np), dtype)
+
+
+NO_GRAD = (
+    "A view was created in no_grad mode and {what} with grad mode enabled. Make both the view and the write "
+    "inside of the no_grad block "
+    "(if it isn't to be tracked) or both outside (if it is)."
+)
+OF_MANY = (
+    "Output {index} of {function} is a view and {what}. This view is the output of a function that returns "
+    "multiple views. Such functions "
+    "do not allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
+)
+IN_FUNCTION = (
+    "Output of {function} is a view and {what}. This view was created inside a custom Function (or because "
+    "an input was returned "
+    "as-is) and the autograd logic to handle view+inplace would override the custom backward associated with "
+    "the custom Function, "
+    "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
+    "the custom Function."
+)
+
+
+def fixed_view(message: str, what: str) -> RuntimeError:
+    """The error of a write that would give a view another history than the one that it must have."""
+    return RuntimeError(message.replace("{what}", what))
 
 
 def make(node: Node) -> Tensor:
@@ -520,3 +613,41 @@ def follow(t: Tensor, chain: list[View], grad: bool) -> Tensor:
     finally:
         modes.grad = before
     return t
+
+
+def origin(base: Tensor, view: View | None) -> tuple[Tensor, View | None]:
+    """A tensor with `base`'s history, and the view that it is, from which steps lead to `view`.
+
+    That is `base`, or all of its memory if the view was taken before `base` itself came to look at it
+    differently (`base.t_()`).
+    """
+    own = base._view
+    if view is own or (view is not None and view.is_under(own)):
+        return base, own
+    assert own is not None
+    return put_back(make(base._own_storage().node), own.chain(), base), None
+
+
+def derived(base: Tensor, view: View | None) -> Tensor:
+    """What `view` shows of the memory of `base`, as a value with `base`'s history."""
+    before, modes.grad = modes.grad, True
+    try:
+        t, start = origin(base, view)
+        return t if view is None else follow(t, view.chain(start), grad=True)
+    finally:
+        modes.grad = before
+
+
+def put_back(whole: Tensor, chain: list[View], part: Tensor) -> Tensor:
+    """`whole` with the part that `chain` looks at replaced."""
+    outer = [whole]
+    for step in chain[:-1]:
+        outer.append(step.op.plain(outer[-1], step.attrs))
+    for i, step in enumerate(chain):
+        if not step.is_injective():  # places that it shows twice can't be put back step by step
+            part = step.op.put_all(outer[i], part, chain[i:])
+            chain = chain[:i]
+            break
+    for x, step in zip(reversed(outer[: len(chain)]), reversed(chain), strict=True):
+        part = step.op.put(x, part, step.attrs)
+    return part

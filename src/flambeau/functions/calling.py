@@ -10,7 +10,7 @@ from ..core import dtype as dt
 from ..core.gradient import next_number
 from ..core.inplace import assign, check_writable, read_before_write
 from ..core.modes import modes
-from ..core.tensor import Tensor, _share_memory
+from ..core.tensor import Tensor, _redirect
 from ..ops.creation import overwrite
 from ..ops.kinds import cast
 from ..ops.view import clone
@@ -56,7 +56,8 @@ def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
                 f"required output shape {list(result.shape)}",
                 stacklevel=3,
             )
-        _share_memory(out, clone(result_as(what, result, out)))
+        _redirect(out, clone(result_as(what, result, out)))
+        out._counter.count += 1
         return out
     return write(what, out, result)
 
@@ -87,13 +88,13 @@ def write(what: str, target: Tensor, result: Tensor) -> Tensor:
     return assign(target, result, overwrite)
 
 
-def in_place(f: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
-    """The in-place variant of a function of a tensor: `name_`."""
+def in_place(f: Callable[..., Tensor], name: str, reads_first: bool = False) -> Callable[..., Tensor]:
+    """The in-place variant of a function of a tensor: `name_`. `reads_first`: its operands may overlap."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if "out" in kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
-        check_writable(self, name)
+        check_writable(self, name, *(() if reads_first else (*args, *kwargs.values())))
         old, since = self._current(), next_number()
         result = f(self, *args, **kwargs)
         if result._edge is not None:

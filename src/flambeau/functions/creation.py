@@ -106,14 +106,15 @@ def _wrapped(values: Any, d: DType) -> np.ndarray:
     return wide.astype(d.np)
 
 
-def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
+def _nested_shape(data: Any, depth: int = 0, leading: bool = True) -> tuple[int, ...]:
+    """The shape that a nested sequence has; `leading`: this is the first element of the first element…"""
     if isinstance(data, (Tensor, np.ndarray)):
         return tuple(data.shape)
     if isinstance(data, (str, bytes, dict)) or not (
         hasattr(data, "__len__") and hasattr(data, "__getitem__")
     ):
         if isinstance(data, (str, bytes)):
-            raise (ValueError if depth else TypeError)(
+            raise (ValueError if depth and leading else TypeError)(
                 f"tensor: too many dimensions or invalid data type '{type(data).__name__}': {data!r}"
             )
         if not _is_number(data):
@@ -124,9 +125,9 @@ def _nested_shape(data: Any, depth: int = 0) -> tuple[int, ...]:
         return ()
     if len(data) == 0:
         return (0,)
-    inner = _nested_shape(data[0], depth + 1)
+    inner = _nested_shape(data[0], depth + 1, leading)
     for i in range(1, len(data)):
-        other = _nested_shape(data[i], depth + 1)
+        other = _nested_shape(data[i], depth + 1, False)
         if other != inner:
             raise ValueError(
                 f"expected sequence of length {inner[0] if inner else 1} at dim {depth + 1} (got "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
+from ..core.inplace import assign, check_history, check_writable, same_place, touch
 from ..core.modes import modes
 from ..core.tensor import Tensor, from_array
 from ..ops import index as ops
@@ -58,10 +59,14 @@ def _items(x: Tensor, index: Any) -> list[Any]:
 
 
 def _is_several(index: Any) -> bool:
-    """Whether an index is several items: a tuple, or (an old rule of NumPy) a short list with anything but numbers in it."""
+    """Whether an index is several items: a tuple, or (an old rule of NumPy) a short list with anything but
+    numbers in it."""
     if not isinstance(index, (list, range)) or len(index) >= 32:
         return isinstance(index, tuple)
-    return any(i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, range, str, slice)) for i in index)
+    return any(
+        i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, range, str, slice))
+        for i in index
+    )
 
 
 def _as_item(item: Any) -> Any:
@@ -69,8 +74,10 @@ def _as_item(item: Any) -> Any:
         return from_array(to_array(list(item), None if len(item) else dt.int64))
     if isinstance(item, np.ndarray):
         return from_array(item.copy()) if item.ndim else _as_item(item.item())
-    if isinstance(item, Tensor) and item.ndim == 0 and item.dtype.category == dt.INTEGER:
+    if isinstance(item, Tensor) and item.ndim == 0 and item.dtype.category <= dt.INTEGER:
         return item.item()
+    if isinstance(item, str):
+        raise TypeError(f"index: invalid data type 'str': {item!r}")
     if isinstance(item, (np.integer,)):
         return int(item)
     return item
@@ -134,8 +141,6 @@ def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
                 f"indexed tensor {list(x.shape)} at "
                 f"index {dim + k}"
             )
-    if item.ndim == 0:
-        raise IndexError("index: a 0-d mask must be given as a Python bool")
     for k, positions in enumerate(np.nonzero(item._value("mask"))):
         later[dim + k] = from_array(positions)
     return dim + item.ndim
@@ -154,28 +159,36 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
-    """`x[index] = value`: writes in place, with broadcasting and conversion to this tensor's dtype."""
-    if (
-        isinstance(index, Tensor)
-        and index.dtype is dt.bool_
-        and _is_number(value)
-        and index.shape == self.shape
-    ):
-        write("index_put_", self, _masked(self, index, value))  # no need to know where the mask is true
-        return
+    """`x[index] = value`: writes in place, with broadcasting and conversion of numbers to this tensor's
+    dtype.
+
+    RuntimeError for a tensor of another dtype where tensors (other than a mask for one number) index.
+    """
     if not isinstance(value, (Tensor, bool, int, float, complex, np.generic)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a torch.FloatTensor; make it a tensor with torch.tensor() first")
-    x, later = _basic(self, _items(self, index))
-    if not later:
-        copy_(x, _without_leading_ones(_value_for(self, value)))
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a torch.FloatTensor; make it a tensor with "
+            f"torch.tensor() first"
+        )
+    if index is False:
         return
-    fills = isinstance(index, Tensor) and index._node.dtype is dt.bool_ and _is_number(value)
-    if isinstance(value, Tensor) and value._node.dtype is not self._node.dtype and not fills:
+    items = _items(self, None if index is True else index)
+    tensors = [i for i in items if isinstance(i, Tensor)]
+    by_mask = len(tensors) == 1 and tensors[0]._node.dtype is dt.bool_ and _is_number(value)
+    if by_mask and tensors[0]._node.shape == self._node.shape and len(items) == 1:
+        write("index_put_", self, _masked(self, items[0], value))  # no need to know where the mask is true
+        return
+    x, later = _basic(self, items)
+    if not later:
+        copy_(x, _spread(value if isinstance(value, Tensor) else _value_for(self, value), x))
+        return
+    if isinstance(value, Tensor) and value._node.dtype is not self._node.dtype and not by_mask:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {self.dtype} for the destination and {value.dtype} for the "
-            "source; convert it with .to()"
+            f"Index put requires the source and destination dtypes match, got {self.dtype} for the "
+            f"destination and "
+            f"{value.dtype} for the source; convert it with .to()"
         )
     source = _without_leading_ones(_value_for(self, value))
+    check_writable(x, "index_put_", source)
     write("index_put_", x, ops.index_put(x, source, tuple(later.values()), tuple(later), False))
 
 
@@ -196,6 +209,18 @@ def _value_for(x: Tensor, value: Any) -> Tensor:
     return value if value._node.dtype is x._node.dtype else cast(value, x._node.dtype)
 
 
+def _spread(source: Tensor, target: Tensor) -> Tensor:
+    """A tensor to be copied that, if it lies in the target's memory, is checked for overlaps in the target's
+    shape; the number of a 0-d tensor is taken out first."""
+    if source._node.shape == target._node.shape:
+        return source
+    if source._storage is target._storage is not None:
+        if source.ndim == 0:
+            return views.clone(source)
+        return views.expand(_without_leading_ones(source), target._node.shape)
+    return _without_leading_ones(source)
+
+
 def _without_leading_ones(t: Tensor) -> Tensor:
     """Without leading extents of 1, which assignment doesn't mind."""
     shape = t._node.shape
@@ -207,19 +232,22 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Overwrites this tensor with `src` (a tensor or a number), broadcast and converted; returns it."""
     if not isinstance(src, (Tensor, bool, int, float, complex, np.generic)):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
-    source = _value_for(self, src)
-    shape = self._node.shape
+    check_history(self, "copy_")
+    if not isinstance(src, Tensor) or not same_place(self, src):
+        check_writable(self, "copy_", src)
+    elif not (modes.grad and (self.requires_grad or src.requires_grad)):
+        return touch(self)
+    source, shape = _value_for(self, src), self._node.shape
     if source._node.shape != shape:
         if broadcast("copy_", source._node.shape, shape) != shape:
             raise RuntimeError(
                 f"copy_: The expanded size of the tensor {list(shape)} must match the existing size "
                 f"{list(source.shape)} of the source"
             )
-        source = views.expand.plain(source, (shape,))
-    result = views.clone(source)
-    if self.requires_grad and modes.grad:
-        result = overwrite(self, result)  # what `self` was made from has a gradient of zeros
-    return write("copy_", self, result)
+        source = views.clone(views.expand.plain(source, (shape,)))
+    elif source is src:
+        source = views.clone(source)
+    return assign(self, source, overwrite, lost=True)
 
 
 # ----- along one dimension -----

@@ -6,9 +6,10 @@ from types import ModuleType
 from typing import Any
 
 from ..core.dtype import INTEGER, get_default_dtype
+from ..core.modes import modes
 from ..core.node import numel
 from ..core.printing import format_tensor
-from ..core.tensor import Tensor, _share_memory, from_array
+from ..core.tensor import Tensor, _redirect, _share_memory, from_array
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
 from . import (
@@ -75,7 +76,8 @@ def attach() -> None:
         for name in changing.split():
             f = getattr(family, name)
             setattr(Tensor, name, f)
-            setattr(Tensor, name + "_", in_place(f, name + "_"))
+            reads_first = family is linear or name.endswith("_fill")  # as in PyTorch
+            setattr(Tensor, name + "_", in_place(f, name + "_", reads_first))
         for name in plain.split():
             setattr(Tensor, name, getattr(family, name))
     for name, f in {**OPERATORS, **SPECIAL, **convert.CONVERTERS}.items():
@@ -204,12 +206,17 @@ def _fill_(self: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
         )
-    return indexing.copy_(self, value)
+    part, value = self, copy_of(value) if isinstance(value, Tensor) else value
+    for d, (extent, stride) in enumerate(zip(self.shape, self.stride(), strict=True)):
+        if stride == 0 and extent > 1:  # an expanded dimension: one of its elements is all of them
+            part = shape.narrow(part, d, 0, 1)
+    indexing.copy_(part, value)
+    return self
 
 
 def _zero_(self: Tensor) -> Tensor:
     """Overwrites all elements with zero."""
-    return indexing.copy_(self, 0)
+    return _fill_(self, 0)
 
 
 def _detach_(self: Tensor) -> Tensor:
@@ -222,8 +229,8 @@ def _detach_(self: Tensor) -> Tensor:
 
 def _set_(self: Tensor, source: Tensor) -> Tensor:
     """Makes this tensor look at `source`'s memory."""
-    _share_memory(self, source)
-    self._base = None
+    _redirect(self, source)
+    self._counter.count += 1
     return self
 
 
@@ -252,7 +259,9 @@ def _restride(name: str, f: Any) -> Any:
             )
         edge, base = seen._edge, seen._base
         _share_memory(self, seen)
-        self._edge, self._base = edge, None if base is self else base
+        self._edge, self._base = edge if modes.grad else self._edge, None if base is self else base
+        self._counter.count += 1
+        self._derived = self._counter.count
         return self
 
     method.__name__ = method.__qualname__ = name

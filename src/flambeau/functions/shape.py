@@ -11,7 +11,7 @@ import numpy as np
 from ..core import dtype as dt
 from ..core import exchange
 from ..core.node import numel
-from ..core.tensor import Tensor, from_array
+from ..core.tensor import OF_MANY, Tensor, all_memory, from_array
 from ..ops import view as ops
 from ..ops.kinds import broadcast, cast, result_type
 from ..ops.op import check_tensor, wrap_dim
@@ -55,7 +55,7 @@ def reshape(input: Tensor, *extents: Any, shape: Any = None) -> Tensor:
     """
     new = _infer("reshape", input, shape_of("reshape", extents, shape))
     t = ops.reshape.try_view(input, (new,))
-    return ops.reshape(ops.clone(input), new) if t is None else t
+    return ops.reshape.plain(ops.clone(input), (new,)) if t is None else t
 
 
 def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = None) -> Tensor:
@@ -179,7 +179,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
         dims: set[int] = set(range(rank))
     else:
         dims = {wrap_dim("squeeze", d, rank) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
-    return ops.squeeze(input, tuple(e for d, e in enumerate(shape) if d not in dims or e != 1))
+    return ops.squeeze(input, tuple(d for d in sorted(dims) if d < rank and shape[d] == 1))
 
 
 @numpy_names
@@ -191,8 +191,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     torch.Size([3, 1])
     """
     dim = wrap_dim("unsqueeze", dim, input.ndim + 1)
-    shape = input._node.shape
-    return ops.unsqueeze(input, (*shape[:dim], 1, *shape[dim:]))
+    return ops.unsqueeze(input, dim)
 
 
 def permute(input: Tensor, *places: Any, dims: Any = None) -> Tensor:
@@ -418,7 +417,15 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if input.ndim == 0:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim("unbind", dim, input.ndim)
-    return tuple(ops.select(input, dim, i) for i in range(input._node.shape[dim]))
+    return _of_many("UnbindBackward0", [ops.select(input, dim, i) for i in range(input._node.shape[dim])])
+
+
+def _of_many(function: str, views: list[Tensor]) -> tuple[Tensor, ...]:
+    """Views that one call returns: none of them may be written to with gradients."""
+    for i, t in enumerate(views):
+        if not t._fixed:
+            t._fixed = OF_MANY.replace("{index}", str(i)).replace("{function}", function)
+    return tuple(views)
 
 
 @numpy_names
@@ -453,7 +460,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     for size in sizes:
         parts.append(slice_dim(tensor, dim, first, size, 1))
         first += size
-    return tuple(parts)
+    return _of_many("SplitBackward0", parts)
 
 
 split_with_sizes = split
@@ -581,23 +588,19 @@ def as_strided(
             f"require {reach} elements, which are "
             f"out of bounds for storage of {memory.numel()} elements"
         )
-    return ops.as_strided(memory, size, stride, offset)
+    t = ops.as_strided(memory, size, stride, offset)
+    t._base, t._fixed = input if input._base is None else input._base, input._fixed or t._fixed
+    t._edge = ops.strided_part(input, size, stride, offset, *input._layout())._edge
+    return t
 
 
 def _flat_memory(x: Tensor) -> Tensor:
-    """All of the storage as one dimension, with `x`'s history."""
-    base = x if x._base is None else x._base
-    if base._view is None:
-        return reshape(base, -1) if base.numel() else reshape(base, 0)
-    if (
-        base.is_contiguous()
-        and base.storage_offset() == 0
-        and base.numel() == numel(base._own_storage().node.shape)
-    ):
-        return reshape(base, -1)
-    whole = base.detach()
-    whole._view, whole._node = None, whole._own_storage().node
-    return reshape(whole, -1)
+    """All of the storage as one dimension, in `x`'s dtype, without history."""
+    whole = all_memory(x)
+    if whole.is_complex() and not x.is_complex():
+        whole = ops.view_as_real(whole)
+    flat = reshape(whole, -1) if whole.numel() else reshape(whole, 0)
+    return _view_as_dtype(flat, x.dtype)
 
 
 def view_as_real(input: Tensor) -> Tensor:
@@ -677,7 +680,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         if not isinstance(x, Tensor):
             raise TypeError(f"cat(): expected Tensor as element in argument 0, but got {type(x).__name__}")
     d = result_type("cat", xs)
-    kept = [x for x in xs if x._node.shape != (0,)] or xs[:1]
+    kept = xs
+    if any(x.ndim != 1 for x in xs):  # an old exception: empty vectors fit everywhere
+        kept = [x for x in xs if x._node.shape != (0,)] or xs[:1]
     rank = kept[0].ndim
     if rank == 0:
         raise RuntimeError("cat: zero-dimensional tensor (at position 0) cannot be concatenated; use stack")

@@ -224,7 +224,13 @@ def _add_at(x: np.ndarray, key: tuple[Any, ...], src: np.ndarray, dims: Dims) ->
 
 
 def _index_shape(x: Any, indices: tuple[Any, ...], dims: Dims, what: str) -> Dims:
-    shape = broadcast(what, *[i._node.shape for i in indices])
+    shapes = [i._node.shape for i in indices]
+    try:
+        shape = broadcast(what, *shapes)
+    except RuntimeError:
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        ) from None
     rest = tuple(e for d, e in enumerate(x._node.shape) if d not in dims)
     together = all(b == a + 1 for a, b in pairwise(dims))
     at = dims[0] if together else 0  # apart from each other, the indexed dimensions come first
@@ -262,15 +268,15 @@ class IndexPut(Custom):
     def __call__(self, x: Any, src: Any, indices: tuple[Any, ...], dims: Dims, accumulate: bool) -> Any:
         for i in indices:
             _check_index("index_put", i)
-        check_known(
-            "index_put", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True
-        )
         shape = _index_shape(x, indices, dims, "index_put")
         if broadcast("index_put", shape, src._node.shape) != shape:
             raise RuntimeError(
                 f"index_put: shape mismatch: value tensor of shape {tuple(src.shape)} cannot be broadcast "
                 f"to indexing result of shape {shape}"
             )
+        check_known(
+            "index_put", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True
+        )
         return self.record((x, src, *indices), (dims, accumulate), x._node.shape, x._node.dtype)
 
     def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from ..core import dtype as dt
 from ..core.dtype import FLOAT, dtype
 from ..core.gradient import attach
-from ..core.node import Node, scalar
+from ..core.node import Node, numel, scalar
 from ..core.realize import user_line
 from ..core.record import record, record_many, record_view, submit
 from ..core.tensor import Tensor, make
@@ -344,22 +344,38 @@ class ViewOp(Op):
         """`x` with the elements that the view shows replaced by `part`."""
         if self.put_rule is not None:
             return self.put_rule(x, part, *attrs)
-        return put_by_number(self, x, part, attrs)
+        return put_by_number([(self, attrs)], x, part)
+
+    def put_all(self, x: Tensor, part: Tensor, chain: list[Any]) -> Tensor:
+        """`x` with the elements that a chain of views shows replaced by `part`."""
+        return put_by_number([(step.op, step.attrs) for step in chain], x, part)
 
     def dtype_of(self, x: Tensor, attrs: tuple[Any, ...]) -> dtype:
         """The dtype of the view (that of `x` unless the record says otherwise)."""
         return x._node.dtype if self.dtype_rule is None else self.dtype_rule(x._node.dtype, *attrs)
 
 
-def put_by_number(op: ViewOp, x: Tensor, part: Tensor, attrs: tuple[Any, ...]) -> Tensor:
-    """The general way back: where the view shows the numbers of `x`'s elements, there its part goes."""
+def put_by_number(steps: list[tuple[Any, tuple[Any, ...]]], x: Tensor, part: Tensor) -> Tensor:
+    """The general way back: where the views show the numbers of `x`'s elements, there its part goes."""
     from .index import index_put
+    from .view import as_complex, view_as_real, view_dtype
 
-    shape = x._node.shape
-    count = int(np.prod(shape))
-    where = np.ascontiguousarray(op.numpy(np.arange(count).reshape(shape), *attrs)).reshape(-1)
-    flat = index_put(x.reshape(-1), part.reshape(-1), (make_constant(where),), (0,), False)
-    return flat.reshape(shape)
+    if any(op is view_dtype for op, _ in steps):
+        raise RuntimeError(
+            "view: can't write through a view of other bits on a tensor that shows elements twice; clone() "
+            "it first"
+        )
+    d, shape = x._node.dtype, x._node.shape
+    where: np.ndarray = np.arange(numel(shape)).reshape(shape)
+    if d.is_complex:  # two numbers an element
+        where, x = 2 * where + 1j * (2 * where + 1), view_as_real.plain(x, ())
+    for op, attrs in steps:
+        where = op.numpy(where, *attrs)
+    if part.is_complex():
+        where, part = view_as_real.numpy(where), view_as_real.plain(part, ())
+    places = make_constant(where.real.astype(np.int64).reshape(-1))
+    flat = index_put(x.reshape(-1), part.reshape(-1), (places,), (0,), False)
+    return flat.reshape(shape) if not d.is_complex else as_complex(flat.reshape((*shape, 2)))
 
 
 def make_constant(array: np.ndarray) -> Tensor:

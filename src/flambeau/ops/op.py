@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .samples import Sample
 
 Formula = Callable[..., Any]
+_ALWAYS = (True,)  # like PyTorch, an operation on one tensor saves also what nobody is going to need
 
 
 class Op:
@@ -95,7 +96,7 @@ class Op:
 
     def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
         """Which inputs, and whether the result, the formulas for the inputs with an edge need."""
-        wanted = tuple([e is not None for e in edges])
+        wanted = tuple([e is not None for e in edges]) if len(edges) > 1 else _ALWAYS
         known = self._saves.get(wanted)
         if known is None:
             names: set[str] = set()

@@ -22,21 +22,24 @@ Range = tuple[int, int, int]  # first element, how many, step
 def reshape_layout(shape: Shape, strides: Shape, offset: int, new: Shape) -> Layout | None:
     """Strides for `new` if each of its dimensions lies within a run of dimensions that are evenly spaced;
     None otherwise."""
-    if strides == contiguous_strides(shape) or numel(shape) == 0:
+    if strides == contiguous_strides(shape):
         return contiguous_strides(new), offset
-    old = [(e, s) for e, s in zip(shape, strides, strict=True) if e != 1]
-    runs: list[list[int]] = []  # [number of elements, stride of the last dimension]
-    for extent, stride in old:
-        if runs and runs[-1][1] == extent * stride:
-            runs[-1] = [runs[-1][0] * extent, stride]
+    if 0 in shape:
+        return (strides if new == shape else contiguous_strides(new)), offset
+    runs: list[tuple[int, int]] = []  # number of elements and step, the innermost first
+    for extent, stride in zip(reversed(shape), reversed(strides), strict=True):
+        count, step = runs[-1] if runs else (0, 0)
+        if runs and (extent == 1 or stride == count * step):
+            runs[-1] = (count * extent, step)
         else:
-            runs.append([extent, stride])
+            runs.append((extent, stride))
+    runs.reverse()
     out: list[int] = []
-    left, step = 1, 1
+    left, step = runs.pop() if runs else (1, 1)
     for extent in reversed(new):
         if left == 1 and extent != 1 and runs:
             left, step = runs.pop()
-        if extent != 1 and left % extent:
+        if left % extent:
             return None
         out.append(step)
         left, step = left // extent, step * extent
@@ -52,19 +55,34 @@ def _reshape_samples() -> list[Sample]:
     ]
 
 
-def reshape_like(name: str, backward_name: str) -> Any:
-    """A record that reshapes: under several names, since each has its own in the backward graph."""
-    return view(
-        name, np.reshape, attrs="shape", shape=lambda x_shape, shape: shape, layout=reshape_layout,
-        samples=_reshape_samples,
-        grad=lambda g, x_shape: g.reshape(x_shape), put=lambda x, part, shape: part.reshape(x.shape),
-        backward_name=backward_name,
-    )  # fmt: skip
+def _into_shape_of(x: Any, part: Any, *attrs: Any) -> Any:
+    return part.reshape(x.shape)
 
 
-reshape = reshape_like("reshape", "View")
-squeeze = reshape_like("squeeze", "Squeeze")
-unsqueeze = reshape_like("unsqueeze", "Unsqueeze")
+def _without(values: Shape, dims: Shape) -> Shape:
+    return tuple(v for d, v in enumerate(values) if d not in dims)
+
+
+reshape = view(
+    "reshape", np.reshape, attrs="shape", shape=lambda x_shape, shape: shape, layout=reshape_layout,
+    samples=_reshape_samples,
+    grad=lambda g, x_shape: g.reshape(x_shape), put=_into_shape_of, backward_name="View",
+)  # fmt: skip
+squeeze = view(
+    "squeeze", np.squeeze, attrs="dims", shape=_without, put=_into_shape_of,
+    grad=lambda g, x_shape: g.reshape(x_shape),
+    layout=lambda x_shape, strides, offset, dims: (_without(strides, dims), offset),
+    samples=lambda: [Sample((spread((1, 3, 1)),), {"dims": (0, 2)}), Sample((spread((2, 1)),), {"dims": ()})],
+)  # fmt: skip
+unsqueeze = view(
+    "unsqueeze", np.expand_dims, attrs="dim", shape=lambda x_shape, dim: (*x_shape[:dim], 1, *x_shape[dim:]),
+    grad=lambda g, x_shape: g.reshape(x_shape), put=_into_shape_of,
+    layout=lambda x_shape, strides, offset, dim: (
+        (*strides[:dim], x_shape[dim] * strides[dim] if dim < len(x_shape) else 1, *strides[dim:]),
+        offset,
+    ),
+    samples=lambda: [Sample((spread((2, 3)),), {"dim": 1}), Sample((spread(()),), {"dim": 0})],
+)  # fmt: skip
 
 # ----- permute -----
 
@@ -98,8 +116,10 @@ transpose = permute_like("transpose", "Transpose")
 
 def _expand_layout(x_shape: Shape, strides: Shape, offset: int, shape: Shape) -> Layout:
     new = len(shape) - len(x_shape)
-    kept = tuple(0 if e == 1 and n != 1 else s for e, s, n in zip(x_shape, strides, shape[new:], strict=True))
-    return (0,) * new + kept, offset
+    out = [0 if e == 1 and n != 1 else s for e, s, n in zip(x_shape, strides, shape[new:], strict=True)]
+    for extent in reversed(shape[:new]):
+        out.insert(0, (shape[len(shape) - len(out)] * out[0] if out else 1) if extent == 1 else 0)
+    return tuple(out), offset
 
 
 expand = view(
@@ -311,6 +331,52 @@ as_strided = view(
     ],
 )  # fmt: skip
 
+
+def _strided_places(
+    x_shape: Shape, shape: Shape, strides: Shape, offset: int, own: Shape, start: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each element that strides select: which of `x`'s elements it is, and whether it is one at all."""
+    places = strided_numbers(x_shape, own, start).reshape(-1)
+    wanted = strided_numbers(shape, strides, offset)
+    if not places.size:
+        return wanted, np.zeros(shape, bool)
+    order = np.argsort(places, kind="stable")
+    found = order[np.minimum(np.searchsorted(places[order], wanted), places.size - 1)]
+    return found, places[found] == wanted
+
+
+def _strided_part(x: np.ndarray, *attrs: Any) -> np.ndarray:
+    found, inside = _strided_places(x.shape, *attrs)
+    return np.where(inside, x.reshape(-1)[found] if x.size else 0, 0).astype(x.dtype)
+
+
+def _strided_part_grad(
+    g: Any, x_shape: Shape, shape: Shape, strides: Shape, offset: int, own: Shape, start: int
+) -> Any:
+    from .index import index_put
+    from .kinds import make_constant
+
+    found, inside = _strided_places(x_shape, shape, strides, offset, own, start)
+    if not inside.any():
+        return g.new_zeros(x_shape)
+    g = g.reshape(-1) if inside.all() else g.reshape(-1) * make_constant(inside.reshape(-1))
+    return index_put(
+        g.new_zeros((numel(x_shape),)), g, (make_constant(found.reshape(-1)),), (0,), True
+    ).reshape(x_shape)
+
+
+# What `as_strided` shows of the elements of `x`, which lie in the storage by the layout (own, start): where
+# its gradient goes.
+strided_part = custom(
+    "strided_part", _strided_part, lambda x, shape, *_: (shape, x._node.dtype), "gather", attrs="shape "
+    "strides offset own start",
+    grad=_strided_part_grad, backward_name="AsStrided", widens=False,
+    samples=lambda: [
+        Sample((x,), {"shape": (2, 3), "strides": (2, 1), "offset": 1, "own": (4, 1), "start": 0})
+        for x in (spread((2, 3)),)
+    ],
+)  # fmt: skip
+
 # ----- the same bits or parts of complex numbers -----
 
 
@@ -343,6 +409,11 @@ view_as_real = view(
     put=lambda x, part: _complex(part.select(-1, 0), part.select(-1, 1)),
     samples=_complex_samples,
 )  # fmt: skip
+
+
+def as_complex(pairs: Any) -> Any:
+    """A last dimension of 2 as real and imaginary parts (a copy)."""
+    return _complex(select.plain(pairs, (pairs.ndim - 1, 0)), select.plain(pairs, (pairs.ndim - 1, 1)))
 
 
 def _complex(re: Any, im: Any) -> Any:

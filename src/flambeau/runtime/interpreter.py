@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from ..core.node import Node
     from ..core.program import Step, Trace
 
 
@@ -21,25 +22,41 @@ def run(work: Trace) -> dict[int, Exception]:
         if owned:
             node.value = None  # from here on only `values` holds the array: a last reader may write into it
     failed: dict[int, Exception] = {}
-    interrupt: KeyboardInterrupt | None = None
     with np.errstate(all="ignore"):
         for step in program.steps:
-            while values[step.out] is None:
-                try:
-                    values[step.out] = _compute(step, values)
-                except KeyboardInterrupt as e:  # finish: half a training step would be lost data
-                    interrupt = e
-                except Exception as e:
-                    error = next((failed[i] for i in step.inputs if i in failed), None)
-                    failed[step.out] = error or _located(e, work.nodes[step.out - len(work.leaves)])
-                    break
+            try:
+                values[step.out] = _compute(step, values)
+            except Exception as e:
+                error = next((failed[i] for i in step.inputs if i in failed), None)
+                failed[step.out] = error or _located(e, work.nodes[step.out - len(work.leaves)])
             for slot in step.free:
                 values[slot] = None
+    seen = []  # values that lie in another array
     for node, slot in zip(work.outputs, program.outputs, strict=True):
-        node.value = values[slot]
-    if interrupt is not None:
-        raise interrupt
+        value = node.value = values[slot]
+        if type(value) is np.ndarray and value.base is not None:
+            seen.append(node)
+    if seen:
+        _separate(seen, work)
     return failed
+
+
+def _separate(seen: list[Node], work: Trace) -> None:
+    """Gives values memory of their own, unless nobody else has it or all others look at the same storage."""
+    sharers: dict[int, list[Node]] = {}
+    for node in (*work.leaves, *work.outputs):
+        sharers.setdefault(id(_root(node.value)), []).append(node)
+    for node in seen:
+        others = [n for n in sharers[id(_root(node.value))] if n is not node]
+        if any(n.version is None or n.version is not node.version for n in others):
+            node.value = node.value.copy()
+
+
+def _root(value: Any) -> Any:
+    """The array in whose memory a value lies."""
+    while type(value) is np.ndarray and type(value.base) is np.ndarray:
+        value = value.base
+    return value
 
 
 def _compute(step: Step, values: list[Any]) -> Any:
@@ -49,8 +66,15 @@ def _compute(step: Step, values: list[Any]) -> Any:
     if step.op.writes:
         args[0] = _writable(step, values, args)
     value = step.op.numpy(*args, *step.attrs)
-    if step.dtype is not None and (type(value) is not np.ndarray or value.dtype != step.dtype):
-        value = np.asarray(value).astype(step.dtype, copy=False)
+    if step.dtype is not None:
+        if type(value) is not np.ndarray or value.dtype != step.dtype:
+            value = np.asarray(value).astype(step.dtype, copy=False)
+        if (
+            value.base is not None
+            and step.op.kind != "view"
+            and any(np.may_share_memory(value, a) for a in args)
+        ):
+            value = value.copy()  # a result has memory of its own
     return value
 
 
@@ -75,4 +99,4 @@ def _located(error: Exception, node: Any) -> Exception:
     site = getattr(node, "site", None)
     if site is not None:
         error.add_note(f"in {node.op.name}, recorded at {site}")
-    return error
+    return error.with_traceback(None)  # which would hold all values

@@ -1,0 +1,74 @@
+"""Random programs mean the same to NumPy and to Flambeau, whenever Flambeau does the work."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import (
+    EVERYTHING,
+    NUMPY,
+    WITHOUT_GRAD,
+    Statement,
+    check,
+    difference,
+    flambeau_worlds,
+    run,
+    shrink,
+    write_program,
+)
+
+from flambeau import recorder
+from flambeau.core.config import config
+
+LENGTH = 25
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch):
+    monkeypatch.setattr(config, "mode", config.mode)
+    yield
+    recorder.relax()
+
+
+@pytest.mark.parametrize("chunk", range(6))
+def test_programs_mean_what_numpy_means(chunk):
+    worlds = flambeau_worlds(chunk)
+    for seed in range(100 * chunk, 100 * chunk + 100):
+        check(write_program(seed, LENGTH, WITHOUT_GRAD), NUMPY, worlds)
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_programs_mean_the_same_whenever_they_are_run(chunk):
+    worlds = flambeau_worlds(chunk)
+    eager = worlds.pop("each")
+    for seed in range(100 * chunk, 100 * chunk + 100):
+        check(write_program(seed, LENGTH, EVERYTHING), eager, worlds)
+
+
+@given(st.integers(0, 2**32), st.integers(10, 60))
+@settings(max_examples=40, deadline=None)
+def test_programs_of_any_length(seed, length):
+    check(write_program(seed, length, WITHOUT_GRAD), NUMPY, flambeau_worlds(seed))
+
+
+PROGRAM = [
+    Statement("t1 = torch.zeros([3], dtype=torch.float64)", "t1"),
+    Statement("t2 = t1[1:]"),
+    Statement("t2.add_(1)"),
+    Statement("look()"),
+    Statement("t1.view(2)"),
+]
+
+
+def test_a_difference_is_found_and_shown_by_a_short_program():
+    world = flambeau_worlds(0)["never"]
+    wrong = world._replace(before=lambda env: None, read=lambda t: t._value("test") * 2)
+    assert difference(run(PROGRAM, world), run(PROGRAM, NUMPY)) == ""
+    assert difference(run(PROGRAM, world), run(PROGRAM, wrong)).startswith("line 4: t1, value")
+    with pytest.raises(AssertionError, match=r"^broken: line 4: t1, value: .*\n\nt1 = .*\nt2 = .*\nt2.add_\(1\)$"):
+        check(PROGRAM, world, {"broken": wrong})
+    assert shrink(PROGRAM, lambda p: "add" * (PROGRAM[2] in p)) == [PROGRAM[2]]
+
+
+def test_errors_are_part_of_a_log():
+    log = run(PROGRAM, flambeau_worlds(0)["each"])
+    assert log[4] == "RuntimeError" and log[:3] == [None, None, None]
