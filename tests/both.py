@@ -52,6 +52,11 @@ def lines(text):
     return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
+def words(text):
+    """The names in a text."""
+    return text.split()
+
+
 def run(T, expression):
     """The value of an expression, or its exception. What is pending is done, so that late errors are seen."""
     names = things(T)

@@ -23,9 +23,10 @@ LENGTH = 25
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch):
-    monkeypatch.setattr(config, "mode", config.mode)
+def _restored():
+    mode = config.mode
     yield
+    config.mode = mode
     recorder.relax()
 
 
@@ -64,7 +65,8 @@ def test_a_difference_is_found_and_shown_by_a_short_program():
     wrong = world._replace(before=lambda env: None, read=lambda t: t._value("test") * 2)
     assert difference(run(PROGRAM, world), run(PROGRAM, NUMPY)) == ""
     assert difference(run(PROGRAM, world), run(PROGRAM, wrong)).startswith("line 4: t1, value")
-    with pytest.raises(AssertionError, match=r"^broken: line 4: t1, value: .*\n\nt1 = .*\nt2 = .*\nt2.add_\(1\)$"):
+    message = r"^broken: line 4: t1, value: .*\n\nt1 = .*\nt2 = .*\nt2.add_\(1\)$"
+    with pytest.raises(AssertionError, match=message):
         check(PROGRAM, world, {"broken": wrong})
     assert shrink(PROGRAM, lambda p: "add" * (PROGRAM[2] in p)) == [PROGRAM[2]]
 

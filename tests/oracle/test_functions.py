@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from both import difference, lines, run
+from both import difference, lines, run, words
 
 import flambeau
 

@@ -17,9 +17,10 @@ LENGTH = 25
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch):
-    monkeypatch.setattr(config, "mode", config.mode)
+def _restored():
+    mode = config.mode
     yield
+    config.mode = mode
     recorder.relax()
 
 

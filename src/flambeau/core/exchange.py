@@ -33,8 +33,8 @@ def as_tensor_of_array(array: np.ndarray) -> Tensor:
         )
     if not array.flags.writeable:
         warnings.warn(
-            "from_numpy: the NumPy array is not writable; writing to the tensor would change it all the "
-            "same. Copy it first.",
+            "from_numpy: the NumPy array is not writable, and so won't be the tensor. Copy it first if you "
+            "want to write to it.",
             stacklevel=3,
         )
     strides = tuple(s // array.itemsize for s in array.strides)
@@ -102,12 +102,24 @@ def _dlpack(
     return array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
 
-def _dlpack_device(self: Tensor) -> tuple[int, int]:
+def _dlpack_device(self: Any) -> tuple[int, int]:
     return 1, 0  # kDLCPU
 
 
+class _Capsule:
+    """What a DLPack capsule came from, for NumPy to ask."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.capsule
+
+    __dlpack_device__ = _dlpack_device
+
+
 def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), sharing it where possible.
+    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), or of a DLPack capsule.
 
     >>> import flambeau as torch
     >>> import numpy as np
@@ -116,11 +128,11 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     """
     if isinstance(ext_tensor, Tensor):
         return ext_tensor.detach()
+    if type(ext_tensor).__name__ == "PyCapsule":
+        ext_tensor = _Capsule(ext_tensor)
     array = np.from_dlpack(ext_tensor)
-    if not array.flags.writeable and isinstance(ext_tensor, np.ndarray) and ext_tensor.flags.writeable:
-        array.flags.writeable = True
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy marks all such arrays read-only; the owner may still write
+        warnings.simplefilter("ignore")  # that the owner doesn't let others write
         return as_tensor_of_array(array)
 
 

@@ -98,12 +98,12 @@ def assign(t: Tensor, result: Tensor, overwrite: Any, lost: bool = False) -> Ten
             whole = overwrite(base, whole)  # all of it: nothing else keeps the history of what was there
         if type(whole._edge) is GradNode:
             whole._edge.run_once()  # as in PyTorch, where a backward pass uses up the history of such a write
-        base._edge = whole._edge
         _store(base, whole._current())
+        base._edge = whole._edge
     else:
+        _store(t, node)
         if tracked:
             t._edge = result._edge
-        _store(t, node)
     t._counter.count += 1
     written = t if base is None or not tracked else base
     if written._retains and written._edge is not None:

@@ -129,6 +129,11 @@ class Storage:
         """Copies a value into (the view's part of) the shared memory, now."""
         value = value_of(node, "shared memory")
         target = self.node.value if view is None else strided(self.node.value, view, value.dtype)
+        if not target.flags.writeable:
+            raise RuntimeError(
+                f"can't write to a tensor of shape {target.shape} on the memory of a read-only array; "
+                "clone() the tensor, or copy() the array first"
+            )
         np.copyto(target, value)
 
     def share(self) -> np.ndarray:

@@ -484,6 +484,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
             f"dimension(s)."
         )
+    if isinstance(value, Tensor) and value.is_complex() and not input.is_complex():
+        raise RuntimeError(
+            f"masked_fill: value of {value.dtype} cannot be converted to {input.dtype}; use value.real"
+        )
     return _masked(input, mask, value)
 
 

@@ -407,6 +407,8 @@ def multinomial(
     from ..core.generator import _check_multinomial
 
     _check_multinomial(input._value("weights"), num_samples, replacement)
+    if out is not None and out.dtype is not dt.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
     shape = (*input.shape[:-1], num_samples)
     return deliver(
         "multinomial", ops.multinomial((input,), shape, dt.int64, generator, num_samples, replacement), out

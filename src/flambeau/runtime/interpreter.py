@@ -69,13 +69,14 @@ def _compute(step: Step, values: list[Any]) -> Any:
     if step.dtype is not None:
         if type(value) is not np.ndarray or value.dtype != step.dtype:
             value = np.asarray(value).astype(step.dtype, copy=False)
-        if (
-            value.base is not None
-            and step.op.kind != "view"
-            and any(np.may_share_memory(value, a) for a in args)
-        ):
-            value = value.copy()  # a result has memory of its own
+        if value.base is not None and not step.op.writes and step.op.kind != "view":
+            value = _of_its_own(value, args)
     return value
+
+
+def _of_its_own(value: np.ndarray, args: list[Any]) -> np.ndarray:
+    """The value, cut off from the arguments if it lies in their memory, as only views may."""
+    return value.copy() if any(np.may_share_memory(value, a) for a in args) else value
 
 
 def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:
@@ -84,15 +85,21 @@ def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:
     slot = step.inputs[0]
     unread = slot in step.free and step.inputs.count(slot) == 1 and _references(values, args) == _UNSHARED
     x = args[0]  # only now: this is one more reference
-    return x if unread and x.flags.owndata and x.flags.writeable else x.copy(order="C")
+    own = x.flags.owndata or (type(x.base) is np.ndarray and _base_references(x) == _SEEN_ONCE)
+    return x if unread and own and x.flags.writeable else x.copy(order="C")
 
 
 def _references(values: list[Any], args: list[Any]) -> int:
     return sys.getrefcount(args[0])
 
 
-# Held by `values` and the arguments alone.
+def _base_references(x: np.ndarray) -> int:
+    return sys.getrefcount(x.base)
+
+
+# Held by `values` and the arguments alone; the memory of one array alone.
 _UNSHARED = (lambda values: _references(values, [values[0]]))([np.zeros(1)])
+_SEEN_ONCE = _base_references(np.zeros(2)[:1])
 
 
 def _located(error: Exception, node: Any) -> Exception:
