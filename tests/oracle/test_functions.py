@@ -17,108 +17,33 @@ import flambeau
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
-FLOATS = [
-    "sqrt",
-    "rsqrt",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "sigmoid",
-    "erf",
-    "erfc",
-    "erfinv",
-    "lgamma",
-    "digamma",
-    "logit",
-]
-REALS = [
-    "abs",
-    "absolute",
-    "neg",
-    "negative",
-    "sign",
-    "sgn",
-    "square",
-    "reciprocal",
-    "floor",
-    "ceil",
-    "trunc",
-    "fix",
-    "round",
-    "frac",
-    "relu",
-    "nan_to_num",
-]
-TRUTHS = ["isnan", "isinf", "isfinite", "signbit", "logical_not", "angle", "bitwise_not", "conj", "positive"]
-COMPARE = ["eq", "ne", "lt", "le", "gt", "ge", "not_equal", "less", "less_equal", "greater", "greater_equal"]
-LOGIC = ["logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor"]
+FLOATS = words("""
+    sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh
+    acosh atanh arcsin arccos arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma digamma
+    logit
+""")
+REALS = words("""
+    abs absolute neg negative sign sgn square reciprocal floor ceil trunc fix round frac relu
+    nan_to_num
+""")
+TRUTHS = words("""
+    isnan isinf isfinite signbit logical_not angle bitwise_not conj positive
+""")
+COMPARE = words("""
+    eq ne lt le gt ge not_equal less less_equal greater greater_equal
+""")
+LOGIC = words("""
+    logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
+""")
 SHIFTS = ["bitwise_left_shift", "bitwise_right_shift"]
-ARITHMETIC = [
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "subtract",
-    "multiply",
-    "divide",
-    "true_divide",
-    "floor_divide",
-    "remainder",
-    "fmod",
-    "pow",
-    "float_power",
-    "atan2",
-    "arctan2",
-    "hypot",
-    "maximum",
-    "minimum",
-    "logaddexp",
-]
-OVER = [
-    "sum",
-    "mean",
-    "prod",
-    "amax",
-    "amin",
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "max",
-    "min",
-    "logsumexp",
-    "std",
-    "var",
-    "nansum",
-    "median",
-    "cumsum",
-    "cumprod",
-    "cummax",
-    "cummin",
-    "logcumsumexp",
-]
+ARITHMETIC = words("""
+    add sub mul div subtract multiply divide true_divide floor_divide remainder fmod pow float_power
+    atan2 arctan2 hypot maximum minimum logaddexp
+""")
+OVER = words("""
+    sum mean prod amax amin all any argmax argmin max min logsumexp std var nansum median cumsum
+    cumprod cummax cummin logcumsumexp
+""")
 
 
 # ----- families of functions that are called alike -----

@@ -165,10 +165,10 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     """
     if decimals == 0:
         return deliver("round", ops.round(input), out)
-    _floating("round", input)
+    (x,) = _together(_floating("round", input)._node.dtype, input)  # a scaled float16 would overflow
     scale = 10.0**decimals if decimals > 0 else 10.0**-decimals
-    scaled = ops.round(input * scale) / scale if decimals > 0 else ops.round(input / scale) * scale
-    return deliver("round", scaled, out)
+    scaled = ops.round(x * scale) / scale if decimals > 0 else ops.round(x / scale) * scale
+    return deliver("round", scaled.to(input.dtype), out)
 
 
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:

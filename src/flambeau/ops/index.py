@@ -214,11 +214,11 @@ def _add_at(x: np.ndarray, key: tuple[Any, ...], src: np.ndarray, dims: Dims) ->
     if dims == (0,) and x.ndim > 1 and x.dtype.kind in "fc":
         rows = key[0].reshape(-1) % x.shape[0]
         if len(rows):
-            values = np.broadcast_to(src, key[0].shape + x.shape[1:]).reshape(len(rows), -1)
+            values = np.broadcast_to(src, key[0].shape + x.shape[1:]).reshape(len(rows), *x.shape[1:])
             order = np.argsort(rows, kind="stable")
             ordered = rows[order]
             starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-            x.reshape(x.shape[0], -1)[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
+            x[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
     else:
         np.add.at(x, key, src)
 
@@ -315,6 +315,10 @@ def _put_samples() -> list[Sample]:
         ),
         Sample(
             (spread((3, 2)), spread((3, 2), seed=1), np.array([1, 1, -2])), {"dims": (0,), "accumulate": True}
+        ),
+        Sample(
+            (spread((2, 3, 2)), spread((2, 3, 2), seed=1), np.array([1, 1])),
+            {"dims": (0,), "accumulate": True},
         ),
     ]
 
