@@ -297,6 +297,15 @@ def test_an_error_holds_no_values():
     tracemalloc.stop()
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Ctrl-C means what it means in a terminal: a process in the background is born to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_waits_until_the_work_is_done(monkeypatch):
     def interrupted(x):
         signal.raise_signal(signal.SIGINT)
