@@ -208,10 +208,6 @@ class TensorMethods:
         """x - trunc(x)."""
     def frac_(self) -> Tensor:
         """In-place version of `frac`: changes this tensor and returns it."""
-    def logit(self, eps: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
-        """log(x / (1 - x)), the inverse of sigmoid; with `eps`, x is first clamped to [eps, 1 - eps]."""
-    def logit_(self, eps: _float | None = ...) -> Tensor:
-        """In-place version of `logit`: changes this tensor and returns it."""
     def add(self, other: _Operand, *, alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
         """input + alpha * other, with broadcasting and type promotion."""
     def add_(self, other: _Operand, *, alpha: _Number = ...) -> Tensor:
@@ -348,38 +344,6 @@ class TensorMethods:
         """Element by element input >> other, with broadcasting and type promotion."""
     def bitwise_right_shift_(self, other: _Operand) -> Tensor:
         """In-place version of `bitwise_right_shift`: changes this tensor and returns it."""
-    def clamp(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
-        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
-    def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
-        """In-place version of `clamp`: changes this tensor and returns it."""
-    def clip(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
-        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
-    def clip_(self, min: Any = ..., max: Any = ...) -> Tensor:
-        """In-place version of `clip`: changes this tensor and returns it."""
-    def clamp_min(self, min: Any, *, out: Tensor | None = ...) -> Tensor:
-        """Limits from below."""
-    def clamp_min_(self, min: Any) -> Tensor:
-        """In-place version of `clamp_min`: changes this tensor and returns it."""
-    def clamp_max(self, max: Any, *, out: Tensor | None = ...) -> Tensor:
-        """Limits from above."""
-    def clamp_max_(self, max: Any) -> Tensor:
-        """In-place version of `clamp_max`: changes this tensor and returns it."""
-    def lerp(self, end: Tensor, weight: _Operand, *, out: Tensor | None = ...) -> Tensor:
-        """input + weight * (end - input), counted from the nearer end."""
-    def lerp_(self, end: Tensor, weight: _Operand) -> Tensor:
-        """In-place version of `lerp`: changes this tensor and returns it."""
-    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
-        """input + value * tensor1 * tensor2."""
-    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
-        """In-place version of `addcmul`: changes this tensor and returns it."""
-    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
-        """input + value * tensor1 / tensor2."""
-    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
-        """In-place version of `addcdiv`: changes this tensor and returns it."""
-    def nan_to_num(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
-        """NaN and infinities replaced by numbers (infinities by the dtype's extremes unless given)."""
-    def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
-        """In-place version of `nan_to_num`: changes this tensor and returns it."""
     def abs(self, *, out: Tensor | None = ...) -> Tensor:
         """Element by element |x|; the modulus of complex numbers. Any shape; the result has the same."""
     def absolute(self, *, out: Tensor | None = ...) -> Tensor:
@@ -406,6 +370,42 @@ class TensorMethods:
         """The smaller of two, NaN if either is."""
     def logaddexp(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """log(exp(input) + exp(other)) without overflow."""
+    def clamp(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
+    def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """In-place version of `clamp`: changes this tensor and returns it."""
+    def clip(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
+        """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
+    def clip_(self, min: Any = ..., max: Any = ...) -> Tensor:
+        """In-place version of `clip`: changes this tensor and returns it."""
+    def clamp_min(self, min: Any, *, out: Tensor | None = ...) -> Tensor:
+        """Limits from below."""
+    def clamp_min_(self, min: Any) -> Tensor:
+        """In-place version of `clamp_min`: changes this tensor and returns it."""
+    def clamp_max(self, max: Any, *, out: Tensor | None = ...) -> Tensor:
+        """Limits from above."""
+    def clamp_max_(self, max: Any) -> Tensor:
+        """In-place version of `clamp_max`: changes this tensor and returns it."""
+    def logit(self, eps: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """log(x / (1 - x)), the inverse of sigmoid; with `eps`, x is first clamped to [eps, 1 - eps]."""
+    def logit_(self, eps: _float | None = ...) -> Tensor:
+        """In-place version of `logit`: changes this tensor and returns it."""
+    def lerp(self, end: Tensor, weight: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """input + weight * (end - input), counted from the nearer end."""
+    def lerp_(self, end: Tensor, weight: _Operand) -> Tensor:
+        """In-place version of `lerp`: changes this tensor and returns it."""
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input + value * tensor1 * tensor2."""
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
+        """In-place version of `addcmul`: changes this tensor and returns it."""
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ..., out: Tensor | None = ...) -> Tensor:
+        """input + value * tensor1 / tensor2."""
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: _Number = ...) -> Tensor:
+        """In-place version of `addcdiv`: changes this tensor and returns it."""
+    def nan_to_num(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """NaN and infinities replaced by numbers (infinities by the dtype's extremes unless given)."""
+    def nan_to_num_(self, nan: _float = ..., posinf: _float | None = ..., neginf: _float | None = ...) -> Tensor:
+        """In-place version of `nan_to_num`: changes this tensor and returns it."""
     def isclose(self, other: Tensor, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> Tensor:
         """|input - other| <= atol + rtol * |other|, element by element."""
     def allclose(self, other: Tensor, rtol: _float = ..., atol: _float = ..., equal_nan: _bool = ...) -> _bool:
@@ -512,14 +512,6 @@ class TensorMethods:
         """The elements at one position along `dim`, which disappears, as a view."""
     def unbind(self, dim: _int = ...) -> tuple[Tensor, ...]:
         """The slices along `dim`, without it."""
-    def split(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
-        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
-    def split_with_sizes(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
-        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
-    def chunk(self, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
-        """Up to `chunks` equal pieces along `dim` (the last may be smaller)."""
-    def tensor_split(self, indices_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
-        """Pieces along `dim`: so many of nearly equal size, or cut at the given places."""
     def diagonal(self, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
         """The diagonal of two dimensions as a view, last in the result."""
     def diag(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
@@ -530,6 +522,14 @@ class TensorMethods:
         """All windows of `size` elements along a dimension, `step` apart, as a view with the window as last"""
     def as_strided(self, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...) -> Tensor:
         """A view of the storage's memory with any shape and strides (in elements)."""
+    def split(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
+    def split_with_sizes(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
+    def chunk(self, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Up to `chunks` equal pieces along `dim` (the last may be smaller)."""
+    def tensor_split(self, indices_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces along `dim`: so many of nearly equal size, or cut at the given places."""
     def flip(self, *places: Any, dims: Any = ...) -> Tensor:
         """The order along dimensions reversed (a copy)."""
     def fliplr(self) -> Tensor:

@@ -17,8 +17,10 @@ from ..ops.creation import full, overwrite
 from ..ops.kinds import broadcast, cast
 from ..ops.op import check_tensor, wrap_dim
 from .calling import deliver, numpy_names, write
+from .choice import (
+    choose,
+)
 from .creation import to_array
-from .pointwise import choose
 from .shape import reshape, slice_dim, unsqueeze
 
 # ----- x[...] -----
@@ -107,8 +109,7 @@ def _basic(x: Tensor, items: list[Any]) -> tuple[Tensor, Advanced]:
         else:
             raise IndexError(
                 f"index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
-                f"valid indices (got "
-                f"{type(item).__name__})"
+                f"valid indices (got {type(item).__name__})"
             )
     return x, later
 
@@ -138,8 +139,7 @@ def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
         if e != x._node.shape[dim + k]:
             raise IndexError(
                 f"The shape of the mask {list(item.shape)} at index {k} does not match the shape of the "
-                f"indexed tensor {list(x.shape)} at "
-                f"index {dim + k}"
+                f"indexed tensor {list(x.shape)} at index {dim + k}"
             )
     for k, positions in enumerate(np.nonzero(item._value("mask"))):
         later[dim + k] = from_array(positions)

@@ -14,9 +14,11 @@ from ..ops import linalg as ops
 from ..ops import reduction as reduction_ops
 from ..ops.kinds import broadcast, cast, make_constant
 from ..ops.op import check_tensor, wrap_dim
-from . import indexing, linear, reduction, return_types, shape
+from . import indexing, joining, linear, reduction, return_types, shape
 from .calling import deliver
-from .pointwise import choose
+from .choice import (
+    choose,
+)
 
 Tolerance = Tensor | float | None
 INF = float("inf")
@@ -598,8 +600,8 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {x.size(d)} and {y.size(d)}"
         )
     broadcast("linalg.cross", x._node.shape, y._node.shape)
-    first = shape.roll(x, -1, d) * shape.roll(y, -2, d)
-    return deliver("linalg.cross", first - shape.roll(x, -2, d) * shape.roll(y, -1, d), out)
+    first = joining.roll(x, -1, d) * joining.roll(y, -2, d)
+    return deliver("linalg.cross", first - joining.roll(x, -2, d) * joining.roll(y, -1, d), out)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:

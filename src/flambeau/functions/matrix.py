@@ -9,8 +9,10 @@ from ..core.tensor import Tensor
 from ..ops.op import check_tensor
 from . import linalg, linear, reduction, return_types, shape
 from .calling import deliver
+from .choice import (
+    choose,
+)
 from .linalg import det, logdet, matrix_exp, matrix_power
-from .pointwise import choose
 
 __all__ = [
     "cdist",

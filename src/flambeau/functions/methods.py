@@ -13,10 +13,12 @@ from ..core.tensor import Tensor, _redirect, _share_memory, from_array
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
 from . import (
+    choice,
     convert,
     creation,
     einsum,
     indexing,
+    joining,
     linear,
     matrix,
     pointwise,
@@ -32,14 +34,13 @@ FAMILIES: dict[ModuleType, str] = {
         neg negative sign sgn square reciprocal floor ceil trunc fix sqrt rsqrt exp exp2 expm1
         log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh arcsin arccos
         arctan arcsinh arccosh arctanh sigmoid erf erfc erfinv lgamma digamma relu bitwise_not logical_not
-        round frac logit add sub subtract mul multiply div divide true_divide floor_divide remainder fmod
+        round frac add sub subtract mul multiply div divide true_divide floor_divide remainder fmod
         pow atan2 arctan2 hypot eq ne lt le gt ge not_equal less less_equal greater
         greater_equal logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
-        bitwise_left_shift bitwise_right_shift clamp clip clamp_min clamp_max lerp addcmul addcdiv
-        nan_to_num
-        | abs absolute float_power isnan isinf isfinite signbit angle positive conj maximum minimum
-        logaddexp isclose allclose equal
+        bitwise_left_shift bitwise_right_shift
+        | abs absolute float_power isnan isinf isfinite signbit angle positive conj maximum minimum logaddexp
     """,
+    choice: "clamp clip clamp_min clamp_max logit lerp addcmul addcdiv nan_to_num | isclose allclose equal",
     reduction: """
         cumsum cumprod
         | sum nansum mean prod all any amax amin aminmax argmax argmin max min var std logsumexp norm
@@ -48,8 +49,11 @@ FAMILIES: dict[ModuleType, str] = {
     shape: """
         | reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze permute transpose
         swapaxes swapdims t movedim moveaxis expand expand_as broadcast_to contiguous clone narrow select
-        unbind split split_with_sizes chunk tensor_split diagonal diag diag_embed unfold as_strided flip
-        fliplr flipud rot90 roll repeat tile repeat_interleave sum_to_size
+        unbind diagonal diag diag_embed unfold as_strided
+    """,
+    joining: """
+        | split split_with_sizes chunk tensor_split flip fliplr flipud rot90 roll repeat tile
+        repeat_interleave sum_to_size
     """,
     indexing: """
         scatter scatter_add index_add index_copy index_fill index_put masked_fill masked_scatter tril triu
@@ -243,7 +247,9 @@ def _resize_(self: Tensor, *size: Any) -> Tensor:
     if new != tuple(self.shape):
         flat, count = shape.reshape(copy_of(self), -1) if self.numel() else self.new_zeros(0), numel(new)
         kept = (
-            flat[:count] if flat.numel() >= count else shape.cat([flat, self.new_zeros(count - flat.numel())])
+            flat[:count]
+            if flat.numel() >= count
+            else joining.cat([flat, self.new_zeros(count - flat.numel())])
         )
         _set_(self, shape.reshape(kept, *new).clone())
     return self
@@ -332,7 +338,7 @@ SPECIAL: dict[str, Any] = {
     "__format__": _format,
     "__deepcopy__": _deepcopy,
     "__reduce__": _reduce,
-    "where": pointwise._where_method,
+    "where": choice._where_method,
     "abs_": pointwise._abs_,
     "absolute_": pointwise._abs_,
     "float_power_": pointwise._float_power_,

@@ -61,7 +61,12 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DTyp
     >>> torch.tensor([1., float('nan')]).nansum()
     tensor(1.)
     """
-    from .pointwise import choose, isnan
+    from .choice import (
+        choose,
+    )
+    from .pointwise import (
+        isnan,
+    )
 
     if input._node.dtype.is_complex:
         raise RuntimeError(
@@ -409,7 +414,9 @@ def norm(
 
 def _power_norm(a: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
     """Of absolute values; an element, or a norm, of 0 (or infinity) gets no gradient."""
-    from .pointwise import choose
+    from .choice import (
+        choose,
+    )
 
     d = a._node.dtype
     a = cast(a, opmath(d))

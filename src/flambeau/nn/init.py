@@ -17,10 +17,14 @@ from ..autograd.grad_mode import no_grad
 from ..core.dtype import bool_
 from ..core.generator import Generator
 from ..core.tensor import Tensor, from_array
+from ..functions.choice import (
+    where,
+)
 from ..functions.creation import empty_like, ones_like
-from ..functions.creation import eye as identity
-from ..functions.pointwise import where
 from ..functions.random import randperm
+from ..functions.ranges import (
+    eye as identity,
+)
 
 P = ParamSpec("P")
 

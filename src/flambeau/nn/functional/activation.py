@@ -9,7 +9,7 @@ from ...core import dtype as dt
 from ...core.dtype import dtype as DType
 from ...core.generator import default_generator
 from ...core.tensor import Tensor
-from ...functions import pointwise, reduction
+from ...functions import choice, pointwise, reduction
 from ...functions.calling import in_place
 from ...functions.indexing import masked_scatter, scatter
 from ...functions.shape import narrow
@@ -154,9 +154,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
         )
     if d.category < dt.FLOAT:
         threshold, value = int(threshold), int(value)
-    return perhaps_in_place(
-        lambda x: pointwise.choose(le(x, threshold), value, x), "threshold", inplace, input
-    )
+    return perhaps_in_place(lambda x: choice.choose(le(x, threshold), value, x), "threshold", inplace, input)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -167,7 +165,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     tensor([-1.,  0.,  2.])
     """
     x = check_float("hardshrink", input)
-    y: Tensor = pointwise.choose(le(absolute(x), lambd), 0, x)
+    y: Tensor = choice.choose(le(absolute(x), lambd), 0, x)
     return y
 
 

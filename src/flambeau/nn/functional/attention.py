@@ -8,10 +8,14 @@ import numpy as np
 
 from ...core import dtype as dt
 from ...core.tensor import Tensor
+from ...functions.choice import (
+    choose,
+)
+from ...functions.joining import (
+    repeat_interleave,
+)
 from ...functions.linear import matmul
-from ...functions.pointwise import choose
 from ...functions.reduction import softmax
-from ...functions.shape import repeat_interleave
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, make_constant, opmath
 from ...ops.op import check_tensor

@@ -5,9 +5,14 @@ from __future__ import annotations
 from ...core import dtype as dt
 from ...core.tensor import Tensor
 from ...functions import reduction as sums
-from ...functions.creation import arange
+from ...functions.choice import (
+    choose,
+    clamp_min,
+)
 from ...functions.indexing import gather
-from ...functions.pointwise import choose, clamp_min
+from ...functions.ranges import (
+    arange,
+)
 from ...functions.reduction import cumprod
 from ...functions.shape import unsqueeze
 from ...ops import activation, lookup

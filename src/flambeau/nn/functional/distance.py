@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from ...core.tensor import Tensor
 from ...functions import reduction as sums
-from ...functions.pointwise import choose, clamp_min, minimum
+from ...functions.choice import (
+    choose,
+    clamp_min,
+)
+from ...functions.pointwise import (
+    minimum,
+)
 from ...ops import activation
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, floating, result_type

@@ -8,8 +8,10 @@ from ...core.node import numel
 from ...core.tensor import Tensor
 from ...functions import reduction
 from ...functions.calling import write
+from ...functions.choice import (
+    choose,
+)
 from ...functions.indexing import scatter
-from ...functions.pointwise import choose
 from ...functions.shape import unsqueeze
 from ...ops import lookup as ops
 from ...ops.creation import full

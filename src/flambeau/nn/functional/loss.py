@@ -11,7 +11,9 @@ from typing import Any
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
 from ...core.tensor import Tensor
-from ...functions.pointwise import choose
+from ...functions.choice import (
+    choose,
+)
 from ...functions.shape import unsqueeze
 from ...ops import activation as ops
 from ...ops.op import check_tensor

@@ -13,7 +13,9 @@ from ...core.node import LEAF, numel
 from ...core.tensor import Tensor
 from ...functions import reduction
 from ...functions.calling import deliver, write
-from ...functions.pointwise import clamp_min
+from ...functions.choice import (
+    clamp_min,
+)
 from ...functions.shape import clone, squeeze, unsqueeze
 from ...ops.kinds import cast, opmath
 from ...ops.norm import standardize

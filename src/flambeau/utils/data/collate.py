@@ -11,7 +11,9 @@ import numpy as np
 from ...core.dtype import float64
 from ...core.tensor import Tensor, from_array
 from ...functions.creation import as_tensor, tensor
-from ...functions.shape import stack
+from ...functions.joining import (
+    stack,
+)
 
 CollateMap = dict[type | tuple[type, ...], Callable[..., Any]]
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from ...core.generator import Generator
 from ...core.tensor import Tensor, from_array
+from ...functions.joining import (
+    cat,
+)
 from ...functions.random import randperm
-from ...functions.shape import cat
 
 T_co = TypeVar("T_co", covariant=True)
 

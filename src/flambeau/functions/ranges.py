@@ -1,0 +1,213 @@
+"""Making tensors of ranges: evenly spaced numbers, and positions in matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dt
+from ..core.device import device as Device
+from ..core.dtype import dtype as DType
+from ..core.tensor import Tensor, from_array
+from .calling import deliver, positive_shape
+from .creation import finish
+
+
+def arange(
+    start: float = 0,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers from `start` (0 if only one bound is given) up to, not including, `end`, `step` apart.
+
+    int64 if all are whole numbers, else the default dtype. RuntimeError for a zero step or one that leads
+    away from `end`.
+
+    >>> import flambeau as torch
+    >>> torch.arange(3), torch.arange(1, 2, 0.5)
+    (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
+    """
+    first, last = (0, start) if end is None else (start, end)
+    first, last, step = (x.item() if isinstance(x, Tensor) else x for x in (first, last, step))
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RuntimeError(f"arange: unsupported range: {first} -> {last}")
+    if step == 0:
+        raise RuntimeError("arange: step must be nonzero")
+    if (last - first) * step < 0:
+        raise RuntimeError(
+            f"arange: upper bound and lower bound inconsistent with step sign: start {first}, end {last}, "
+            f"step {step}"
+        )
+    whole = all(isinstance(x, int) for x in (first, last, step))
+    d = _number_type(
+        "arange", dtype or (out.dtype if out is not None else dt.int64 if whole else dt.get_default_dtype())
+    )
+    if d is dt.int64:
+        if abs(step) < 1:
+            raise ValueError(
+                f"arange: step must be nonzero, {step} is cut off to 0 as an int64; choose a floating dtype"
+            )
+        first, last, step = int(first), int(last), int(step)
+    count = -((first - last) // step) if d is dt.int64 else math.ceil((last - first) / step)
+    values: np.ndarray
+    if d.category == dt.INTEGER:
+        values = np.arange(count, dtype=np.int64) * int(step) + int(first)
+    else:
+        values = first + np.arange(count, dtype=np.float64) * step
+    return finish(deliver("arange", from_array(values.astype(d.np)), out), device, requires_grad)
+
+
+def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
+    if d is dt.bool_ or (d.is_complex and not complex_too):
+        raise NotImplementedError(
+            f'{what}: "{what}_cpu" not implemented for dtype {d}; make it with another and convert'
+        )
+    return d
+
+
+def _range_type(what: str, first: Any, last: Any, d: DType | None, out: Tensor | None) -> DType:
+    """The dtype of evenly spaced numbers: complex if the ends are. RuntimeError for a real one of complex
+    numbers."""
+    ends_complex = isinstance(first, complex) or isinstance(last, complex)
+    d = d or (
+        out.dtype
+        if out is not None
+        else dt.get_default_dtype().to_complex()
+        if ends_complex
+        else dt.get_default_dtype()
+    )
+    if ends_complex and not d.is_complex:
+        raise RuntimeError(f"{what}(): inferred dtype complex can't be safely cast to passed dtype {d}")
+    return _number_type(what, d, complex_too=True)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` evenly spaced numbers from `start` to `end`, both included. RuntimeError for negative `steps`.
+
+    >>> import flambeau as torch
+    >>> torch.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    if not hasattr(steps, "__index__"):
+        raise TypeError(f"linspace: steps must be a whole number, got {steps!r}")
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
+    first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    d = _range_type("linspace", first, last, dtype, out)
+    if d.category == dt.INTEGER:
+        first, last = int(first), int(last)
+    kind: Any = (
+        np.float64
+        if d is dt.float64 or d.category < dt.FLOAT
+        else np.complex128
+        if d.is_complex
+        else np.float32
+    )
+    # Counted from both ends, in the computing type, so that both ends are exact and the middle is symmetric.
+    step = kind(last - first) / kind(max(steps - 1, 1))
+    i = np.arange(steps)
+    near = kind(first) + step * i.astype(kind)
+    far = kind(last) - step * (steps - 1 - i).astype(kind)
+    values = np.where(i < steps // 2, near, far) if steps != 1 else np.array([first], kind)
+    return finish(deliver("linspace", from_array(values.astype(d.np)), out), device, requires_grad)
+
+
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`base` to the power of `steps` evenly spaced numbers from `start` to `end`.
+
+    >>> import flambeau as torch
+    >>> torch.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    d = _range_type("logspace", start, end, dtype, out)
+    if d.category == dt.INTEGER:
+        start, end = int(start), int(end)
+    exponents = linspace(start, end, steps, dtype=dt.complex128 if d.is_complex else dt.float64).numpy()
+    values = np.power(float(base), exponents).astype(d.np)
+    return finish(deliver("logspace", from_array(values), out), device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the diagonal of an n x m matrix (m = n if not given), zeros elsewhere.
+
+    >>> import flambeau as torch
+    >>> torch.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    shape = positive_shape("eye", (n, n if m is None else m))
+    return finish(
+        deliver("eye", from_array(np.eye(*shape, dtype=(dtype or dt.get_default_dtype()).np)), out),
+        device,
+        requires_grad,
+    )
+
+
+def _triangle(indices: Any, d: DType, device: Any) -> Tensor:
+    if d.category != dt.INTEGER:
+        raise NotImplementedError(f"tril_indices, triu_indices: not implemented for dtype {d}; ask for int64")
+    return finish(from_array(np.stack(indices).astype(d.np)), device, False)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None
+) -> Tensor:
+    """Row and column numbers of the lower triangle of a row x col matrix, as a 2 x N tensor.
+
+    >>> import flambeau as torch
+    >>> torch.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
+    return _triangle(np.tril_indices(row, offset, col), dtype, device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dt.int64, device: Any = None, layout: Any = None
+) -> Tensor:
+    """Row and column numbers of the upper triangle of a row x col matrix, as a 2 x N tensor.
+
+    >>> import flambeau as torch
+    >>> torch.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
+    return _triangle(np.triu_indices(row, offset, col), dtype, device)
