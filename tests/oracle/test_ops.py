@@ -6,6 +6,7 @@ import pkgutil
 import ml_dtypes
 import numpy as np
 import pytest
+from both import as_numpy
 
 import flambeau
 from flambeau import ops as room
@@ -43,6 +44,13 @@ def one_by_one(f):
         return x if dims else f(T)(x.unsqueeze(0), dim=0)
 
     return peer
+
+
+def median(T, x, dims, keepdim=False):
+    rest = tuple(d for d in range(x.ndim) if d not in dims)
+    rows = x.permute(rest + tuple(dims)).flatten(len(rest)) if dims else x.unsqueeze(-1)
+    found = rows.median(-1).values
+    return found.reshape([1 if d in dims else e for d, e in enumerate(x.shape)]) if keepdim else found
 
 
 def ranged(T, x, ranges):
@@ -216,6 +224,7 @@ PEERS = {
     "any": dims(lambda T, x, d, k: T.any(x, d, k)),
     "all": dims(lambda T, x, d, k: T.all(x, d, k)),
     "variance": dims(lambda T, x, d, k: T.var(x, d, correction=0, keepdim=k)),
+    "median": median,
     "argmax": arg(lambda T: T.argmax),
     "argmin": arg(lambda T: T.argmin),
     "logsumexp": dims(lambda T, x, d, k: T.logsumexp(x, d, k)),
@@ -289,15 +298,6 @@ def as_torch(array):
     if array.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(np.array(array).view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(np.array(array))
-
-
-def as_numpy(t):
-    t = t.detach()
-    return (
-        t.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
-        if t.dtype == torch.bfloat16
-        else t.numpy(force=True)
-    )
 
 
 def retyped(arrays, d):

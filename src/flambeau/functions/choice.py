@@ -103,11 +103,10 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> torch.logit(torch.tensor([0.5]))
     tensor([0.])
     """
-    if check_tensor("logit", "input", input)._node.dtype.is_complex:
-        _floating("logit", input)
-    input = input.to(floating(input._node.dtype))
-    x = input if eps is None else clamp(input, eps, 1 - eps)
-    return deliver("logit", ops.log(ops.div(x, ops.sub(1, x))), out)
+    x = check_tensor("logit", "input", input)
+    if eps is not None:
+        x = clamp(x.to(floating(x._node.dtype)), eps, 1 - eps)
+    return deliver("logit", ops.logit(x), out)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = None) -> Tensor:

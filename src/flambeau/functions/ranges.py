@@ -149,7 +149,7 @@ def logspace(
     tensor([  1.,  10., 100.])
     """
     d = _range_type("logspace", start, end, dtype, out)
-    if d.category == dt.INTEGER:
+    if d.category == dt.INTEGER and steps != 1:  # one number alone is not cut off before the power is taken
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=dt.complex128 if d.is_complex else dt.float64).numpy()
     values = np.power(float(base), exponents).astype(d.np)

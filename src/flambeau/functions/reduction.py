@@ -314,6 +314,13 @@ def var(
     return deliver("var", _var("var", input, dim, unbiased, correction, keepdim), out)
 
 
+def _root(variance: Tensor) -> Tensor:
+    """The square root, with a gradient of zero at zero."""
+    from .choice import choose
+
+    return choose(variance != 0, variance, 0.0).sqrt()
+
+
 @numpy_names
 def std(
     input: Tensor,
@@ -330,7 +337,7 @@ def std(
     >>> torch.tensor([1., 2., 3.]).std()
     tensor(1.)
     """
-    return deliver("std", _var("std", input, dim, unbiased, correction, keepdim).sqrt(), out)
+    return deliver("std", _root(_var("std", input, dim, unbiased, correction, keepdim)), out)
 
 
 @numpy_names
@@ -359,7 +366,7 @@ def std_mean(
     (tensor(1.), tensor(2.))
     """
     v, m = var_mean(input, dim, unbiased, keepdim, correction=correction)
-    return v.sqrt(), m
+    return _root(v), m
 
 
 @numpy_names

@@ -12,9 +12,9 @@ from ..ops import index as ops
 from ..ops.creation import full
 from ..ops.kinds import result_type
 from ..ops.op import check_tensor, wrap_dim
+from ..ops.reduction import median as median_of
 from . import return_types
 from .calling import deliver, numpy_names
-from .shape import reshape
 
 
 @numpy_names
@@ -124,10 +124,9 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     """
     ops.topk_index.check_dtype(input._node.dtype)
     if dim is None:
-        flat = reshape(input, -1)
-        if flat.numel() == 0:
+        if input.numel() == 0:
             return input.new_full((), float("nan") if input.dtype.category >= dt.FLOAT else 0)
-        return _median(flat, 0, False).values
+        return median_of(input)
     return _median(input, wrap_dim("median", dim, input.ndim), keepdim, out)
 
 

@@ -158,23 +158,32 @@ pow = pointwise(
         "y": lambda g, x, y, out: (g * (out * x.log()).conj()).where((x != 0) | (y.real < 0), 0.0),
     },
 )  # fmt: skip
+
+
+def _share(g: Any, loses: Any, draws: Any) -> Any:
+    """Nothing for the one that loses, half for each of equals; NaN gets all, whichever it is."""
+    return select(loses, 0.0, select(draws, g * 0.5, g))
+
+
 maximum = pointwise(
     "maximum", **_xy(np.maximum), accepts=REAL, samples=_ordered,
-    grad={
-        "x": lambda g, x, y: g * ((x > y) + 0.5 * (x == y)).to(g.dtype),
-        "y": lambda g, x, y: g * ((y > x) + 0.5 * (x == y)).to(g.dtype),
-    },
+    grad={"x": lambda g, x, y: _share(g, x < y, x == y), "y": lambda g, x, y: _share(g, y < x, x == y)},
 )  # fmt: skip
 minimum = pointwise(
     "minimum", **_xy(np.minimum), accepts=REAL, samples=_ordered,
-    grad={
-        "x": lambda g, x, y: g * ((x < y) + 0.5 * (x == y)).to(g.dtype),
-        "y": lambda g, x, y: g * ((y < x) + 0.5 * (x == y)).to(g.dtype),
-    },
+    grad={"x": lambda g, x, y: _share(g, x > y, x == y), "y": lambda g, x, y: _share(g, y > x, x == y)},
 )  # fmt: skip
+
+
+def _over_square(x: Any, y: Any) -> Any:
+    """1 / (x² + y²), and 0 where the angle is no angle."""
+    square = x * x + y * y
+    return (1 / square).where(square != 0, 0.0)
+
+
 atan2 = pointwise(
     "atan2", **_xy(np.arctan2), compute=floating, accepts=REAL, samples=binary(0.2, 3.0),
-    grad={"x": lambda g, x, y: g * y / (x * x + y * y), "y": lambda g, x, y: -g * x / (x * x + y * y)},
+    grad={"x": lambda g, x, y: g * y * _over_square(x, y), "y": lambda g, x, y: -g * x * _over_square(x, y)},
 )  # fmt: skip
 hypot = pointwise(
     "hypot", **_xy(np.hypot), accepts=(dt.FLOAT, dt.FLOAT), samples=binary(0.2, 3.0),
@@ -211,7 +220,7 @@ relu = pointwise(
     "relu",
     lambda x: np.maximum(x, x.dtype.type(0)),
     accepts=NO_BOOL_REAL,
-    grad=lambda g, out: g.where(out > 0, 0.0),
+    grad=lambda g, out: select(out <= 0, 0.0, g),
     samples=unary(),
 )
 
@@ -233,6 +242,7 @@ round = pointwise("round", np.rint, accepts=NO_BOOL_REAL, grad=_flat, samples=un
 # ----- powers, exponentials, logarithms -----
 
 _float: dict[str, Any] = {"compute": floating}
+_float_real: dict[str, Any] = {"compute": floating, "accepts": REAL}
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 sqrt = pointwise("sqrt", np.sqrt, **_float, grad=lambda g, out: g / (2 * out).conj(), samples=unary(0.1, 4.0))
@@ -286,6 +296,14 @@ logaddexp = pointwise(
     },
 )  # fmt: skip
 
+logit = pointwise(
+    "logit",
+    lambda x: np.log(x / (1 - x)),
+    **_float_real,
+    grad=lambda g, x: g / (x * (1 - x)),
+    samples=unary(0.05, 0.95),
+)
+
 # ----- trigonometric and hyperbolic -----
 
 sin = pointwise("sin", np.sin, **_float, grad=lambda g, x: g * x.cos().conj(), samples=unary())
@@ -319,35 +337,34 @@ atanh = pointwise(
 
 # ----- special functions -----
 
-_real_float: dict[str, Any] = {"compute": floating, "accepts": REAL}
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 erf = pointwise(
     "erf",
     special.erf,
-    **_real_float,
+    **_float_real,
     grad=lambda g, x: g * (-x * x).exp() * TWO_OVER_ROOT_PI,
     samples=unary(),
 )
 erfc = pointwise(
     "erfc",
     special.erfc,
-    **_real_float,
+    **_float_real,
     grad=lambda g, x: g * (-x * x).exp() * -TWO_OVER_ROOT_PI,
     samples=unary(),
 )
 erfinv = pointwise(
     "erfinv",
     special.erfinv,
-    **_real_float,
+    **_float_real,
     grad=lambda g, out: g * (out * out).exp() / TWO_OVER_ROOT_PI,
     samples=unary(-0.9, 0.9),
 )
 lgamma = pointwise(
-    "lgamma", special.lgamma, **_real_float, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0)
+    "lgamma", special.lgamma, **_float_real, grad=lambda g, x: g * x.digamma(), samples=unary(0.3, 4.0)
 )
 digamma = pointwise(
-    "digamma", special.digamma, **_real_float, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0)
+    "digamma", special.digamma, **_float_real, grad=lambda g, x: g * polygamma(x, 1), samples=unary(0.3, 4.0)
 )
 polygamma = custom(
     "polygamma", lambda x, n: special.polygamma(n, x), lambda x, n: (x._node.shape, x._node.dtype),

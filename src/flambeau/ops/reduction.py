@@ -10,7 +10,17 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
-from .kinds import FLOATING, NO_BOOL, REAL, custom, floating, real, reduction
+from .kinds import (
+    FLOATING,
+    NO_BOOL,
+    NO_BOOL_REAL,
+    REAL,
+    custom,
+    floating,
+    real,
+    reduced_shape,
+    reduction,
+)
 from .pointwise import log_add_exp
 from .samples import Sample, booleans, spread
 
@@ -115,6 +125,26 @@ amin = reduction(
     "amin",
     _numpy(np.min),
     accepts=REAL,
+    grad=_extreme_grad,
+    samples=_samples(nothing=False),
+    needs_elements=True,
+)
+
+
+def _middle(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:
+    """The lower of the middle elements; NaN if there is one (sorting puts it last)."""
+    rest = tuple(d for d in range(x.ndim) if d not in dims)
+    rows = np.transpose(x, (*rest, *dims)).reshape(*(x.shape[d] for d in rest), _count(x.shape, dims))
+    ordered = np.sort(rows, -1)
+    middle = ordered[..., (rows.shape[-1] - 1) // 2]
+    found = np.where(ordered[..., -1] == ordered[..., -1], middle, ordered[..., -1])
+    return found.reshape(reduced_shape(x.shape, dims, keepdim))
+
+
+median = reduction(
+    "median",
+    _middle,
+    accepts=NO_BOOL_REAL,
     grad=_extreme_grad,
     samples=_samples(nothing=False),
     needs_elements=True,
