@@ -15,7 +15,7 @@ BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
 SMOKE = $(addprefix tests/test_,smoke.py size.py data.py module.py)
 # What has no part in how operations are run, or runs them both ways itself, need not be run twice.
-ONCE = $(addprefix tests/test_,budgets.py cli.py docs.py generator.py ops.py reference_kernels.py reference_special.py)
+ONCE = $(addprefix tests/test_,budgets.py cli.py docs.py explain.py generator.py ops.py profiler.py reference_kernels.py reference_special.py)
 EAGER = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
 TORCH = torch==2.13.0
 

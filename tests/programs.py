@@ -434,24 +434,25 @@ def check(program: list[Statement], world: World, others: dict[str, World]) -> N
 # ----- the worlds of Flambeau -----
 
 
-def flambeau_worlds(seed: int) -> dict[str, World]:
-    """Flambeau under three policies of doing pending work: only when somebody looks, at each operation, and
-    at random moments."""
+def flambeau_worlds(seed: int, mode: str = "interpret") -> dict[str, World]:
+    """Flambeau in a mode, under three policies of doing pending work: only when somebody looks, after each
+    statement (interpreted: at each operation), and at random moments."""
     import flambeau as torch
     from flambeau.core.config import config
 
     recorder, rng = torch.recorder, random.Random(seed)
 
     def never(env: dict[str, Any]) -> None:
-        config.mode = "interpret"
+        config.mode = mode
         recorder.relax()
 
     def each(env: dict[str, Any]) -> None:
-        config.mode = "eager"
+        config.mode = "eager" if mode == "interpret" else mode
         recorder.relax()
+        recorder.flush("test")
 
     def at_random(env: dict[str, Any]) -> None:
-        config.mode = "interpret"
+        config.mode = mode
         if rng.random() < 0.3:
             recorder.flush("test")
         recorder.limit = len(recorder.pending) + rng.choice([1, 2, 4, 1000])

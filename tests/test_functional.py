@@ -369,11 +369,11 @@ def test_ignored_labels_may_have_any_value():
 def test_a_layer_records_few_operations():
     x, w, b, t = (torch.ones(s, requires_grad=True) for s in ((4, 8), (8, 8), (8,), (4,)))
     labels = torch.zeros(4).long()
-    assert pending(lambda: F.linear(x, w, b)) == 2
+    assert pending(lambda: F.linear(x, w, b)) == 1
     assert pending(lambda: F.gelu(x)) == 1
     assert pending(lambda: F.leaky_relu(x)) == 1
     assert pending(lambda: F.layer_norm(x, (8,), w[0].detach(), b)) <= 4
-    assert pending(lambda: F.cross_entropy(x, labels)) <= 8
+    assert pending(lambda: F.cross_entropy(x, labels)) == 1
     assert pending(lambda: F.mse_loss(x[0], w[0])) <= 5
     assert pending(lambda: F.dropout(t)) == 3
 

@@ -13,6 +13,7 @@ import importlib as _importlib
 import math as _math
 from typing import TYPE_CHECKING, Any
 
+from .core import generator as _generator
 from .core.config import config
 from .core.device import device
 from .core.dtype import (
@@ -346,10 +347,15 @@ from .functions.sorting import (
     unique,
     unique_consecutive,
 )
-from .runtime import interpreter
+from .compiler import graph as _graph
+from .compiler.draw import draw as _draw
+from .compiler.tiers import execute as _execute
+from .ops.op import Op as _Op
 from .runtime.threads import get_num_threads, set_num_threads
 
-recorder.execute = interpreter.run
+recorder.execute = _execute
+_generator.native = _draw
+_graph.registry = _Op.registry
 methods.attach()
 
 from . import autograd  # noqa: E402 - its formulas use the tensor's methods
@@ -366,8 +372,10 @@ from .functions import random  # noqa: E402
 
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
-    from . import cpu, cuda, interop, linalg, nn, optim, utils
+    from . import cpu, cuda, interop, linalg, nn, optim, profiler, utils
     from .interop.files import load, save
+    from .profiler.explaining import explain
+    from .replay import compile
 
 bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
@@ -377,8 +385,10 @@ contiguous_format, preserve_format, channels_last = "contiguous_format", "preser
 __version__ = "0.1.0"
 
 # Loaded when first asked for, so that importing Flambeau stays quick.
-_LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "utils")
-_LAZY_FROM = {"load": ".interop.files", "save": ".interop.files"}
+_LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "profiler", "utils")
+_LAZY_FROM = {
+    "compile": ".replay", "explain": ".profiler.explaining", "load": ".interop.files", "save": ".interop.files",
+}  # fmt: skip
 
 
 __all__ = [
@@ -390,36 +400,37 @@ __all__ = [
     "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bmm", "bool",
     "broadcast_shapes", "broadcast_tensors", "broadcast_to", "bucketize", "can_cast", "cat", "cdist",
     "cdouble", "ceil", "cfloat", "chain_matmul", "channels_last", "cholesky", "chunk", "clamp", "clamp_max",
-    "clamp_min", "clip", "clone", "complex", "complex128", "complex64", "concat", "concatenate", "config",
-    "conj", "contiguous_format", "cos", "cosh", "count_nonzero", "cpu", "cross", "cuda", "cummax", "cummin",
-    "cumprod", "cumsum", "default_generator", "det", "device", "diag", "diag_embed", "diagonal", "digamma",
-    "div", "divide", "dot", "double", "dtype", "e", "einsum", "empty", "empty_like", "enable_grad", "eq",
-    "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "finfo", "fix", "flatten", "flip",
-    "fliplr", "flipud", "float", "float16", "float32", "float64", "float_power", "floor", "floor_divide",
-    "fmod", "frac", "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge", "ger",
-    "get_default_dtype", "get_num_threads", "get_rng_state", "greater", "greater_equal", "gt", "half",
-    "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill", "index_put", "index_select",
-    "inf", "inference_mode", "initial_seed", "inner", "int", "int16", "int32", "int64", "int8", "interop",
-    "inverse", "is_complex", "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_tensor",
-    "isclose", "isfinite", "isin", "isinf", "isnan", "kron", "kthvalue", "le", "lerp", "less", "less_equal",
-    "lgamma", "linalg", "linspace", "load", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp",
-    "logcumsumexp", "logdet", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logspace",
-    "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select", "matmul",
-    "matrix_exp", "matrix_power", "max", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm",
-    "moveaxis", "movedim", "msort", "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum",
-    "narrow", "ne", "neg", "negative", "newaxis", "nn", "no_grad", "nonzero", "norm", "normal", "not_equal",
-    "numel", "ones", "ones_like", "optim", "outer", "permute", "pi", "pinverse", "positive", "pow",
-    "preserve_format", "prod", "promote_types", "qr", "rand", "rand_like", "randint", "randint_like", "randn",
-    "randn_like", "random", "randperm", "ravel", "real", "reciprocal", "relu", "remainder",
-    "repeat_interleave", "reshape", "result_type", "roll", "rot90", "round", "row_stack", "rsqrt", "rsub",
-    "save", "scatter", "scatter_add", "searchsorted", "seed", "select", "set_default_dtype",
-    "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid",
-    "sign", "signbit", "sin", "sinh", "slogdet", "softmax", "sort", "split", "sqrt", "square", "squeeze",
-    "stack", "std", "std_mean", "strided", "sub", "subtract", "sum", "svd", "swapaxes", "swapdims",
-    "synchronize", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot",
-    "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices", "true_divide",
-    "trunc", "uint8", "unbind", "unflatten", "unique", "unique_consecutive", "unsqueeze", "utils", "var",
-    "var_mean", "vdot", "view_as_complex", "view_as_real", "vstack", "where", "zeros", "zeros_like",
+    "clamp_min", "clip", "clone", "compile", "compiler", "complex", "complex128", "complex64", "concat",
+    "concatenate", "config", "conj", "contiguous_format", "cos", "cosh", "count_nonzero", "cpu", "cross",
+    "cuda", "cummax", "cummin", "cumprod", "cumsum", "default_generator", "det", "device", "diag",
+    "diag_embed", "diagonal", "digamma", "div", "divide", "dot", "double", "dtype", "e", "einsum", "empty",
+    "empty_like", "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "explain", "expm1",
+    "eye", "finfo", "fix", "flatten", "flip", "fliplr", "flipud", "float", "float16", "float32", "float64",
+    "float_power", "floor", "floor_divide", "fmod", "frac", "from_dlpack", "from_numpy", "full", "full_like",
+    "gather", "ge", "ger", "get_default_dtype", "get_num_threads", "get_rng_state", "greater",
+    "greater_equal", "gt", "half", "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy",
+    "index_fill", "index_put", "index_select", "inf", "inference_mode", "initial_seed", "inner", "int",
+    "int16", "int32", "int64", "int8", "interop", "inverse", "is_complex", "is_floating_point",
+    "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "isclose", "isfinite", "isin", "isinf",
+    "isnan", "kron", "kthvalue", "le", "lerp", "less", "less_equal", "lgamma", "linalg", "linspace", "load",
+    "log", "log10", "log1p", "log2", "log_softmax", "logaddexp", "logcumsumexp", "logdet", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
+    "masked_fill", "masked_scatter", "masked_select", "matmul", "matrix_exp", "matrix_power", "max",
+    "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort", "mul",
+    "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum", "narrow", "ne", "neg", "negative",
+    "newaxis", "nn", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like",
+    "optim", "outer", "permute", "pi", "pinverse", "positive", "pow", "preserve_format", "prod", "profiler",
+    "promote_types", "qr", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random",
+    "randperm", "ravel", "real", "reciprocal", "relu", "remainder", "repeat_interleave", "reshape",
+    "result_type", "roll", "rot90", "round", "row_stack", "rsqrt", "rsub", "save", "scatter", "scatter_add",
+    "searchsorted", "seed", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
+    "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sign", "signbit", "sin", "sinh",
+    "slogdet", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "strided",
+    "sub", "subtract", "sum", "svd", "swapaxes", "swapdims", "synchronize", "t", "take", "take_along_dim",
+    "tan", "tanh", "tensor", "tensor_split", "tensordot", "tile", "topk", "trace", "transpose", "tril",
+    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unique",
+    "unique_consecutive", "unsqueeze", "utils", "var", "var_mean", "vdot", "view_as_complex", "view_as_real",
+    "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command line: `flambeau demo`, `flambeau info`."""
+"""The command line: `flambeau demo`, `flambeau info`, `flambeau cache`."""
 
 from __future__ import annotations
 
@@ -39,19 +39,44 @@ def demo(arguments: Sequence[str]) -> int:
 
 
 def info() -> int:
-    """Prints what Flambeau runs on."""
+    """Prints what Flambeau runs on, and how fast that is."""
     import platform
 
     import numpy as np
 
     import flambeau
 
+    from .runtime.machine import describe
+
     print(f"flambeau {flambeau.__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
-    print(
-        f"{platform.system()} {platform.machine()}, {flambeau.get_num_threads()} threads, mode "
-        f"{flambeau.config.mode}"
-    )
+    print(f"{platform.system()} {platform.machine()}, mode {flambeau.config.mode}")
+    for heading, text in describe().items():
+        print(f"{heading:<14}{text}")
     return 0
+
+
+def cache(prune: str | None, clear: bool) -> int:
+    """Prints where compiled kernels are kept and how many, after deleting all or those longest unused."""
+    from .runtime import cache as disk
+
+    if clear or prune is not None:
+        capacity = 0 if clear else _bytes(prune or f"{disk.CAPACITY}")
+        if capacity is None:
+            print(f"flambeau cache: {prune!r} is no size; write it like 100M or 1G", file=sys.stderr)
+            return 2
+        print(f"deleted {disk.prune(capacity):,} bytes")
+    found = disk.summary()
+    if found is None:
+        print("the kernel cache is off (FLAMBEAU_CACHE=0)")
+    else:
+        print(f"{found.folder}: {found.entries:,} kernels, {found.nbytes:,} bytes")
+    return 0
+
+
+def _bytes(text: str) -> int | None:
+    """The number that `100`, `100K`, `100M` or `1G` means; None for anything else."""
+    number, scale = (text[:-1], "KMG".find(text[-1].upper()) + 1) if text[-1:].isalpha() else (text, 0)
+    return int(number) << 10 * scale if number.isdecimal() and (scale or number == text) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,13 +86,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="train on handwritten digits, with pictures", add_help=False)
-    commands.add_parser("info", help="what Flambeau runs on")
+    commands.add_parser("info", help="what Flambeau runs on, and how fast that is")
+    stored = commands.add_parser("cache", help="where compiled kernels are kept, and how many")
+    what = stored.add_mutually_exclusive_group()
+    what.add_argument(
+        "--prune",
+        nargs="?",
+        const="",
+        metavar="SIZE",
+        help="delete what was unused for longest, down to SIZE (256M)",
+    )
+    what.add_argument("--clear", action="store_true", help="delete all")
     chosen, rest = parser.parse_known_args(arguments)
     if chosen.command == "demo":
         return demo(rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return info()
+    return cache(chosen.prune, chosen.clear) if chosen.command == "cache" else info()
 
 
 if __name__ == "__main__":

@@ -18,11 +18,13 @@ from typing import Any
 from ..core import dtype as dt
 from ..core.gradient import Accumulate, GradNode, History, Hooks, Port, Spent, next_number, split
 from ..core.modes import modes
+from ..core.realize import recorder
 from ..core.tensor import Tensor
 from ..ops.creation import full
 from ..ops.kinds import cast
 from ..ops.reduction import sum as sum_dims
 from ..ops.view import clone, reshape
+from . import template as templates
 
 End = tuple[Any, int, Tensor]  # gradient function, which of its results, the gradient for it
 Grads = list[Tensor | None]
@@ -34,9 +36,10 @@ def fit(g: Tensor, shape: tuple[Any, ...], d: dt.dtype) -> Tensor:
     if have != shape:
         extra = len(have) - len(shape)
         dims = (*range(extra), *(i for i in range(extra, len(have)) if shape[i - extra] == 1 != have[i]))
+        inside = len(dims) > extra
         if dims:
-            g = sum_dims(g, dims, True)
-        if extra > 0:
+            g = sum_dims(g, dims, inside)
+        if extra > 0 and inside:
             g = reshape.plain(g, (shape,))
     if g._node.dtype is not d:
         g = cast(g.real if g.is_complex() and not d.is_complex else g, d)
@@ -47,7 +50,13 @@ class Pass:
     """One backward pass: the gradients that have arrived at functions not yet run, and where to stop."""
 
     def __init__(
-        self, ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool
+        self,
+        ends: list[End],
+        keep: bool,
+        create: bool,
+        targets: Sequence[Tensor] | None,
+        add: bool,
+        capturing: templates.Capture | None = None,
     ) -> None:
         self.keep, self.create = keep, create
         self.capture = targets is not None and not add  # the gradients are returned, no leaf gets any
@@ -56,6 +65,7 @@ class Pass:
         for fn, index in self.targets:
             self.wanted.setdefault(fn, set()).add(index)
         self.found: dict[tuple[Any, int], Tensor | None] = {}
+        self.capturing = capturing  # what makes a template of this pass
         self.arrived: dict[Any, Grads] = {}
         self.waiting: list[tuple[int, int, Any]] = []
         self.missing: dict[Accumulate, int] = {}  # how many gradients are yet to arrive at a leaf
@@ -166,12 +176,11 @@ class Pass:
         hooks = leaf.hooks
         if hooks is not None and hooks.before:
             gs = _replace(hooks.before, gs)
-        tensor, g = leaf.variable, gs[0]
+        if self.capturing is not None:
+            self.capturing.gradients[leaf] = gs[0]
+            return
+        tensor = _add_to(leaf, gs[0], self.create)
         if tensor is not None:
-            if g is not None and tensor._edge is not None:
-                if not tensor.is_leaf:  # its memory was written to, with gradients, through another tensor
-                    raise RuntimeError("leaf variable has been moved into the graph interior")
-                _accumulate(tensor, g, self.create)
             for hook in list(hooks.accumulated.values()) if hooks is not None else ():
                 if hook(tensor) is not None:
                     raise TypeError(
@@ -251,6 +260,8 @@ def _checked(hook: Any, old: Tensor | None, new: Any) -> Tensor | None:
 
 def run_formulas(fn: GradNode, gs: Grads, needed: list[bool]) -> Grads:
     """The gradients towards the needed inputs of a recorded operation, by its formulas."""
+    if fn.op.joint:
+        return [x if need else None for x, need in zip(fn.op.gradient(fn, 0, gs), needed, strict=True)]
     if fn.results() == 1:
         g: Any = gs[0]
         if g is None:
@@ -267,6 +278,16 @@ GradNode.run_formulas = staticmethod(run_formulas)
 def zeros(shape: tuple[Any, ...], d: dt.dtype) -> Tensor:
     """A gradient of nothing."""
     return full(0, shape, d)
+
+
+def _add_to(leaf: Accumulate, g: Tensor | None, create: bool) -> Tensor | None:
+    """Adds a gradient to the leaf's `.grad`; returns the leaf, if anybody still holds it."""
+    tensor = leaf.variable
+    if tensor is not None and g is not None and tensor._edge is not None:
+        if not tensor.is_leaf:  # its memory was written to, with gradients, through another tensor
+            raise RuntimeError("leaf variable has been moved into the graph interior")
+        _accumulate(tensor, g, create)
+    return tensor
 
 
 def _accumulate(leaf: Tensor, g: Tensor, create: bool) -> None:
@@ -287,9 +308,32 @@ def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | N
     before = modes.grad
     modes.grad = create
     try:
+        if targets is None and not keep and not create and recorder.tape is None:
+            _repeat(ends)
+            return []
         work = Pass(ends, keep, create, targets, add)
         work.run()
     finally:
         modes.grad = before
         History.pass_ = next_number()
     return [work.found.get(target) for target in work.targets]
+
+
+def _repeat(ends: list[End]) -> None:
+    """A pass that adds to the leaves' `.grad` and uses the graph up: by a template if there is one."""
+    found = templates.survey(ends)
+    template = None if found is None else templates.lookup(found)
+    if found is not None and template:
+        gradients = templates.replay(template, ends, found)  # type: ignore[arg-type]
+        if gradients is not None:
+            for fn in found.functions:
+                fn.release()
+            for leaf, g in zip(found.leaves, gradients, strict=True):
+                _add_to(leaf, g, create=False)
+            return
+    capturing = templates.Capture(ends, found) if found is not None and template is False else None
+    Pass(ends, keep=False, create=False, targets=None, add=True, capturing=capturing).run()
+    if capturing is not None:
+        capturing.finish()
+        for leaf, g in capturing.gradients.items():
+            _add_to(leaf, g, create=False)

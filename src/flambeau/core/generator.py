@@ -12,16 +12,18 @@ import math
 import operator
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import ml_dtypes
 import numpy as np
 
 from . import streams
+from .config import config
 from .device import device as Device
 from .device import resolve
 from .realize import recorder
-from .streams import LARGEST, MANTISSA, Array
+from .streams import LARGEST, MANTISSA, WORDS, Array
 from .tensor import Tensor, from_array
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 Shape = int | tuple[int, ...]
 
 DEFAULT_SEED = 67280421310721
-WORDS = 624  # in the engine's state
+LARGE = 1 << 14  # elements that are worth native code
+
+# Draws a large array natively: `native(what, address of the engine's state, shape, dtype, *numbers)`, or None
+# for one that it doesn't do. The package's root sets it.
+native: Callable[..., Array | None] | None = None
 
 # The layout in memory of PyTorch's CPU generator: its state goes from one to the other and back.
 STATE = np.dtype(
@@ -56,14 +62,15 @@ class Generator:
     True
     """
 
-    __slots__ = ("__weakref__", "_bits", "_device", "_fresh", "_lock", "_normal", "_seed")
-    _bits: np.random.MT19937 | None
-    _fresh: bool  # nothing drawn yet
+    __slots__ = ("__weakref__", "_address", "_bits", "_device", "_lock", "_normal", "_seed")
+    _bits: np.random.MT19937 | None  # made at the first draw: numpy.random is slow to import
+    _address: int  # of the engine's state, once it is known
     _normal: float | None  # the second normal of a pair of which one was asked for
 
     def __init__(self, device: Device | str | None = None) -> None:
         self._device = resolve(device)
         self._lock = threading.RLock()
+        self._bits, self._address = None, -1
         self._reseed(DEFAULT_SEED)
 
     # ----- State -----
@@ -131,10 +138,11 @@ class Generator:
         recorder.flush("random state")
         with self._lock:
             key = self._engine().state["state"]
+            fresh = self._is_fresh(key)
             state = np.zeros((), STATE)
             state["seed"], state["seeded"], state["key"] = self._seed, 1, key["key"]
-            state["next"] = 0 if self._fresh else key["pos"]
-            state["left"] = 1 if self._fresh else WORDS + 1 - key["pos"]
+            state["next"] = 0 if fresh else key["pos"]
+            state["left"] = 1 if fresh else WORDS + 1 - key["pos"]
             state["has_normal"], state["normal"] = self._normal is not None, self._normal or 0.0
         return from_array(state.reshape(1).view(np.uint8))
 
@@ -164,7 +172,7 @@ class Generator:
             self._reseed(int(state["seed"]))
             words = {"key": state["key"].astype(np.uint32), "pos": position or WORDS}
             self._engine().state = {"bit_generator": "MT19937", "state": words}  # type: ignore[typeddict-item]
-            self._fresh, self._normal = fresh, float(state["normal"]) if state["has_normal"] else None
+            self._normal = float(state["normal"]) if state["has_normal"] else None
         return self
 
     def clone_state(self) -> Self:
@@ -184,22 +192,46 @@ class Generator:
     def _reseed(self, seed: int) -> None:
         with self._lock:
             self._seed = seed
-            self._bits = None  # made at the first draw: numpy.random is slow to import
-            self._fresh = True
+            if self._bits is not None:
+                streams.reseed(self._bits, seed)
             self._normal = None
+
+    def _is_fresh(self, key: Any) -> bool:
+        """Whether nothing has been drawn since the seeding."""
+        begun = streams.engine(self._seed).state["state"]
+        return key["pos"] == WORDS and np.array_equal(key["key"], begun["key"])  # type: ignore[index]
 
     def _engine(self) -> np.random.MT19937:
         if self._bits is None:
             self._bits = streams.engine(self._seed)
         return self._bits
 
-    def _words(self, count: int) -> Array:
+    def address(self) -> int:
+        """Where the state lies for as long as the generator lives (see `streams.memory`); 0 if that isn't
+        known."""
         with self._lock:
-            self._fresh = self._fresh and count == 0
+            if self._address < 0:
+                self._address = streams.memory(self._engine())
+            return self._address
+
+    def _native(self, what: str, shape: Shape, dtype: npt.DTypeLike, *numbers: float) -> Array | None:
+        """A large array drawn by native code; None if it is to be done here."""
+        if native is None or _count(shape) < LARGE or config.mode in ("interpret", "eager"):
+            return None
+        with self._lock:
+            address = self.address()
+            return native(what, address, _tuple(shape), np.dtype(dtype), *numbers) if address else None
+
+    def _words(self, count: int) -> Array:
+        drawn = self._native("words", count, np.uint32)
+        if drawn is not None:
+            return drawn
+        with self._lock:
             return self._engine().random_raw(count).astype(np.uint32)
 
     def _doubles(self, count: int) -> Array:
-        return streams.unit_double(self._words(2 * count))
+        drawn = self._native("uniform", count, np.float64, 0.0, 1.0)
+        return streams.unit_double(self._words(2 * count)) if drawn is None else drawn
 
     # ----- Draws: each returns an array of this shape and dtype -----
 
@@ -209,11 +241,10 @@ class Generator:
         """Uniform in [low, high): `rand`, `uniform_`."""
         if (dtype := np.dtype(dtype)).kind == "c":
             return _complex(self.uniform((*_tuple(shape), 2), _part(dtype), low, high), dtype)
-        _check_floating("uniform", dtype)
-        if not -LARGEST[dtype] <= low <= high <= LARGEST[dtype] or high - low > LARGEST[dtype]:
-            raise RuntimeError(
-                f"uniform: expects from <= to with a difference finite in {dtype}, got from={low}, to={high}"
-            )
+        check_uniform(dtype, low, high)
+        drawn = self._native("uniform", shape, dtype, low, high)
+        if drawn is not None:
+            return drawn
         n = _count(shape)
         u = self._doubles(n) if dtype == np.float64 else streams.unit_float(self._words(n))
         if (low, high) != (0, 1):
@@ -239,17 +270,18 @@ class Generator:
         if (dtype := np.dtype(dtype)).kind == "c":
             parts = self.normal((*_tuple(shape), 2), _part(dtype), mean, std / math.sqrt(2), contiguous)
             return _complex(parts, dtype)
-        _check_floating("normal", dtype)
-        if not std >= 0:
-            raise RuntimeError(f"normal: expects std >= 0, got std={std}")
+        check_normal(dtype, mean, std)
         n = _count(shape)
+        drawn = self._native("normal", shape, dtype, mean, std) if contiguous else None
+        if drawn is not None:
+            return drawn
         if n < 16 or not contiguous:
             return streams.cast(streams.fused(self._normals(n), std, mean), dtype).reshape(shape)
         whole, rest = n // 16 * 16, n % 16
         tail = 16 if rest else 0  # the last 16 numbers are drawn once more, over what was there
-        drawn = whole + tail + (0 if dtype.itemsize == 2 else rest)
-        u = self._doubles(drawn) if dtype == np.float64 else streams.unit_float(self._words(drawn))
-        blocks = np.concatenate([u[:whole], u[drawn - tail :]]).reshape(-1, 16)
+        count = whole + tail + (0 if dtype.itemsize == 2 else rest)
+        u = self._doubles(count) if dtype == np.float64 else streams.unit_float(self._words(count))
+        blocks = np.concatenate([u[:whole], u[count - tail :]]).reshape(-1, 16)
         z = streams.normal_blocks(blocks, mean, std).ravel()
         return streams.cast(np.concatenate([z[: n - tail], z[whole:]]), dtype).reshape(shape)
 
@@ -257,9 +289,7 @@ class Generator:
         self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0
     ) -> Array:
         """The exponential of normals with this mean and standard deviation: `log_normal_`."""
-        _check_floating("log_normal", dtype := np.dtype(dtype))
-        if not std > 0:
-            raise RuntimeError(f"log_normal: expects std > 0, got std={std}")
+        check_log_normal(dtype := np.dtype(dtype), mean, std)
         x = streams.fused(self._normals(_count(shape)), std, mean)
         with np.errstate(over="ignore"):
             x = streams.each(_exp, x) if dtype == np.float64 else np.exp(x)
@@ -277,9 +307,10 @@ class Generator:
 
     def exponential(self, shape: Shape, dtype: npt.DTypeLike = np.float32, rate: float = 1.0) -> Array:
         """Exponential with this rate (lambda): `exponential_`."""
-        _check_floating("exponential", dtype := np.dtype(dtype), RuntimeError)
-        if not rate > 0:
-            raise RuntimeError(f"exponential: expects lambda > 0, got lambda={rate}")
+        check_exponential(dtype := np.dtype(dtype), rate)
+        drawn = self._native("exponential", shape, dtype, rate)
+        if drawn is not None:
+            return drawn
         u = self._doubles(_count(shape))
         log = streams.each(math.log1p, -u) if dtype == np.float64 else np.log1p(-u)
         return streams.cast(-1.0 / rate * log, dtype).reshape(shape)
@@ -288,19 +319,17 @@ class Generator:
         self, shape: Shape, dtype: npt.DTypeLike = np.float32, median: float = 0.0, sigma: float = 1.0
     ) -> Array:
         """Cauchy around `median` with scale `sigma`: `cauchy_`."""
-        _check_floating("cauchy", dtype := np.dtype(dtype), RuntimeError)
-        if not sigma > 0:
-            raise RuntimeError(f"cauchy: expects sigma > 0, got sigma={sigma}")
+        check_cauchy(dtype := np.dtype(dtype), median, sigma)
+        drawn = self._native("cauchy", shape, dtype, median, sigma)
+        if drawn is not None:
+            return drawn
         angle = math.pi * (self._doubles(_count(shape)) - 0.5)
         tangent = streams.each(math.tan, angle) if dtype == np.float64 else np.tan(angle)
         return streams.cast(streams.fused(tangent, sigma, median), dtype).reshape(shape)
 
     def geometric(self, shape: Shape, p: float, dtype: npt.DTypeLike = np.float32) -> Array:
         """The number of trials up to the first success, each of probability `p`: `geometric_`."""
-        if (dtype := np.dtype(dtype)).kind in "bc":
-            raise NotImplementedError(f"geometric: not defined for {dtype}; draw integers or floats")
-        if not 0 < p < 1:
-            raise RuntimeError(f"geometric: expects p in (0, 1), got p={p}")
+        check_geometric(dtype := np.dtype(dtype), p)
         with np.errstate(divide="ignore"):
             trials = np.ceil(np.log(self._doubles(_count(shape))) / math.log1p(-p))
         if dtype not in MANTISSA:
@@ -312,14 +341,15 @@ class Generator:
 
         `p` is a number, or an array that broadcasts to `shape`, one probability for each element.
         """
-        if (dtype := np.dtype(dtype)).kind == "c":
-            raise NotImplementedError(f"bernoulli: not defined for {dtype}; draw real numbers")
-        if isinstance(p, np.ndarray) and p.dtype not in MANTISSA:
-            raise NotImplementedError(f"bernoulli: expects floating probabilities, got {p.dtype}")
+        dtype = np.dtype(dtype)
+        if isinstance(p, np.ndarray):
+            check_chances(p)
+        check_bernoulli(dtype, 0.5 if isinstance(p, np.ndarray) else p)
+        drawn = None if isinstance(p, np.ndarray) else self._native("bernoulli", shape, dtype, p)
+        if drawn is not None:
+            return drawn
         single = isinstance(p, np.ndarray) and p.dtype != np.float64
         chance: Array = np.asarray(p, np.float32 if single else np.float64)
-        if (wrong := ~((chance >= 0) & (chance <= 1))).any():
-            raise RuntimeError(f"bernoulli: expects p in [0, 1], got p={chance[wrong].flat[0]}")
         n = _count(shape)
         u = streams.unit_float(self._words(n)) if single else self._doubles(n)
         return (u.reshape(shape) < np.broadcast_to(chance, shape)).astype(dtype)
@@ -332,22 +362,12 @@ class Generator:
         Without `high` up to the dtype's largest (2**digits in a floating dtype), without `low` from 0.
         """
         dtype = np.dtype(dtype)
-        if dtype.kind == "c":
-            raise RuntimeError(f"random: expects a boolean, integral or floating dtype, got {dtype}")
-        if not all(-(2**63) <= bound < 2**63 for bound in (low, high) if bound is not None):
-            raise ValueError(f"random: from={low} or to={high} doesn't fit in int64")
-        n, first = _count(shape), 0
-        if low is None and high is not None:
-            low = 0
-        if low is None:
-            span, is_wide = streams.largest_integer(dtype) + 1, dtype in (np.int64, np.float64)
-        elif high is None and low == -(2**63):
-            if dtype not in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16):
-                raise RuntimeError(f"random: {dtype} can't take 64 random bits; give a smaller range")
-            span, is_wide = 2**64, True
-        else:
-            first, last = streams.integer_range(dtype, low, high)
-            span, is_wide = last - first + 1, last - first + 1 >= 2**28
+        check_integers(dtype, low, high)
+        n = _count(shape)
+        first, span, is_wide = streams.integer_spread(dtype, low, high)
+        drawn = None if is_wide else self._native("random", shape, dtype, first, span)
+        if drawn is not None:
+            return drawn
         words = streams.wide(self._words(2 * n)) if is_wide else self._words(n)
         return streams.cast(streams.integers(words, first, span), dtype).reshape(shape)
 
@@ -362,6 +382,9 @@ class Generator:
             raise RuntimeError(f"randperm: {dtype} holds no permutation of {n} numbers; ask for int64")
         if n < 2:
             return np.arange(n).astype(dtype)
+        drawn = self._native("permutation", n, np.int64)
+        if drawn is not None:
+            return drawn.astype(dtype, copy=False)
         large = n >= 2**32 // 20  # there the remainder of a 32-bit word is too uneven
         words = streams.wide(self._words(2 * (n - 1))) if large else self._words(n - 1)
         targets = np.arange(n)
@@ -420,6 +443,79 @@ def _wider(x: Array) -> Array:
 
 def _exp(x: float) -> float:
     return math.exp(x) if x < 709 else float(np.exp(x))  # beyond it math.exp may raise, where infinity is due
+
+
+def check_uniform(dtype: np.dtype[Any], low: float, high: float) -> None:
+    """What `uniform` takes. As in all of these checks, numbers are only compared."""
+    _check_floating("uniform", dtype)
+    most = LARGEST[dtype]
+    if not -most <= low <= high <= most or high - low > most:
+        raise RuntimeError(
+            f"uniform: expects from <= to with a difference finite in {dtype}, got from={low}, to={high}"
+        )
+
+
+def check_normal(dtype: np.dtype[Any], mean: float, std: float) -> None:
+    """What `normal` takes."""
+    _check_floating("normal", dtype)
+    if not std >= 0:
+        raise RuntimeError(f"normal: expects std >= 0, got std={std}")
+
+
+def check_log_normal(dtype: np.dtype[Any], mean: float, std: float) -> None:
+    """What `log_normal` takes."""
+    _check_floating("log_normal", dtype)
+    if not std > 0:
+        raise RuntimeError(f"log_normal: expects std > 0, got std={std}")
+
+
+def check_exponential(dtype: np.dtype[Any], rate: float) -> None:
+    """What `exponential` takes."""
+    _check_floating("exponential", dtype, RuntimeError)
+    if not rate > 0:
+        raise RuntimeError(f"exponential: expects lambda > 0, got lambda={rate}")
+
+
+def check_cauchy(dtype: np.dtype[Any], median: float, sigma: float) -> None:
+    """What `cauchy` takes."""
+    _check_floating("cauchy", dtype, RuntimeError)
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy: expects sigma > 0, got sigma={sigma}")
+
+
+def check_geometric(dtype: np.dtype[Any], p: float) -> None:
+    """What `geometric` takes."""
+    if dtype.kind in "bc":
+        raise NotImplementedError(f"geometric: not defined for {dtype}; draw integers or floats")
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric: expects p in (0, 1), got p={p}")
+
+
+def check_bernoulli(dtype: np.dtype[Any], p: float) -> None:
+    """What `bernoulli` takes."""
+    if dtype.kind == "c":
+        raise NotImplementedError(f"bernoulli: not defined for {dtype}; draw real numbers")
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli: expects p in [0, 1], got p={p}")
+
+
+def check_integers(dtype: np.dtype[Any], low: int | None, high: int | None) -> None:
+    """What `random` takes."""
+    if dtype.kind == "c":
+        raise RuntimeError(f"random: expects a boolean, integral or floating dtype, got {dtype}")
+    if not all(-(2**63) <= bound < 2**63 for bound in (low, high) if bound is not None):
+        raise ValueError(f"random: from={low} or to={high} doesn't fit in int64")
+    first, span, _ = streams.integer_spread(dtype, low, high)
+    if low is not None and span < 2**64:
+        streams.warn_of_rounding(dtype, first, first + span - 1, stacklevel=3)
+
+
+def check_chances(p: Array) -> None:
+    """What `bernoulli` takes as probabilities of the single elements."""
+    if p.dtype not in MANTISSA:
+        raise NotImplementedError(f"bernoulli: expects floating probabilities, got {p.dtype}")
+    if (wrong := ~((p >= 0) & (p <= 1))).any():
+        raise RuntimeError(f"bernoulli: expects p in [0, 1], got p={p[wrong].flat[0]}")
 
 
 def _check_floating(name: str, dtype: np.dtype[Any], error: type[Exception] = NotImplementedError) -> None:

@@ -124,11 +124,16 @@ def read_before_write(result: Tensor, old: Node, since: int) -> None:
         fn, _ = split(stack.pop())
         if type(fn) is GradNode and fn.seq >= since and fn not in seen:
             seen.add(fn)
-            if fn.saved and fn.saved[0] is old:
-                if type(old.op) is Shared:  # its memory is what will be written to
+            if fn.saved and _is(fn.saved[0], old):
+                if fn.saved[0] is old and type(old.op) is Shared:  # its memory is what will be written to
                     fn.saved = (leaf(old.value.copy(), old.dtype), *fn.saved[1:])
                 fn.versions = (None, *(fn.versions[1:] or (0,) * (len(fn.saved) - 1)))
             stack.extend(fn.edges)
+
+
+def _is(saved: Any, old: Node) -> bool:
+    """Whether what a gradient function saved is a value, or the copy of it that was made as it was read."""
+    return saved is old or (saved is not None and type(old.op) is Shared and saved.version is old.version)
 
 
 def _whole(base: Tensor, t: Tensor, result: Tensor) -> Tensor:

@@ -123,6 +123,9 @@ def scalar(value: Any, dtype: dtype) -> Node:
             raise OverflowError(f"{value} has more than 64 bits")
         node.value = np.asarray(np.uint64(value % 2**64).astype(dtype.np))
     else:
+        symbol = getattr(value, "as_leaf", None)
+        if symbol is not None:  # a number of a recorded call, which knows where it comes from
+            return symbol(dtype)
         with np.errstate(over="ignore"):
             node.value = np.asarray(value, dtype.np)
     return node
@@ -140,6 +143,12 @@ class PoisonedOp:
     def again(self) -> Exception:
         """The error, without the way that it took before."""
         return self.error.with_traceback(None)
+
+
+def several(node: Node) -> bool:
+    """Whether a node stands for several results at once (its shape and dtype are tuples of theirs)."""
+    d: Any = node.dtype
+    return type(d) is tuple
 
 
 def numel(shape: Sequence[int]) -> int:

@@ -33,10 +33,12 @@ class Step(NamedTuple):
 class Program:
     """What to compute for one structure of pending work; shared by every realize with that structure."""
 
-    __slots__ = ("outputs", "runs", "slots", "steps")
+    __slots__ = ("compiled", "how", "outputs", "runs", "slots", "steps")
 
     def __init__(self, steps: list[Step], outputs: tuple[int, ...], slots: int) -> None:
         self.steps, self.outputs, self.slots, self.runs = steps, outputs, slots, 0
+        self.how = "not run"  # or how it was run the last time, in words
+        self.compiled: dict[Any, Any] = {}  # native forms, which the compiler keeps here
 
 
 class Trace(NamedTuple):
@@ -110,7 +112,7 @@ def drop_dead(pending: list[Any]) -> tuple[list[bool], dict[int, int]]:
     return held, uses
 
 
-def trace(pending: list[Node]) -> Trace:
+def trace(pending: list[Node], cache: ProgramCache = programs) -> Trace:
     """Empties `pending` of what is dead or failed and finds or builds the program for the rest."""
     held, uses = drop_dead(pending)
     slot: dict[int, int] = {}
@@ -137,7 +139,7 @@ def trace(pending: list[Node]) -> Trace:
                 outputs.append(node)
             continue
         _poison(node, x.op.error)
-    program = programs.lookup(tuple(key), lambda: _build(key, len(leaves)))
+    program = cache.lookup(tuple(key), lambda: _build(key, len(leaves)))
     x = None
     owned = [_references(leaves, i) == _ALONE + uses.get(id(leaves[i]), 0) for i in range(len(leaves))]
     return Trace(program, leaves, owned, nodes, outputs)

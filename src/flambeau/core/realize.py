@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .config import config
 from .node import Node, PoisonedOp
 from .program import Trace, poison, trace
+from .watch import span, watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,8 @@ def user_line() -> str:
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    line = "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return line if recorder.mark is None else recorder.mark(line)
 
 
 class Recorder:
@@ -33,7 +35,8 @@ class Recorder:
 
     `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
     backend). `shared` counts the memories that others see: as long as there is one, each recorded node is
-    checked for reading it.
+    checked for reading it. `tape` is what records a whole call for a replay, which puts work off until the
+    call ends.
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
@@ -43,6 +46,9 @@ class Recorder:
         self.bytes = 0
         self.limit = 0
         self.shared = 0
+        self.flushes = 0  # how often work has been done
+        self.tape: Any = None
+        self.mark: Callable[[str], str] | None = None  # adds to a user's line where else it was
         self.lock = threading.RLock()
         self.relax()
 
@@ -59,6 +65,8 @@ class Recorder:
     def flush(self, reason: str) -> None:
         """Does all pending work, in the order of recording. Raises the first error of it, after doing the
         rest."""
+        if self.tape is not None and self.tape.puts_off(reason):
+            return
         with self.lock, _Uninterrupted():
             error = self._work(reason)
         if error is not None:
@@ -66,26 +74,38 @@ class Recorder:
 
     def _work(self, reason: str) -> Exception | None:
         self.bytes = 0
+        self.flushes += 1
         self.relax()
         count = len(self.pending)
         if count == 0:
             return None
         batch = self.pending[:count]  # another thread may append meanwhile: take exactly these
         del self.pending[:count]
-        work = trace(batch)
+        return self._watched(batch, reason) if watchers else self.do(trace(batch), reason, count)
+
+    def _watched(self, batch: list[Node], reason: str) -> Exception | None:
+        count = len(batch)
+        with span("realize", reason, count):
+            with span("trace"):
+                work = trace(batch)
+            return self.do(work, reason, count)
+
+    def do(self, work: Trace, reason: str, recorded: int) -> Exception | None:
+        """Runs a program on its nodes; returns the first error."""
         start = time.perf_counter()
         failed = self.execute(work)
         if config.debug >= 1:
-            self._report(reason, count, work, time.perf_counter() - start)
+            self._report(reason, recorded, work, time.perf_counter() - start)
         for node in work.nodes:
             if node.value is not None:
                 node.inputs = ()
         return poison(work, failed) if failed else None
 
     def _report(self, reason: str, recorded: int, work: Trace, seconds: float) -> None:
+        program = f"{'new' if work.program.runs < 2 else 'known'} program, {work.program.how}"
         print(
             f"flambeau: realize ({reason}) {len(work.nodes)} of {recorded} ops, {len(work.outputs)} kept, "
-            f"{seconds * 1e3:.3f} ms, at {user_line()}",
+            f"{program}, {seconds * 1e3:.3f} ms, at {user_line()}",
             file=sys.stderr,
         )
 

@@ -7,13 +7,15 @@ from typing import Any
 
 from .config import config
 from .gradient import GradNode, Port, attach
+from .memory import owns
 from .modes import modes
-from .node import Node
+from .node import Node, leaf
 from .realize import recorder, user_line, value_of
 from .storage import Shared, View
 from .tensor import NO_GRAD, Tensor, window
 
 _new = object.__new__
+_COPIED = 1 << 23  # bytes of shared memory that are copied so that what reads them can wait
 
 
 def submit(node: Node) -> None:
@@ -23,23 +25,32 @@ def submit(node: Node) -> None:
     for extent in node.shape:
         size *= extent
     recorder.bytes += size
-    if recorder.shared and _reads_shared(node):
+    if recorder.shared and any(type(x.op) is Shared and x.op.alive() for x in node.inputs):
         _compute_now(node)
-    elif len(recorder.pending) >= recorder.limit:
+        return
+    if len(recorder.pending) >= recorder.limit:
         recorder.flush("bound")
     elif recorder.bytes > config.max_bytes:
         recorder.flush("bytes")
 
 
-def _reads_shared(node: Node) -> bool:
-    return any(type(x.op) is Shared and x.op.alive() for x in node.inputs)
+def look_now(node: Node) -> tuple[Node, ...]:
+    """What reads memory in which others may write reads it as it is now: a copy of it. (Where copying takes
+    long, the node is computed at once instead, as soon as it is submitted.) Returns the node's inputs."""
+    shared = [x for x in node.inputs if type(x.op) is Shared and x.op.alive()]
+    if shared and sum(x.value.nbytes for x in shared) <= _COPIED:
+        copies = {id(x): leaf(x.value.copy(), x.dtype) for x in shared}
+        for x in shared:
+            copies[id(x)].version = x.version
+        node.inputs = tuple([copies.get(id(x), x) for x in node.inputs])
+    return node.inputs
 
 
 def _compute_now(node: Node) -> None:
-    """Computes what reads memory in which others may write, and cuts its value off from there."""
+    """Computes a node, and cuts its value off from its inputs' memory."""
     inputs = node.inputs
     value = value_of(node, "shared memory")
-    if type(value) is not tuple and (value.base is not None or any(value is x.value for x in inputs)):
+    if type(value) is not tuple and (not owns(value) or any(value is x.value for x in inputs)):
         node.value = value.copy()
 
 
@@ -51,6 +62,8 @@ def record(
     node = Node(op, nodes, attrs, shape, dtype)
     if op.checks:
         node.site = user_line()
+    if recorder.shared:
+        nodes = look_now(node)
     t = _new(Tensor)
     t._node = node
     for x in tensors:
@@ -95,9 +108,9 @@ def record_many(
     dtypes: Any = tuple(d for _, d in specs)  # one a result
     node = Node(op, nodes, attrs, tuple(s for s, _ in specs), dtypes)
     node.site = user_line()
+    if recorder.shared:
+        nodes = look_now(node)
     recorder.pending.append(node)
-    if recorder.shared and _reads_shared(node):
-        _compute_now(node)
     picks = [Node(op.pick, (node,), (i,), shape, dtype) for i, (shape, dtype) in enumerate(specs)]
     results = tuple(_of(p) for p in picks)
     edges = tuple([t._edge for t in tensors])

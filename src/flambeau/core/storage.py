@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .memory import owns
 from .node import LEAF, Node, numel
 from .realize import recorder, value_of
 
@@ -156,7 +157,7 @@ def own_memory(node: Node) -> np.ndarray:
     """
     value = value_of(node, "shared memory")
     flags = value.flags
-    own = flags.owndata and flags.c_contiguous and flags.writeable
+    own = owns(value) and flags.c_contiguous and flags.writeable
     return value if own else np.array(value, order="C", copy=True)
 
 

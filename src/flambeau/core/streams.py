@@ -27,11 +27,30 @@ HALVES = (np.dtype(f2), np.dtype(bf2))
 CHUNK = 1024  # blocks of 16 at a time: what the polynomials need stays in the cache
 
 
+WORDS = 624  # in the engine's state
+
+
 def engine(seed: int) -> np.random.MT19937:
     """A Mersenne Twister seeded with the low 32 bits of `seed`."""
     bits = np.random.MT19937(0)
-    np.random.RandomState(bits).seed(seed & 0xFFFFFFFF)
+    reseed(bits, seed)
     return bits
+
+
+def reseed(bits: np.random.MT19937, seed: int) -> None:
+    """Starts the stream of `seed`, in the engine's same memory."""
+    np.random.RandomState(bits).seed(seed & 0xFFFFFFFF)
+
+
+def memory(bits: np.random.MT19937) -> int:
+    """Where an engine's state lies: its words as uint32, then how many of them are used up as int32. 0 if it
+    lies otherwise."""
+    import ctypes
+
+    state, address = bits.state["state"], bits.ctypes.state_address
+    seen = np.array((ctypes.c_uint32 * (WORDS + 1)).from_address(address))
+    same = np.array_equal(seen[:WORDS], state["key"]) and seen[WORDS] == state["pos"]  # type: ignore[index]
+    return int(address) if same else 0
 
 
 def wide(words: Array) -> Array:
@@ -178,6 +197,20 @@ def integers(words: Array, first: int, span: int) -> Array:
     return (offset.astype(np.uint64) + np.uint64(first % 2**64)).view(np.int64)
 
 
+def integer_spread(dtype: np.dtype[Any], low: int | None, high: int | None) -> tuple[int, int, bool]:
+    """The first of the integers [low, high), how many they are, and whether they are drawn from 64 bits."""
+    if low is None and high is not None:
+        low = 0
+    if low is None:
+        return 0, largest_integer(dtype) + 1, dtype in (np.int64, np.float64)
+    if high is None and low == -(2**63):
+        if dtype not in (np.int64, np.float64, np.float32, ml_dtypes.bfloat16):
+            raise RuntimeError(f"random: {dtype} can't take 64 random bits; give a smaller range")
+        return 0, 2**64, True
+    first, last = integer_range(dtype, low, high)
+    return first, last - first + 1, last - first + 1 >= 2**28
+
+
 def largest_integer(dtype: np.dtype[Any]) -> int:
     """The largest integer up to which this dtype holds them all."""
     if dtype in MANTISSA:
@@ -211,13 +244,18 @@ def _unrounded(dtype: np.dtype[Any], low: int, last: int, bounded: bool) -> tupl
         raise RuntimeError(
             f"random: no {dtype} lies in the range, whose first is {low} and whose last is {last}"
         )
+    return low, last
+
+
+def warn_of_rounding(dtype: np.dtype[Any], low: int, last: int, stacklevel: int) -> None:
+    """Warns of integers that a floating dtype doesn't hold."""
+    digits = MANTISSA.get(dtype, 64)
     if max(abs(low), abs(last)) > 2**digits:
         warnings.warn(
             f"random: {dtype} holds all integers only in [-2**{digits}, 2**{digits}], not in [{low}, {last}]",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stacklevel + 1,
         )
-    return low, last
 
 
 def _rounded(number: int, dtype: np.dtype[Any]) -> int:

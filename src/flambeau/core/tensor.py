@@ -276,6 +276,10 @@ class Tensor(TensorMethods):
                 f"item: a tensor with {self.numel()} elements (shape {tuple(self.shape)}) is not one number; "
                 "index one element first, or use tolist()"
             )
+        if recorder.tape is not None:
+            symbol = recorder.tape.number(self)
+            if symbol is not None:
+                return symbol
         value = self._value("item").reshape(()).item()
         return float(value) if self._node.dtype is dtypes.bfloat16 else value
 

@@ -206,6 +206,10 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
     >>> torch.add(torch.tensor([1, 2]), 10)
     tensor([11, 12])
     """
+    if type(alpha) is float and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        if input._node.dtype is other._node.dtype and input._node.dtype.category == dt.FLOAT:
+            sum_: Tensor = ops.add_scaled(input, other, alpha)
+            return sum_
     return _binary("add", ops.add, input, other if alpha == 1 else _scaled("add", input, other, alpha), out)
 
 

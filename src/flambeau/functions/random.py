@@ -114,6 +114,11 @@ def _new(
     )
 
 
+def _number(x: Any) -> Any:
+    """A parameter as a number (of a recorded call perhaps, which is left as it is)."""
+    return x if isinstance(x, int | float) else float(x)
+
+
 def _floating(what: str, d: DType | None) -> None:
     if d is not None and d.category < dt.FLOAT:
         raise NotImplementedError(
@@ -345,8 +350,8 @@ def normal(
             out,
             kwargs.get("device"),
             kwargs.get("requires_grad", False),
-            float(mean),
-            float(std),
+            _number(mean),
+            _number(std),
             True,
         )
     if isinstance(std, Tensor) and std.numel() and bool((std < 0).any()):
@@ -361,7 +366,7 @@ def normal(
     if isinstance(std, Tensor):
         drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, 1.0, True) * std + mean
     else:
-        drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, float(std), True) + mean
+        drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, _number(std), True) + mean
     return deliver("normal", drawn.detach(), out)
 
 
@@ -378,7 +383,7 @@ def bernoulli(
     generator = generator or default_generator
     shape, d = tuple(input.shape), input.dtype
     if p is not None:
-        return deliver("bernoulli", ops.bernoulli((), shape, d, generator, float(p)), out)
+        return deliver("bernoulli", ops.bernoulli((), shape, d, generator, _number(p)), out)
     ops.bernoulli_each.check_dtype(d)
     value = input._value("probabilities")
     if value.size and not bool(((value >= 0) & (value <= 1)).all()):
@@ -440,7 +445,7 @@ def uniform_(
     self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None, **kwargs: float
 ) -> Tensor:
     """Fills with uniform numbers in [from, to). RuntimeError if from > to."""
-    low, high = float(kwargs.pop("from", from_)), float(to)
+    low, high = _number(kwargs.pop("from", from_)), _number(to)
     if kwargs:
         raise TypeError(f"uniform_() got an unexpected keyword argument '{next(iter(kwargs))}'")
     if not low <= high:
@@ -456,7 +461,7 @@ def normal_(
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     _floating("normal_", self.dtype)
-    return _fill("normal_", self, ops.normal, generator, float(mean), float(std), self.is_contiguous())
+    return _fill("normal_", self, ops.normal, generator, _number(mean), _number(std), self.is_contiguous())
 
 
 def log_normal_(
@@ -465,14 +470,14 @@ def log_normal_(
     """Fills with numbers whose logarithm is normal. RuntimeError unless std > 0."""
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
-    return _fill("log_normal_", self, ops.log_normal, generator, float(mean), float(std))
+    return _fill("log_normal_", self, ops.log_normal, generator, _number(mean), _number(std))
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fills with exponentially distributed numbers of rate `lambd` > 0."""
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    return _fill("exponential_", self, ops.exponential, generator, float(lambd))
+    return _fill("exponential_", self, ops.exponential, generator, _number(lambd))
 
 
 def cauchy_(
@@ -481,14 +486,14 @@ def cauchy_(
     """Fills with Cauchy distributed numbers. RuntimeError unless sigma > 0."""
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
-    return _fill("cauchy_", self, ops.cauchy, generator, float(median), float(sigma))
+    return _fill("cauchy_", self, ops.cauchy, generator, _number(median), _number(sigma))
 
 
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """Fills with the number of trials until the first success of probability `p` in (0, 1)."""
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
-    return _fill("geometric_", self, ops.geometric, generator, float(p))
+    return _fill("geometric_", self, ops.geometric, generator, _number(p))
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
@@ -499,7 +504,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
         check_writable(self, "bernoulli_")
         drawn = ops.bernoulli_each((p,), tuple(self.shape), self.dtype, generator)
         return write("bernoulli_", self, drawn)
-    return _fill("bernoulli_", self, ops.bernoulli, generator, float(p))
+    return _fill("bernoulli_", self, ops.bernoulli, generator, _number(p))
 
 
 def random_(

@@ -1,7 +1,7 @@
 """Neural networks: modules, their parameters, and the functions that they call, as in `torch.nn`."""
 
-from . import functional, init, modules
+from . import functional, init, modules, utils
 from .modules import *  # noqa: F403 - all layers: the list stands there
 from .parameter import Buffer, Parameter
 
-__all__ = ["Buffer", "Parameter", "functional", "init", "modules", *modules.__all__]
+__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils", *modules.__all__]

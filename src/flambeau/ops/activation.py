@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import expression as e
 from ..core import dtype as dt
 from .kinds import NO_BOOL_REAL, custom, pointwise
 from .pointwise import absolute, maximum, minimum
@@ -32,11 +33,16 @@ def _softplus(x: np.ndarray) -> np.ndarray:
     return y
 
 
+def _lower_softplus(x: Any) -> Any:
+    return e.maximum(x, 0) + e.log1p(e.exp(-e.absolute(x)))
+
+
 # ----- bent lines -----
 
 leaky_relu = pointwise(
     "leaky_relu",
     lambda x, slope: np.where(x > 0, x, x * slope),
+    lower=lambda x, slope: e.where(x > 0, x, x * slope),
     inputs="x slope",
     accepts=FLOATS,
     samples=lambda: [*_with(0.01)(), Sample((spread((2, 3)), spread((2, 1), 0.1, 0.9)))],
@@ -48,6 +54,7 @@ leaky_relu = pointwise(
 hardtanh = pointwise(
     "hardtanh",
     lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    lower=lambda x, low, high: e.minimum(e.maximum(x, low), high),
     inputs="x low high",
     accepts=NO_BOOL_REAL,
     samples=_with(-0.9, 1.7),
@@ -56,6 +63,7 @@ hardtanh = pointwise(
 softshrink = pointwise(
     "softshrink",
     lambda x, width: np.where(np.abs(x) <= width, 0, x - np.copysign(width, x)),
+    lower=lambda x, width: e.where(e.absolute(x) <= width, 0, x - e.copysign(width, x)),
     inputs="x width",
     accepts=FLOATS,
     samples=_with(0.6),
@@ -73,6 +81,7 @@ def _elu(x: np.ndarray, scale: np.ndarray, rate: np.ndarray) -> np.ndarray:
 elu = pointwise(
     "elu",
     _elu,
+    lower=lambda x, scale, rate: e.where(x > 0, x, scale * e.expm1(e.minimum(x, 0) * rate)),
     inputs="x scale rate",
     accepts=FLOATS,
     samples=_with(1.3, 0.7),
@@ -81,16 +90,23 @@ elu = pointwise(
 silu = pointwise(
     "silu",
     lambda x: x / (1 + np.exp(-x)),
+    lower=lambda x: x / (1 + e.exp(-x)),
     accepts=(dt.FLOAT, dt.COMPLEX),
     samples=unary(),
     grad=lambda g, x: _silu_grad(g, x),
 )
 gelu = pointwise(
-    "gelu", lambda x: x * _normal_cdf(x), accepts=FLOATS, samples=unary(), grad=lambda g, x: _gelu_grad(g, x)
+    "gelu",
+    lambda x: x * _normal_cdf(x),
+    lower=lambda x: x * (0.5 * e.erfc(x * -_ROOT_HALF)),
+    accepts=FLOATS,
+    samples=unary(),
+    grad=lambda g, x: _gelu_grad(g, x),
 )
 gelu_tanh = pointwise(
     "gelu_tanh",
     lambda x: 0.5 * x * (1 + np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))),
+    lower=lambda x: 0.5 * x * (1 + e.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))),
     accepts=FLOATS,
     samples=unary(),
     backward_name="Gelu",
@@ -99,6 +115,7 @@ gelu_tanh = pointwise(
 mish = pointwise(
     "mish",
     lambda x: x * np.tanh(_softplus(x)),
+    lower=lambda x: x * e.tanh(_lower_softplus(x)),
     accepts=FLOATS,
     samples=unary(),
     grad=lambda g, x: _mish_grad(g, x),
@@ -107,6 +124,7 @@ mish = pointwise(
 softplus = pointwise(
     "softplus",
     lambda x, rate, limit: np.where(x * rate > limit, x, _softplus(x * rate) / rate),
+    lower=lambda x, rate, limit: e.where(x * rate > limit, x, _lower_softplus(x * rate) / rate),
     inputs="x rate limit",
     accepts=FLOATS,
     samples=_with(1.5, 2.0),
@@ -115,6 +133,7 @@ softplus = pointwise(
 logsigmoid = pointwise(
     "logsigmoid",
     lambda x: -_softplus(-x),
+    lower=lambda x: -_lower_softplus(-x),
     accepts=FLOATS,
     samples=unary(),
     backward_name="LogSigmoid",
@@ -193,9 +212,15 @@ def _smooth_l1(x: np.ndarray, width: np.ndarray) -> np.ndarray:
     return y
 
 
+def _lower_smooth_l1(x: Any, width: Any) -> Any:
+    size = e.absolute(x)
+    return e.where(size < width, 0.5 * size * size / width, size - 0.5 * width)
+
+
 smooth_l1 = pointwise(
     "smooth_l1",
     _smooth_l1,
+    lower=_lower_smooth_l1,
     inputs="x width",
     accepts=FLOATS,
     samples=_with(1.4),

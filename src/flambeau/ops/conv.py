@@ -19,7 +19,7 @@ from .kinds import NO_BOOL, Custom, custom
 from .reference import conv as reference
 from .reference.windows import Pairs, Sizes, conv_out_size
 from .samples import Sample, spread
-from .view import reshape, transpose
+from .view import transpose
 
 _GEOMETRY = "stride padding dilation groups"
 
@@ -151,15 +151,22 @@ def _linear(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return product
 
 
-def _rows(x: Any) -> Any:
-    """All leading dimensions as one."""
-    shape = x._node.shape
-    return x if len(shape) == 2 else reshape.plain(x, ((prod(shape[:-1]), shape[-1]),))
-
-
 def _flipped(x: Any) -> Any:
     return transpose.plain(x, ((1, 0),))
 
+
+def _product(x: Any, m: Any) -> Any:
+    """x @ m, for a matrix m and any leading dimensions of x."""
+    return linear(x, _flipped(m)) if len(x._node.shape) == 1 else matmul(x, m)
+
+
+def _linear_weight_grad(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    rows = prod(y.shape[:-1])
+    product: np.ndarray = np.matmul(y.reshape(rows, y.shape[-1]).T, x.reshape(rows, x.shape[-1]))
+    return product
+
+
+_LINEAR: tuple[tuple[Sizes, Sizes], ...] = (((2, 3), (4, 3)), ((2, 2, 3), (1, 3)), ((3,), (2, 3)), ((0, 3), (2, 3)))
 
 linear: Custom = custom(
     "linear",
@@ -170,14 +177,36 @@ linear: Custom = custom(
     accepts=NO_BOOL,
     backward_name="Linear",
     grad={
-        "x": lambda g, w: linear(g, _flipped(w.conj())),
-        "w": lambda g, x: matmul(_flipped(_rows(g)), _rows(x.conj())),
+        "x": lambda g, w: _product(g, w.conj()),
+        "w": lambda g, x: linear_weight_grad(g, x.conj()),
     },
-    samples=lambda: [
-        Sample((spread((2, 3)), spread((4, 3), seed=1))),
-        Sample((spread((2, 2, 3)), spread((1, 3), seed=1))),
-        Sample((spread((3,)), spread((2, 3), seed=1))),
-        Sample((spread((0, 3)), spread((2, 3), seed=1))),
-        Sample((spread((2, 0)), spread((2, 0), seed=1))),
-    ],
+    samples=lambda: [Sample((spread(x), spread(w, seed=1))) for x, w in (*_LINEAR, ((2, 0), (2, 0)))],
+)
+# With a bias (out), added to each row.
+affine: Custom = custom(
+    "affine",
+    lambda x, w, b: _linear(x, w) + b,
+    lambda x, w, b: ((*x._node.shape[:-1], w._node.shape[0]), x._node.dtype),
+    "contraction",
+    inputs="x w b",
+    accepts=NO_BOOL,
+    backward_name="Addmm",
+    grad={
+        "x": lambda g, w: _product(g, w.conj()),
+        "w": lambda g, x: linear_weight_grad(g, x.conj()),
+        "b": lambda g: g,  # the engine sums over the rows
+    },
+    samples=lambda: [Sample((spread(x), spread(w, seed=1), spread(w[:1], seed=2))) for x, w in _LINEAR],
+)
+# y (*, out) and x (*, in) -> (out, in): the sum over all rows of their outer products.
+linear_weight_grad: Custom = custom(
+    "linear_weight_grad",
+    _linear_weight_grad,
+    lambda y, x: ((y._node.shape[-1], x._node.shape[-1]), y._node.dtype),
+    "contraction",
+    inputs="y x",
+    accepts=NO_BOOL,
+    backward_name="Linear",
+    grad={"y": lambda g, x: linear(x.conj(), g), "x": lambda g, y: _product(y.conj(), g)},
+    samples=lambda: [Sample((spread((2, 4)), spread((2, 3), seed=1))), Sample((spread((2, 2, 1)), spread((2, 2, 3))))],
 )

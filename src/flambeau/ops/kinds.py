@@ -13,9 +13,10 @@ import numpy as np
 from ..core import dtype as dt
 from ..core.dtype import FLOAT, dtype
 from ..core.gradient import attach
+from ..core.modes import modes
 from ..core.node import Node, numel, scalar
-from ..core.realize import user_line
-from ..core.record import record, record_many, record_view, submit
+from ..core.realize import recorder, user_line
+from ..core.record import look_now, record, record_many, record_view, submit
 from ..core.tensor import Tensor, make
 from .op import Op, wrap_dims
 from .samples import Sample
@@ -164,7 +165,31 @@ class Pointwise(Op):
             xn = x._node if x._storage is None else x._current()
             if xn.dtype.category == FLOAT and self.takes_floats:
                 return self._finish(Node(self, (xn,), (), xn.shape, self.result(xn.dtype)), (xn,), (x._edge,))
+        elif len(operands) > 2:
+            alike = self._alike(operands)
+            if alike is not None:
+                edges = tuple([x._edge if isinstance(x, Tensor) else None for x in operands])
+                return self._finish(alike, alike.inputs, edges)
         return self._general(operands)
+
+    def _alike(self, operands: Sequence[Any]) -> Node | None:
+        """The node for tensors of one shape and floating dtype, and numbers; None if they aren't."""
+        first = operands[0]
+        if not isinstance(first, Tensor) or first._node.dtype.category != FLOAT or not self.takes_floats:
+            return None
+        shape, d = first._node.shape, first._node.dtype
+        nodes = []
+        for x in operands:
+            if isinstance(x, Tensor):
+                n = x._node if x._storage is None else x._current()
+                if n.dtype is not d or n.shape != shape:
+                    return None
+                nodes.append(n)
+            elif type(x) is float or type(x) is int:
+                nodes.append(number_node(self.name, x, d))
+            else:
+                return None
+        return Node(self, tuple(nodes), (), shape, self.result(d))
 
     def _general(self, operands: Sequence[Any]) -> Tensor:
         promoted = result_type(self.name, operands)
@@ -194,6 +219,8 @@ class Pointwise(Op):
         return self._finish(Node(self, ins, (), shape, self.result(d)), tuple(nodes), tuple(edges))
 
     def _finish(self, node: Node, nodes: tuple[Any, ...], edges: tuple[Any, ...]) -> Tensor:
+        if recorder.shared:
+            nodes = look_now(node)
         t = _new(Tensor)
         t._node = node
         for e in edges:
@@ -251,7 +278,10 @@ def _cast_samples() -> list[Sample]:
 
 
 # The engine casts gradients to the dtype of what they belong to.
-cast = Cast("cast", _cast_numpy, attrs="d", grad=lambda g: g, samples=_cast_samples, backward_name="ToCopy")
+cast = Cast(
+    "cast", _cast_numpy, lower=lambda x, d: x.cast(d), attrs="d", grad=lambda g: g, samples=_cast_samples,
+    backward_name="ToCopy",
+)  # fmt: skip
 
 
 # ----- reductions -----
@@ -418,6 +448,8 @@ class Custom(Op):
         n = len(args) - len(self.attrs)
         tensors, attrs = args[:n], args[n:]
         self.check_dtype(tensors[0]._node.dtype)
+        if self.composition is not None and modes.grad and any(t._edge is not None for t in tensors):
+            return self.composition(*args)
         found = self.infer(*tensors, *attrs)
         if self.results > 1:
             return record_many(self, tensors, attrs, found)

@@ -6,8 +6,9 @@ and dtype rules and the call.
 
 A gradient formula is a function of tensors whose parameter names say what it needs: `g` (the gradient of the
 result), `out` (the result), an input's name, `<input>_shape`, `<input>_dtype`, an attribute's name, `i` (the
-input's number, for operations on many). Only what the wanted formulas name is saved. A formula need not undo
-broadcasting, cast, or care whether somebody wants its result: the engine does.
+input's number, for operations on many). Where there are several results, `g` and `out` are tuples. Only what
+the wanted formulas name is saved. A formula need not undo broadcasting, cast, or care whether somebody wants
+its result: the engine does.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Op:
     results = 1
     checks = False  # can fail on values, so it remembers the user's line
     accepts = (BOOL, COMPLEX)  # the lowest and the highest dtype category that it takes
+    joint = False  # one formula gives the gradients of all inputs; its `g` has None for results without one
+    composition: Formula | None = None  # the same in other operations: done instead where gradients flow
 
     def __init__(
         self,
@@ -64,11 +67,11 @@ class Op:
         self.many = inputs.rpartition(" ")[2].startswith("*")
         camel = re.sub(r"(?:^|_)([a-z0-9])", lambda m: m.group(1).upper(), name)
         self.backward_name = (backward_name or camel) + "Backward0"
-        self.grads = None if grad is None else self._formulas(grad)
-        self._saves: dict[tuple[Any, ...], tuple[frozenset[int], bool]] = {}
         for flag, value in flags.items():
             getattr(self, flag)  # a misspelt flag is an error
             setattr(self, flag, value)
+        self.grads = None if grad is None else self._formulas(grad)
+        self._saves: dict[tuple[Any, ...], tuple[frozenset[int], bool]] = {}
         self.registry[name] = self
 
     def __repr__(self) -> str:
@@ -77,8 +80,10 @@ class Op:
     # ----- differentiation -----
 
     def _formulas(self, grad: dict[str, Formula] | Formula) -> list[tuple[Formula, list[str]] | None]:
-        """One (formula, names of its parameters) an input; a single formula serves the first input."""
-        by_name = grad if isinstance(grad, dict) else {self.inputs[0]: grad}
+        """One (formula, names of its parameters) an input; a single formula serves the first input, a joint
+        one all."""
+        served = self.inputs if self.joint else self.inputs[:1]
+        by_name = grad if isinstance(grad, dict) else dict.fromkeys(served, grad)
         unknown = set(by_name) - {n.lstrip("*") for n in self.inputs}
         if unknown:
             raise ValueError(f"{self.name}: gradients for {unknown}, which are no inputs")
@@ -109,7 +114,7 @@ class Op:
         return known
 
     def gradient(self, fn: GradNode, i: int, g: Any) -> Any:
-        """The gradient towards input `i`, by its formula; None if there is none."""
+        """The gradient towards input `i` (all gradients from a joint formula); None if there is none."""
         rule = self.rule(i)
         if rule is None:
             return None
@@ -135,7 +140,7 @@ class Op:
         if what == "g":
             return g
         if what == "saved":
-            return saved_input(fn, number)
+            return saved_input(fn, number) if number < len(fn.specs) else None  # an input that was left out
         if what == "out":
             return self._saved_out(fn)
         if what == "attr":

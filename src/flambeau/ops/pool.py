@@ -1,12 +1,14 @@
 """Pooling over the last dimensions, as many as the kernel (or the output) has.
 
-The maximum's position is an operation, its value is gathered there. Averages are linear: each comes with its
+The maximum's position is an operation, its value is taken there. Averages are linear: each comes with its
 adjoint, and the two are each other's gradients.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
@@ -73,6 +75,38 @@ adaptive_max_index = custom(
         Sample((spread((2, 7)),), {"spatial": (3,)}),
         Sample((spread((2, 5, 4)),), {"spatial": (2, 4)}),
     ],
+)
+
+# The positions were found in the input, so they are not checked again.
+pool_take: Custom = custom(
+    "pool_take",
+    reference.take,
+    lambda x, index, n: (index._node.shape, x._node.dtype),
+    "window",
+    inputs="x index",
+    attrs="n",
+    accepts=NO_BOOL_REAL,
+    widens=False,
+    backward_name="MaxPoolWithIndices",
+    samples=lambda: [
+        Sample((spread((2, 5)), np.array([[4, 0, 4], [1, 2, 3]])), {"n": 1}),
+        Sample((spread((2, 3)), np.array([[5, 0], [2, 2]])), {"n": 2}),
+    ],
+    grad={"x": lambda g, index, n, x_shape: pool_put(g, index, tuple(x_shape[len(x_shape) - n :]))},
+)
+pool_put: Custom = custom(
+    "pool_put",
+    reference.put,
+    lambda y, index, spatial: (_last(y._node.shape, len(spatial), spatial), y._node.dtype),
+    "window",
+    inputs="y index",
+    attrs="spatial",
+    accepts=FLOATS,
+    samples=lambda: [
+        Sample((spread((2, 3)), np.array([[4, 0, 4], [1, 2, 3]])), {"spatial": (5,)}),
+        Sample((spread((2, 2)), np.array([[5, 0], [2, 2]])), {"spatial": (2, 3)}),
+    ],
+    grad={"y": lambda g, index, spatial: pool_take(g, index, len(spatial))},
 )
 
 # ----- averages -----

@@ -3,28 +3,37 @@ the numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core import dtype as dt
+from ..core import generator as checks
 from ..core.dtype import FLOAT, dtype
 from ..core.generator import Generator, default_generator
 from ..core.node import Node
 from ..core.realize import user_line
 from ..core.record import submit
 from ..core.tensor import Tensor, make
+from .kinds import number_node
 from .op import Op
 from .samples import Sample
 
 
 class Draw(Op):
-    """Numbers from a generator: `draw(shape, dtype, *parameters, generator=)`. Tensor inputs come first."""
+    """Numbers from a generator: `draw(tensors, shape, dtype, generator, *numbers, *settings)`.
+
+    `numbers` are the names of parameters that are operands like tensors: a new one is no new program. `check`
+    raises for those that the operation doesn't take.
+    """
 
     kind = "random"
     effect = True
     widens = False
     checks = True
+    numbers: tuple[str, ...] = ()
+    check: Callable[..., None] | None = None
 
     def __call__(
         self,
@@ -34,10 +43,12 @@ class Draw(Op):
         generator: Generator,
         *parameters: Any,
     ) -> Tensor:
+        numbers, settings = parameters[: len(self.numbers)], parameters[len(self.numbers) :]
+        if self.check is not None:
+            self.check(d.np, *parameters)
         nodes = tuple(t._current() for t in tensors)
-        if not tensors:  # a draw of nothing raises now what the draw would raise, and uses up no numbers
-            self.numpy((0,), d, generator, *parameters)
-        node = Node(self, nodes, (shape, d, generator, *parameters), shape, d)
+        nodes += tuple(number_node(self.name, x, dt.float64) for x in numbers)
+        node = Node(self, nodes, (shape, d, generator, *settings), shape, d)
         node.site = user_line()
         t = make(node)
         submit(node)
@@ -48,14 +59,19 @@ class Draw(Op):
         return self(tuple(tensors), shape, d, default_generator.manual_seed(7), *parameters)
 
 
-def _draw(name: str, method: str, parameters: str, samples: Any) -> Draw:
-    def numpy(shape: tuple[int, ...], d: dtype, generator: Generator, *values: Any) -> np.ndarray:
-        return np.asarray(
-            getattr(generator, method)(shape, dtype=d.np, **dict(zip(names, values, strict=True)))
-        )
+def _draw(name: str, numbers: str, check: Any, samples: Any, method: str = "", settings: str = "") -> Draw:
+    count, draw = len(numbers.split()), getattr(Generator, method or name)
 
-    names = parameters.split()
-    return Draw(name, numpy, inputs="", attrs="shape d generator " + parameters, samples=lambda: samples)
+    def numpy(*args: Any) -> np.ndarray:
+        values = dict(zip(names, (*map(float, args[:count]), *args[count + 3 :]), strict=True))
+        shape, d, generator = args[count : count + 3]
+        return np.asarray(draw(generator, shape, dtype=d.np, **values))
+
+    names = (*numbers.split(), *settings.split())
+    attrs = f"shape d generator {settings}"
+    op = Draw(name, numpy, inputs=numbers, attrs=attrs, samples=lambda: samples, check=check)
+    op.numbers = op.inputs
+    return op
 
 
 def _samples(**parameters: Any) -> list[Sample]:
@@ -65,16 +81,20 @@ def _samples(**parameters: Any) -> list[Sample]:
     ]
 
 
-uniform = _draw("uniform", "uniform", "low high", _samples(low=0.0, high=1.0))
-normal = _draw("normal", "normal", "mean std contiguous", _samples(mean=0.0, std=1.0, contiguous=True))
-log_normal = _draw("log_normal", "log_normal", "mean std", _samples(mean=1.0, std=2.0))
-exponential = _draw("exponential", "exponential", "rate", _samples(rate=1.0))
-cauchy = _draw("cauchy", "cauchy", "median sigma", _samples(median=0.0, sigma=1.0))
-geometric = _draw("geometric", "geometric", "p", _samples(p=0.5))
-bernoulli = _draw("bernoulli", "bernoulli", "p", _samples(p=0.5))
+uniform = _draw("uniform", "low high", checks.check_uniform, _samples(low=0.0, high=1.0))
+normal = _draw(
+    "normal", "mean std", lambda d, mean, std, contiguous: checks.check_normal(d, mean, std),
+    _samples(mean=0.0, std=1.0, contiguous=True), settings="contiguous",
+)  # fmt: skip
+log_normal = _draw("log_normal", "mean std", checks.check_log_normal, _samples(mean=1.0, std=2.0))
+exponential = _draw("exponential", "rate", checks.check_exponential, _samples(rate=1.0))
+cauchy = _draw("cauchy", "median sigma", checks.check_cauchy, _samples(median=0.0, sigma=1.0))
+geometric = _draw("geometric", "p", checks.check_geometric, _samples(p=0.5))
+bernoulli = _draw("bernoulli", "p", checks.check_bernoulli, _samples(p=0.5))
 integers = _draw(
-    "random", "random", "low high", [Sample((), {"shape": (7,), "d": dt.int64, "low": 0, "high": 10})]
-)
+    "random", "", checks.check_integers,
+    [Sample((), {"shape": (7,), "d": dt.int64, "low": 0, "high": 10})], settings="low high",
+)  # fmt: skip
 
 permutation = Draw(
     "randperm", lambda shape, d, generator: generator.randperm(shape[0], dtype=d.np), inputs="",

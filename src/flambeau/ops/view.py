@@ -453,7 +453,7 @@ view_dtype = view(
 
 clone = custom(
     "clone", lambda x: np.array(x, order="C", copy=True), lambda x: (x._node.shape, x._node.dtype),
-    "pointwise", grad=lambda g: g,
+    "pointwise", lower=lambda x: x, grad=lambda g: g,
     widens=False, samples=lambda: [Sample((spread(s),)) for s in ((), (2, 3), (0,))],
 )  # fmt: skip
 flip = custom(

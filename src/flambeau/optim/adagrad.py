@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import full_like
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, with_decay
+from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
 
 
 class Adagrad(Optimizer):
@@ -80,7 +80,7 @@ class Adagrad(Optimizer):
         return {"step": new_count(), "sum": full_like(p, complex(start, start) if p.is_complex() else start)}
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        lr = float(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"])
+        lr = number(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"])
         g = with_decay(g, p, group)
         total = state["sum"].addcmul_(g, g)
         p.addcdiv_(g, total.sqrt() + group["eps"], value=-lr)

@@ -7,7 +7,7 @@ from typing import Any
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
 from ..functions.pointwise import maximum
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, with_decay
+from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
 
 
 class Adam(Optimizer):
@@ -81,8 +81,8 @@ class Adam(Optimizer):
         return {**state, "max_exp_avg_sq": zeros_like(p)} if group["amsgrad"] else state
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        t, lr = count_step(state), float(group["lr"])
-        beta1, beta2 = (float(beta) for beta in group["betas"])
+        t, lr = count_step(state), number(group["lr"])
+        beta1, beta2 = (number(beta) for beta in group["betas"])
         if group["decoupled_weight_decay"]:
             if group["weight_decay"]:
                 p.mul_(1 - lr * group["weight_decay"])

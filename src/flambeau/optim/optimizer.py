@@ -503,6 +503,11 @@ def check_not_negative(**options: Any) -> None:
             raise ValueError(f"Invalid {label}: {value}")
 
 
+def number(value: Any) -> Any:
+    """An option or a count as a Python number, also where it is a tensor of one."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
 def new_count() -> Tensor:
     """A step count of zero."""
     return tensor(0.0, dtype=float32)
@@ -510,7 +515,7 @@ def new_count() -> Tensor:
 
 def count_step(state: dict[str, Any]) -> float:
     """Adds one to the state's step count and returns it."""
-    count = float(state["step"]) + 1  # read before the write: no pending work has to be done for it
+    count: float = number(state["step"]) + 1  # read before the write: no pending work has to be done for it
     if isinstance(state["step"], Tensor):
         state["step"].add_(1)
     else:
@@ -520,5 +525,5 @@ def count_step(state: dict[str, Any]) -> float:
 
 def with_decay(g: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
     """The gradient of the loss plus weight_decay/2 · |p|²."""
-    decay = float(group["weight_decay"])
+    decay = number(group["weight_decay"])
     return g.add(p, alpha=decay) if decay else g

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, with_decay
+from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
 
 
 class RMSprop(Optimizer):
@@ -73,7 +73,7 @@ class RMSprop(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         count_step(state)
-        g, lr, alpha = with_decay(g, p, group), float(group["lr"]), group["alpha"]
+        g, lr, alpha = with_decay(g, p, group), number(group["lr"]), group["alpha"]
         square = state["square_avg"].mul_(alpha).addcmul_(g, g, value=1 - alpha)
         if group["centered"]:
             mean = state["grad_avg"].lerp_(g, 1 - alpha)

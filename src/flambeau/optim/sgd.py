@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer, ParamsT, check_not_negative, with_decay
+from .optimizer import Optimizer, ParamsT, check_not_negative, number, with_decay
 
 
 class SGD(Optimizer):
@@ -86,4 +86,4 @@ class SGD(Optimizer):
             else:
                 buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
             g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
-        p.add_(g, alpha=-float(group["lr"]))
+        p.add_(g, alpha=-number(group["lr"]))

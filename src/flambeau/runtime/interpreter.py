@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.memory import owns
+from ..core.watch import span, watchers
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..core.node import Node
     from ..core.program import Step, Trace
 
@@ -16,6 +21,13 @@ if TYPE_CHECKING:
 def run(work: Trace) -> dict[int, Exception]:
     """Computes the outputs' values; returns the exceptions of failed steps by slot (their dependents fail
     with them)."""
+    if watchers:
+        with span("interpret", work):
+            return _run(work, _watched)
+    return _run(work, _compute)
+
+
+def _run(work: Trace, compute: Callable[[Step, list[Any]], Any]) -> dict[int, Exception]:
     program = work.program
     values: list[Any] = [node.value for node in work.leaves] + [None] * len(work.nodes)
     for node, owned in zip(work.leaves, work.owned, strict=True):
@@ -25,23 +37,23 @@ def run(work: Trace) -> dict[int, Exception]:
     with np.errstate(all="ignore"):
         for step in program.steps:
             try:
-                values[step.out] = _compute(step, values)
+                values[step.out] = compute(step, values)
             except Exception as e:
                 error = next((failed[i] for i in step.inputs if i in failed), None)
-                failed[step.out] = error or _located(e, work.nodes[step.out - len(work.leaves)])
+                failed[step.out] = error or located(e, work.nodes[step.out - len(work.leaves)])
             for slot in step.free:
                 values[slot] = None
     seen = []  # values that lie in another array
     for node, slot in zip(work.outputs, program.outputs, strict=True):
         value = node.value = values[slot]
-        if type(value) is np.ndarray and value.base is not None:
+        if type(value) is np.ndarray and not owns(value):
             seen.append(node)
     if seen:
-        _separate(seen, work)
+        separate(seen, work)
     return failed
 
 
-def _separate(seen: list[Node], work: Trace) -> None:
+def separate(seen: list[Node], work: Trace) -> None:
     """Gives values memory of their own, unless nobody else has it or all others look at the same storage."""
     sharers: dict[int, list[Node]] = {}
     for node in (*work.leaves, *work.outputs):
@@ -59,6 +71,11 @@ def _root(value: Any) -> Any:
     return value
 
 
+def _watched(step: Step, values: list[Any]) -> Any:
+    with span("numpy", step):
+        return _compute(step, values)
+
+
 def _compute(step: Step, values: list[Any]) -> Any:
     args = [values[i] for i in step.inputs]
     if step.widen:
@@ -69,7 +86,7 @@ def _compute(step: Step, values: list[Any]) -> Any:
     if step.dtype is not None:
         if type(value) is not np.ndarray or value.dtype != step.dtype:
             value = np.asarray(value).astype(step.dtype, copy=False)
-        if value.base is not None and not step.op.writes and step.op.kind != "view":
+        if not owns(value) and not step.op.writes and step.op.kind != "view":
             value = _of_its_own(value, args)
     return value
 
@@ -85,8 +102,12 @@ def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:
     slot = step.inputs[0]
     unread = slot in step.free and step.inputs.count(slot) == 1 and _references(values, args) == _UNSHARED
     x = args[0]  # only now: this is one more reference
-    own = x.flags.owndata or (type(x.base) is np.ndarray and _base_references(x) == _SEEN_ONCE)
-    return x if unread and own and x.flags.writeable else x.copy(order="C")
+    return x if unread and alone(x) and x.flags.writeable else x.copy(order="C")
+
+
+def alone(x: np.ndarray) -> bool:
+    """Whether no other array lies in the same memory."""
+    return owns(x) or (type(x.base) is np.ndarray and _base_references(x) == _SEEN_ONCE)
 
 
 def _references(values: list[Any], args: list[Any]) -> int:
@@ -102,7 +123,8 @@ _UNSHARED = (lambda values: _references(values, [values[0]]))([np.zeros(1)])
 _SEEN_ONCE = _base_references(np.zeros(2)[:1])
 
 
-def _located(error: Exception, node: Any) -> Exception:
+def located(error: Exception, node: Any) -> Exception:
+    """The error with the user's line that recorded the operation."""
     site = getattr(node, "site", None)
     if site is not None:
         error.add_note(f"in {node.op.name}, recorded at {site}")

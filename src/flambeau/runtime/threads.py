@@ -1,14 +1,17 @@
-"""How many threads operations use. The interpreter's only threads are those of NumPy's BLAS."""
+"""How many threads operations use."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+count = 0  # as chosen; 0: not yet asked
 
 
 @cache
@@ -30,6 +33,62 @@ def available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def quota() -> float:
+    """How many processors' time the control group of this process is given; infinity if it isn't limited."""
+    try:
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return math.inf
+    least = math.inf
+    for _, controllers, path in groups:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = Path("/sys/fs/cgroup", controllers and "cpu")
+        group = root / path.lstrip("/")
+        for folder in (group, *(p for p in group.parents if p.is_relative_to(root))):
+            least = min(least, _limit(folder))
+    return least
+
+
+def _limit(folder: Path) -> float:
+    """A control group's own limit (of version 2, or 1)."""
+    try:
+        if (folder / "cpu.max").exists():
+            allowed, period = (folder / "cpu.max").read_text().split()
+        else:
+            allowed = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return math.inf if allowed in ("max", "-1") else int(allowed) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+
+
+def _default() -> tuple[int, str]:
+    """The threads if none were chosen, and why so many."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if text.isdecimal() and int(text) > 0:
+        return int(text), "as OMP_NUM_THREADS says"
+    processors, given = available(), quota()
+    if given < processors:
+        return max(1, math.ceil(given)), "as the quota allows"
+    return processors, "one for each"
+
+
+def usable() -> int:
+    """The threads of a program: as many as chosen, or OMP_NUM_THREADS, or one for each processor whose time
+    this process is given."""
+    global count
+    if not count:
+        count = _default()[0]
+    return count
+
+
+def reason() -> str:
+    """Why `usable()` is what it is."""
+    default, why = _default()
+    return why if usable() == default else "as set_num_threads said"
+
+
 def get_num_threads() -> int:
     """How many threads an operation may use.
 
@@ -37,15 +96,13 @@ def get_num_threads() -> int:
     >>> torch.get_num_threads() >= 1
     True
     """
-    blas = _blas()
-    return available() if blas is None else int(blas[0]())
+    return usable()
 
 
 def set_num_threads(threads: int, /) -> None:
     """Sets how many threads an operation may use.
 
-    Errors: RuntimeError for less than one, or where NumPy is built with a BLAS that this process can't set
-    (use its environment variable, such as MKL_NUM_THREADS, instead).
+    Errors: RuntimeError for less than one.
 
     >>> import flambeau as torch
     >>> threads = torch.get_num_threads()
@@ -53,13 +110,10 @@ def set_num_threads(threads: int, /) -> None:
     1
     >>> torch.set_num_threads(threads)
     """
+    global count
     if isinstance(threads, bool) or not hasattr(threads, "__index__") or int(threads) < 1:
         raise RuntimeError(f"set_num_threads: expects a positive integer, got {threads!r}")
+    count = int(threads)
     blas = _blas()
-    if blas is None:
-        raise RuntimeError(
-            "set_num_threads: NumPy's matrix library isn't the OpenBLAS of its wheels; set its environment "
-            "variable "
-            "(OMP_NUM_THREADS, MKL_NUM_THREADS) before starting Python"
-        )
-    blas[1](int(threads))
+    if blas is not None:
+        blas[1](count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from ...functions.joining import (
 )
 from ...functions.linear import matmul
 from ...functions.reduction import softmax
+from ...ops import attention as ops
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, make_constant, opmath
 from ...ops.op import check_tensor
 from ...ops.view import transpose
+from .arguments import flat, scalar
 from .dropout import dropout
 
 INF = float("inf")
@@ -52,22 +55,38 @@ def scaled_dot_product_attention(
     """
     what = "scaled_dot_product_attention"
     _check(what, query, key, value, attn_mask, dropout_p)
-    if enable_gqa:
-        key, value = _shared_heads(what, query, key), _shared_heads(what, query, value)
+    if is_causal and attn_mask is not None:
+        raise RuntimeError(
+            f"{what}: Explicit attn_mask should not be set when is_causal=True; put it in the mask"
+        )
+    width = query._node.shape[-1]
+    factor = scalar(what, 1 / math.sqrt(width or 1) if scale is None else scale, opmath(query._node.dtype))
+    if dropout_p:
+        if enable_gqa:
+            key, value = _repeated(what, query, key), _repeated(what, query, value)
+        return _with_dropout(query, key, value, factor, attn_mask, dropout_p, is_causal)
+    given = (query, key, value, factor, *(() if attn_mask is None else (attn_mask,)), is_causal)
+    out: Tensor = _grouped(what, *given) if enable_gqa else ops.attention(*given)[0]
+    return out
+
+
+def _with_dropout(
+    query: Tensor, key: Tensor, value: Tensor, scale: Tensor, mask: Tensor | None, p: float, causal: bool
+) -> Tensor:
+    """Attention, some of whose weights are dropped."""
     d, wide = query._node.dtype, opmath(query._node.dtype)
     if wide is not d:  # scores rounded to 16 bits would be far off
         query, key, value = (cast(t, wide) for t in (query, key, value))
-    factor = 1 / math.sqrt(query._node.shape[-1]) if scale is None else scale
-    scores = matmul(query * factor, _flipped(key))
+    scores = matmul(query * scale, _flipped(key))
     blind = None
-    if is_causal:
+    if causal:
         scores = choose(make_constant(np.tri(*scores._node.shape[-2:], dtype=np.bool_)), scores, -INF)
-    if attn_mask is not None:
-        scores, blind = _masked(scores, attn_mask)
+    if mask is not None:
+        scores, blind = _masked(scores, mask)
     weights = softmax(scores, -1)
     if blind is not None:
         weights = choose(blind, 0, weights)
-    out = matmul(dropout(weights, dropout_p) if dropout_p else weights, value)
+    out = matmul(dropout(weights, p), value)
     return out if wide is d else cast(out, d)
 
 
@@ -121,12 +140,37 @@ def _masked(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return scores + choose(blind, 0, mask).to(scores.dtype), blind
 
 
-def _shared_heads(what: str, query: Tensor, x: Tensor) -> Tensor:
-    """Each head as often as there are heads of the query for it."""
+def _sharing(what: str, query: Tensor, x: Tensor) -> int:
+    """How many heads of the query share one of `x`."""
     if min(query.ndim, x.ndim) < 3 or query._node.shape[-3] % x._node.shape[-3]:
         raise RuntimeError(
             f"{what}: Number of heads in key and value must divide the number of heads in query, got shapes "
             f"{tuple(query.shape)} and {tuple(x.shape)}"
         )
-    times = query._node.shape[-3] // x._node.shape[-3]
-    return x if times == 1 else repeat_interleave(x, times, x.ndim - 3)
+    n: int = query._node.shape[-3] // x._node.shape[-3]
+    return n
+
+
+def _repeated(what: str, query: Tensor, x: Tensor) -> Tensor:
+    """Each head as often as there are heads of the query for it."""
+    return repeat_interleave(x, _sharing(what, query, x), x.ndim - 3)
+
+
+def _grouped(what: str, query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> Tensor:
+    """Attention of which `n` heads share one key and value: these broadcast over a dimension of `n`."""
+    n = _sharing(what, query, key)
+    if n != _sharing(what, query, value):
+        key, value = _repeated(what, query, key), _repeated(what, query, value)
+        repeated: Tensor = ops.attention(query, key, value, *rest)[0]
+        return repeated
+    scale, *masks, causal = rest
+    masks = [m if m.ndim < 3 else _split(m, n if m._node.shape[-3] > 1 else 1) for m in masks]
+    out = ops.attention(_split(query, n), _split(key, 1), _split(value, 1), scale, *masks, causal)[0]
+    *batch, _, _, rows, columns = out._node.shape
+    return flat(out, *batch, query._node.shape[-3], rows, columns)
+
+
+def _split(x: Tensor, n: int) -> Tensor:
+    """The heads as groups of `n`."""
+    *batch, heads, rows, columns = x._node.shape
+    return flat(x, *batch, heads // n, n, rows, columns)

@@ -16,6 +16,7 @@ from ...functions.ranges import (
 from ...functions.reduction import cumprod
 from ...functions.shape import unsqueeze
 from ...ops import activation, lookup
+from ...ops import loss as losses
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, opmath
 from ...ops.op import check_tensor
@@ -157,6 +158,9 @@ def cross_entropy(
     if t._node.shape == x._node.shape:
         return _soft(x, t, weight, ignore_index, how, label_smoothing)
     t = _labels(what, x, t, ignore_index)
+    if how == "mean" and weight is None and not label_smoothing:
+        mean: Tensor = losses.cross_entropy(x, t, ignore_index)
+        return mean
     logs = reductions.log_softmax(x, lookup.class_dim(x.ndim))
     loss = _nll(logs, t, weight, ignore_index, how)
     if label_smoothing:

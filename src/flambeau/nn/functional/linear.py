@@ -24,7 +24,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     _check_linear(check_tensor("linear", "input", input), check_tensor("linear", "weight", weight), bias)
     if weight.ndim == 1:
         return matmul(input, weight)
-    y: Tensor = ops.linear(input, weight)
+    y: Tensor
+    if bias is not None and bias._node.shape == weight._node.shape[:1]:
+        y = ops.affine(input, weight, bias)
+        return y
+    y = ops.linear(input, weight)
     if bias is None:
         return y
     out: Tensor = y + _fitting(bias, y._node.shape)

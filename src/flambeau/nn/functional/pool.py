@@ -9,7 +9,7 @@ from ...core import dtype as dt
 from ...core.node import numel
 from ...core.tensor import Tensor
 from ...ops import pool as ops
-from ...ops.index import gather, scatter
+from ...ops.index import scatter
 from ...ops.op import check_tensor
 from ...ops.reference.windows import pool_out_size
 from .arguments import Shape, Sizes, check_float, flat, sizes
@@ -77,16 +77,6 @@ class _Windows:
             )
 
 
-def _gathered(x: Tensor, index: Tensor, n: int) -> Tensor:
-    """The elements at flat positions in the last n dimensions."""
-    lead = x._node.shape[:-n]
-    if n > 1:
-        x = flat(x, *lead, numel(x._node.shape[-n:]))
-    at = index if n == 1 else flat(index, *lead, numel(index._node.shape[-n:]))
-    picked = gather(x, at, len(lead))
-    return picked if n == 1 else flat(picked, *index._node.shape)
-
-
 # ----- the largest -----
 
 
@@ -104,7 +94,7 @@ def _max_pool(n: int) -> Any:
     ) -> Any:
         w = _Windows(name, n, input, kernel_size, stride, padding, dilation, ceil_mode)
         index = ops.max_pool_index(input, w.kernel, w.stride, w.padding, w.dilation, w.out)
-        values = _gathered(input, index, n)
+        values = ops.pool_take(input, index, n)
         return (values, index) if return_indices else values
 
     return _named(
@@ -148,7 +138,7 @@ def _adaptive_max_pool(n: int) -> Any:
     def function(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         out = _adaptive_size(name, n, check_float(name, input), output_size)
         index = ops.adaptive_max_index(input, out)
-        values = _gathered(input, index, n)
+        values = ops.pool_take(input, index, n)
         return (values, index) if return_indices else values
 
     return _named(

@@ -45,6 +45,30 @@ def max_pool_indices(
     return np.add(corner, offsets.ravel()[number])
 
 
+def take(x: Array, index: Array, n: int) -> Array:
+    """The elements at flat positions in x's last n dimensions: of index's shape (..., *O).
+
+    Gradient: `put` with the same positions.
+    """
+    at = index.reshape(*index.shape[: index.ndim - n], prod(index.shape[index.ndim - n :]))
+    lead, size = split_shape(x, n)
+    picked: Array = np.take_along_axis(x.reshape(*lead, prod(size)), at, -1)
+    return picked.reshape(index.shape)
+
+
+def put(g: Array, index: Array, spatial: Sizes) -> Array:
+    """The adjoint of `take`: add each element of g (..., *O) at its position in zeros (..., *spatial).
+
+    Gradient: `take` with the same positions.
+    """
+    lead = g.shape[: g.ndim - len(spatial)]
+    total = np.zeros((prod(lead), prod(spatial)), g.dtype)
+    rows = np.arange(prod(lead))[:, None]
+    per_row = (prod(lead), prod(g.shape[len(lead) :]))
+    np.add.at(total, (rows, index.reshape(per_row)), g.reshape(per_row))
+    return total.reshape(*lead, *spatial)
+
+
 def avg_pool(
     x: Array,
     kernel: Sizes,

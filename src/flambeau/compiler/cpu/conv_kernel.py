@@ -1,0 +1,227 @@
+"""The contraction that convolutions are: one operand is read in place, through tables, element by element.
+
+    out[b, n, m] = sum over o, k of x[o, row(m) + column(k)] * w[o, n, k]
+
+An element of x is broadcast to all lanes and meets vectors of w, which is packed so that n is contiguous. So
+x, the large operand, is never unfolded or rearranged, whatever the stride, the dilation and the image's
+width. For the forward product m is a pixel, k a tap and n an output channel; for the gradient towards the
+weight m is a tap and k a pixel.
+
+Rows come in tiles of P * R: P places from a table, and from each R elements a constant step apart. A tile of
+sums stays in registers over a block of k, whose part of w stays in the first-level cache while a block of
+tiles passes by. The sums of blocks are added in order. At the end squares of sums are turned in registers, so
+that out is written in whole vectors along m.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+from ...runtime.kernels import Kernel, kernel
+from ...runtime.target import host
+from . import conv_lanes as lane
+from .emit import F32, F64, I8, I64, Function, i64, vector
+
+SUMS = 16 << 10  # bytes that the sums of a block of tiles take at most
+
+
+class Tile(NamedTuple):
+    """How a kernel's tile looks: `places` * `run` rows, `step` elements between the rows of a run, `vectors`
+    of columns; elements of `size` bytes.
+
+    `weave` is how many products are interleaved along m in the result. With `strided`, the rows of a chunk
+    lie a constant distance apart there; with `adds`, a call may add to what is there.
+    """
+
+    size: int
+    places: int
+    run: int
+    step: int
+    vectors: int
+    weave: int = 1
+    strided: bool = False
+    adds: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of a tile."""
+        return self.places * self.run
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return host().lanes(self.size)
+
+    @property
+    def columns(self) -> int:
+        """Columns of a tile, as many as a panel of w has."""
+        return self.vectors * self.lanes
+
+    @property
+    def block(self) -> int:
+        """How many tiles may pass by one block of w."""
+        return max(1, SUMS // (self.rows * self.columns * self.size * self.weave))
+
+
+# The kernel's words by name. Strides, and places in tables, are in bytes.
+#   rows      for each product and tile: the places of its runs in x
+#   products  for each product: where in `columns` it begins (in pairs), and its number of k
+#   columns   for each k: its place in x and in a panel of w
+#   starts    for each block of tiles, and after the last: its first chunk
+#   chunks    for each: its first sum (from the block's), its place in the result, how many elements it has
+WORDS = (
+    "x", "w", "out", "rows", "products", "columns", "starts", "chunks", "tiles", "block_tiles", "block_k",
+    "n", "out_n", "out_step", "x_group", "x_outer", "w_group", "w_panel", "w_outer", "out_group",
+    "out_batch", "outer", "outers", "panels", "blocks", "batches", "by_panel", "by_block", "by_batch",
+    "old",
+)  # fmt: skip
+
+
+def conv_kernel(tile: Tile) -> Kernel:
+    """The kernel for such tiles. A task does one panel of columns for a block of tiles, for one group and
+    batch."""
+    return kernel("conv", tile, lambda m: _Emission(m, tile).emit())
+
+
+class _Emission:
+    """The kernel under construction."""
+
+    def __init__(self, module: Any, tile: Tile) -> None:
+        self.f, self.tile = Function(module, "conv"), tile
+        self.element = F32 if tile.size == 4 else F64
+        self.vector = vector(self.element, tile.lanes)
+        self.w = {name: self.f.word(i) for i, name in enumerate(WORDS)}
+        self.product = tile.block * tile.rows * tile.vectors  # vectors of sums of one product
+        self.sums = self.f.local(self.vector, self.product * tile.weave + tile.lanes * tile.vectors)
+
+    def emit(self) -> None:
+        """A task: the sums of each product for a block of tiles, then their chunks."""
+        f, b, w = self.f, self.f.b, self.w
+        with f.loop(f.begin, f.end, name="task") as t:
+            panel = b.srem(b.sdiv(t, w["by_panel"]), w["panels"])
+            block = b.srem(b.sdiv(t, w["by_block"]), w["blocks"])
+            batch = b.srem(b.sdiv(t, w["by_batch"]), w["batches"])
+            group = b.sdiv(t, b.mul(b.mul(w["panels"], w["blocks"]), w["batches"]))
+            x = b.add(w["x"], b.mul(group, w["x_group"]))
+            packed = b.add(w["w"], b.add(b.mul(group, w["w_group"]), b.mul(panel, w["w_panel"])))
+            first_n = b.mul(panel, i64(self.tile.columns))
+            out = b.add(w["out"], b.add(b.mul(group, w["out_group"]), b.mul(batch, w["out_batch"])))
+            start = b.mul(block, w["block_tiles"])
+            stop = f.minimum(b.add(start, w["block_tiles"]), w["tiles"])
+            for q in range(self.tile.weave):
+                self.add_up(q, x, packed, start, stop, batch)
+            out = b.add(out, b.mul(first_n, w["out_n"]))
+            bounds = f.at(self.table("starts"), block)
+            with f.loop(f.load(bounds, 8), f.load(f.at(bounds, i64(1)), 8), name="chunk") as c:
+                self.write(c, out, b.sub(w["n"], first_n))
+        f.finish()
+
+    def table(self, name: str) -> Any:
+        return self.f.b.inttoptr(self.w[name], I64.as_pointer())
+
+    def add_up(self, q: int, x: Any, packed: Any, start: Any, stop: Any, batch: Any) -> None:
+        """The sums of product number q for the tiles of a block."""
+        f, b, w = self.f, self.f.b, self.w
+        products = self.table("products")
+        columns = f.at(self.table("columns"), b.mul(f.load(f.at(products, i64(2 * q)), 8), i64(2)))
+        k = f.load(f.at(products, i64(2 * q + 1)), 8)
+        rounds = b.select(b.icmp_signed(">", k, i64(1)), k, i64(1))  # at least one, for an empty sum too
+        first = b.mul(batch, w["outer"])
+        last = f.minimum(b.add(first, w["outer"]), w["outers"])
+        rows = f.at(self.table("rows"), b.mul(w["tiles"], i64(q * self.tile.places)))
+        with f.loop(first, last, name="outer") as o:
+            xo, wo = (b.add(p, b.mul(o, w[s])) for p, s in ((x, "x_outer"), (packed, "w_outer")))
+            with f.loop(0, rounds, w["block_k"], name="block") as k0:
+                k1 = f.minimum(b.add(k0, w["block_k"]), k)
+                fresh = b.and_(b.icmp_signed("==", o, first), b.icmp_signed("==", k0, i64(0)))
+                with f.loop(start, stop, name="tile") as n:
+                    sums = self.accumulate(self.places(rows, xo, n), wo, columns, k0, k1)
+                    size = self.tile.rows * self.tile.vectors
+                    at = b.add(b.mul(b.sub(n, start), i64(size)), i64(q * self.product))
+                    self.keep(sums, f.at(self.sums, at), fresh)
+
+    def places(self, rows: Any, x: Any, n: Any) -> list[Any]:
+        """The addresses of a tile's rows, one for each run."""
+        f, count = self.f, self.tile.places
+        table = f.at(rows, f.b.mul(n, i64(count)))
+        places = [f.b.add(x, f.load(f.at(table, i64(p)), 8)) for p in range(count)]
+        return [f.b.inttoptr(p, I8.as_pointer()) for p in places]
+
+    def accumulate(self, places: list[Any], w: Any, columns: Any, k0: Any, k1: Any) -> list[Any]:
+        """A tile's sums over k0 … k1 - 1, row by row."""
+        f, tile = self.f, self.tile
+        weights = f.b.inttoptr(w, I8.as_pointer())
+        zeros = [ir.Constant(self.vector, None)] * (tile.rows * tile.vectors)
+        with f.carry(k0, k1, 1, zeros, name="k") as c:
+            pair = f.at(columns, f.b.mul(c.i, i64(2)))
+            here, there = f.load(pair, 8), f.load(f.at(pair, i64(1)), 8)
+            row = f.at(weights, there, self.vector)
+            right = [f.load(f.at(row, i64(v)), tile.lanes * tile.size) for v in range(tile.vectors)]
+            following = []
+            for place in places:
+                base = f.at(place, here, self.element)
+                for r in range(tile.run):
+                    left = f.splat(f.load(f.at(base, i64(r * tile.step)), tile.size), tile.lanes)
+                    for v in range(tile.vectors):
+                        following.append(lane.fma(f, left, right[v], c.values[len(following)]))
+            c.next = following
+        return c.values
+
+    def keep(self, sums: list[Any], kept: Any, fresh: Any) -> None:
+        """Keeps a tile's sums, added to what earlier blocks gave."""
+        f, b = self.f, self.f.b
+        with b.if_else(fresh) as (then, otherwise):
+            with then:
+                for i, s in enumerate(sums):
+                    f.store(s, f.at(kept, i64(i)), 16)
+            with otherwise:
+                for i, s in enumerate(sums):
+                    f.store(b.fadd(f.load(f.at(kept, i64(i)), 16), s), f.at(kept, i64(i)), 16)
+
+    def write(self, c: Any, out: Any, left: Any) -> None:
+        """Stores a chunk: for each column the elements of (up to) as many rows as a vector has lanes."""
+        f, b, tile = self.f, self.f.b, self.tile
+        entry = f.at(self.table("chunks"), b.mul(c, i64(3)))
+        first, place, count = (f.load(f.at(entry, i64(i)), 8) for i in range(3))
+        place = b.add(out, place)
+        sums = b.bitcast(f.at(b.bitcast(self.sums, I8.as_pointer()), first), self.vector.as_pointer())
+        whole = b.icmp_signed("==", count, i64(tile.lanes * tile.weave))
+        whole = b.and_(whole, b.icmp_signed(">=", left, i64(tile.columns)))
+        if tile.strided:
+            whole = ir.Constant(whole.type, 0)
+        for v in range(tile.vectors):
+            turned = []
+            for q in range(tile.weave):
+                at = [q * self.product + r * tile.vectors + v for r in range(tile.lanes)]
+                turned.append(lane.turned(f, [f.load(f.at(sums, i64(i)), 16) for i in at]))
+            columns = [lane.turned(f, list(same)) for same in zip(*turned, strict=True)]
+            with b.if_else(whole) as (then, otherwise):
+                for branch, partial in ((then, False), (otherwise, True)):
+                    with branch:
+                        for i, pieces in enumerate(columns, v * tile.lanes):
+                            self.column(
+                                pieces, b.add(place, b.mul(self.w["out_n"], i64(i))), i, count, left, partial
+                            )
+
+    def column(
+        self, pieces: list[Any], place: Any, number: int, count: Any, left: Any, partial: bool
+    ) -> None:
+        """Stores one column of a chunk; if `partial`, its first `count` elements, if there is such a
+        column."""
+        f, b, tile = self.f, self.f.b, self.tile
+        rows = b.select(b.icmp_signed("<", i64(number), left), count, i64(0)) if partial else count
+        for i, piece in enumerate(pieces):
+            target = f.at(b.inttoptr(place, self.element.as_pointer()), i64(i * tile.lanes))
+            mask = lane.first(f, b.sub(rows, i64(i * tile.lanes)), tile.lanes)
+            if tile.adds:
+                old = b.and_(mask, f.splat(b.icmp_signed("!=", self.w["old"], i64(0)), tile.lanes))
+                piece = b.fadd(piece, lane.load(f, target, old))
+            if tile.strided:
+                steps = lane.multiples(f, i64(0), self.w["out_step"], tile.lanes)
+                lane.scatter(f, piece, target, steps, mask)
+            elif partial:
+                lane.store(f, piece, target, mask)
+            else:
+                f.store(piece, b.bitcast(target, self.vector.as_pointer()), tile.size)

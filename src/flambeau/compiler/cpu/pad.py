@@ -1,0 +1,218 @@
+"""Copying an array into a contiguous one with margins of zeros, and from one dtype to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ...core import dtype as dt
+from ...core.dtype import dtype
+from ...core.node import numel
+from ...runtime.kernels import kernel
+from ...runtime.target import host
+from ..calls import Array, Plan, strides_of
+from . import conv_lanes as lane
+from .emit import F32, F64, STORED, Function, i64
+from .scalar import decode, encode
+
+COMPUTE = {dt.float32: dt.float32, dt.float64: dt.float64, dt.bfloat16: dt.float32, dt.float16: dt.float32}
+Pairs = tuple[tuple[int, int], ...]
+_SRC, _DST, _CHANNELS, _STRIDES, _SIZE, _LOW, _GROWN, _SHIFTS = 0, 1, 2, 3, 8, 11, 14, 17  # where words begin
+
+
+class Padded:
+    """x (B, C, *S), at most three spatial dimensions, with zeros around it (negative amounts crop) and
+    between its elements (`spread` places from one to the next, powers of two), in dtype `d` and contiguous.
+    It is made in parts, in memory that all parts share, unless x is all that already.
+
+    `like` has the shape and strides of the whole; `copies` says whether there is anything to make. With
+    `slack` there always is, and so many bytes after the last element may be read."""
+
+    def __init__(
+        self, x: Array, padding: Pairs, d: dtype, spread: tuple[int, ...] = (), slack: int = 0
+    ) -> None:
+        self.x, self.low, self.slack = x, tuple(low for low, _ in padding), slack
+        self.spread = spread or (1,) * len(padding)
+        same = x.contiguous and x.dtype is d and not any(n for pair in padding for n in pair)
+        self.copies = bool(slack) or not same or max(self.spread) > 1
+        size = ((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.spread, strict=True))
+        spatial = (max(n + lo + hi, 0) for n, (lo, hi) in zip(size, padding, strict=True))
+        shape = (*x.shape[:2], *spatial)
+        self.like = Array(-1, 0, shape, strides_of(shape), d)
+        self.memory: Array | None = None
+
+    def part(self, plan: Plan, start: int, images: int) -> Array:
+        """So many images, made now; what the last part was is lost. All parts are of one size."""
+        x = images_of(self.x, start, images)
+        if not self.copies:
+            return x
+        if self.memory is None:
+            part = images_of(self.like, 0, images)
+            buffer = plan.scratch(numel(part.shape) * part.dtype.itemsize + self.slack)
+            self.memory = part._replace(buffer=buffer)
+        plan_pad(plan, x, self.memory, self.low, self.spread)
+        return self.memory
+
+
+def images_of(x: Array, start: int, images: int) -> Array:
+    """Some of x's images."""
+    return x._replace(offset=x.offset + start * x.strides[0], shape=(images, *x.shape[1:]))
+
+
+def converted(plan: Plan, x: Array, d: dtype) -> Array:
+    """x of any shape as a contiguous array of dtype `d`; x itself where it is that."""
+    if x.contiguous and x.dtype is d:
+        return x
+    y = plan.array(x.shape, d)
+    plan_copy(plan, x, y)
+    return y
+
+
+def result_for(plan: Plan, y: Array, d: dtype) -> Array:
+    """Where to compute a result: in place, or in scratch of the dtype to compute in."""
+    return y if y.dtype is d else plan.array(y.shape, d)
+
+
+def finish(plan: Plan, out: Array, y: Array) -> None:
+    """Adds the call that rounds a result that is in scratch."""
+    if out is not y:
+        plan_copy(plan, out, y)
+
+
+def plan_copy(plan: Plan, x: Array, y: Array) -> None:
+    """Adds the call that copies x into the contiguous y of the same shape."""
+    rank = max(len(x.shape), 3)
+    shape = (1,) * (rank - len(x.shape)) + x.shape
+    strides = (0,) * (rank - len(x.shape)) + x.strides
+    plan_pad(plan, x._replace(shape=shape, strides=strides), y._replace(shape=shape), (0,) * (rank - 2))
+
+
+def plan_zero(plan: Plan, y: Array) -> None:
+    """Adds the call that fills the contiguous y with zeros."""
+    n = numel(y.shape)
+    rows = max(n >> 12, 1)
+    if n % rows:
+        rows = 1
+    y = y._replace(shape=(rows, 1, n // rows))
+    plan_pad(plan, y._replace(shape=(rows, 1, 0), strides=(0, 0, 1)), y, (0,))
+
+
+def plan_pad(plan: Plan, x: Array, y: Array, low: tuple[int, ...], spread: tuple[int, ...] = ()) -> None:
+    """Adds the call that copies x (B, C, *S) into the contiguous y (B, C, *S'), `low` elements from its start
+    in each spatial dimension and `spread` (a power of two) places apart, with zeros elsewhere."""
+    gap = 3 - len(low)
+    size, grown = ((1,) * gap + a.shape[2:] for a in (x, y))
+    strides = x.strides[:2] + (0,) * gap + x.strides[2:]
+    unit = strides[-1] == 1 or size[-1] <= 1
+    lanes = min(host().lanes(max(4, y.dtype.itemsize)), 1 << size[-1].bit_length() >> 1)
+    margins = (low[-1], grown[-1] - size[-1] - low[-1])
+    shifts = (0,) * gap + tuple(s.bit_length() - 1 for s in spread or (1,) * len(low))
+    dense = not any(shifts)
+    whole = lanes if unit and dense and lanes > 1 and min(margins) >= 0 and max(margins) <= lanes else 0
+    key = (x.dtype.name, y.dtype.name, unit, dense, whole)
+    words = [x.address, y.address, x.shape[1], *strides, *size, *(0,) * gap, *low, *grown, *shifts]
+    tasks = x.shape[0] * x.shape[1] * grown[0] if numel(grown) else 0
+    grain = max(1, (1 << 14) // max(1, grown[1] * grown[2]))
+    code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, unit, dense).emit(whole))
+    plan.call(code, words, tasks, grain)
+
+
+class _Emission:
+    """The kernel under construction. A task is one slice (the last two dimensions) of the result."""
+
+    def __init__(self, module: Any, of: dtype, to: dtype, unit: bool, dense: bool) -> None:
+        self.f, self.of, self.to, self.unit, self.dense = Function(module, "pad"), of, to, unit, dense
+        self.shifts = [self.f.word(_SHIFTS + i) for i in range(3)]
+
+    def emit(self, whole: int) -> None:
+        """The loops over rows. `whole` is the number of lanes where a row and its margins allow for whole
+        vectors only, otherwise 0."""
+        f, b = self.f, self.f.b
+        src, dst = f.pointer(_SRC, STORED[self.of]), f.pointer(_DST, STORED[self.to])
+        strides = [f.word(_STRIDES + i) for i in range(5)]
+        depth, height, width = (f.word(_SIZE + i) for i in range(3))
+        low = [f.word(_LOW + i) for i in range(3)]
+        deep, high, wide = (f.word(_GROWN + i) for i in range(3))
+        with f.loop(f.begin, f.end, name="slice") as t:
+            plane, (z, inside) = b.sdiv(t, deep), self.place(b.sub(b.srem(t, deep), low[0]), depth, 0)
+            image, channel = b.sdiv(plane, f.word(_CHANNELS)), b.srem(plane, f.word(_CHANNELS))
+            start = b.add(b.mul(image, strides[0]), b.add(b.mul(channel, strides[1]), b.mul(z, strides[2])))
+            with f.loop(0, high, name="row") as row:
+                y, there = self.place(b.sub(row, low[1]), height, 1)
+                seen = b.and_(inside, there)
+                source = f.at(src, b.add(start, b.mul(y, strides[3])))
+                target = f.at(dst, b.mul(b.add(b.mul(t, high), row), wide))
+                if whole:
+                    self.whole_row(source, target, seen, width, low[2], wide, whole)
+                else:
+                    step = b.mul(strides[4], i64(self.of.itemsize))
+                    self.row(source, target, b.select(seen, width, i64(0)), low[2], wide, step)
+        f.finish()
+
+    def place(self, at: Any, extent: Any, dim: int) -> tuple[Any, Any]:
+        """Which index of x comes to a place, and whether one does."""
+        b, shift = self.f.b, self.shifts[dim]
+        index = b.ashr(at, shift)
+        inside = b.icmp_unsigned("<", index, extent)
+        return index, b.and_(inside, b.icmp_signed("==", b.shl(index, shift), at))
+
+    def row(self, source: Any, target: Any, width: Any, low: Any, wide: Any, step: Any) -> None:
+        """A row of any kind, with masks."""
+        f, lanes = self.f, host().lanes(max(4, self.to.itemsize))
+        with f.loop(0, wide, lanes, name="column") as column:
+            x = f.b.sub(column, low)
+            mask = lane.between(f, x, width, lanes)
+            if not self.dense:
+                value = self.spread_out(source, x, width, step, lanes)
+            elif self.unit:
+                value = lane.load(f, f.at(source, x), mask)
+            else:
+                value = lane.gather(f, source, lane.multiples(f, x, step, lanes), mask)
+            lane.store(
+                f, self.converted(value), f.at(target, column), lane.first(f, f.b.sub(wide, column), lanes)
+            )
+
+    def spread_out(self, source: Any, x: Any, width: Any, step: Any, lanes: int) -> Any:
+        """Elements with zeros between them, from place x on."""
+        f, b = self.f, self.f.b
+        shift = f.splat(self.shifts[2], lanes)
+        at = lane.multiples(f, x, i64(1), lanes)
+        index = b.ashr(at, shift)
+        inside = b.icmp_unsigned("<", index, f.splat(width, lanes))
+        mask = b.and_(inside, b.icmp_signed("==", b.shl(index, shift), at))
+        return lane.gather(f, source, b.mul(index, f.splat(step, lanes)), mask)
+
+    def whole_row(
+        self, source: Any, target: Any, seen: Any, width: Any, low: Any, wide: Any, lanes: int
+    ) -> None:
+        """A row of at least one vector, whose last vector may overlap the one before."""
+        f, b = self.f, self.f.b
+        zero = ir.Constant(ir.VectorType(STORED[self.to], lanes), None)
+        last, end = b.sub(width, i64(lanes)), b.sub(wide, i64(lanes))
+        with b.if_else(seen) as (then, otherwise):
+            with then:
+                f.store(zero, f.at(target, i64(0), zero.type))
+                f.store(zero, f.at(target, end, zero.type))
+                inner = f.at(target, low)
+                with f.loop(0, last, lanes, name="column") as x:
+                    self.copy(source, inner, x, lanes)
+                self.copy(source, inner, last, lanes)
+            with otherwise:
+                with f.loop(0, end, lanes, name="column") as x:
+                    f.store(zero, f.at(target, x, zero.type))
+                f.store(zero, f.at(target, end, zero.type))
+
+    def copy(self, source: Any, target: Any, x: Any, lanes: int) -> None:
+        """One whole vector."""
+        f = self.f
+        value = self.converted(f.load(f.at(source, x, ir.VectorType(STORED[self.of], lanes))))
+        f.store(value, f.at(target, x, value.type))
+
+    def converted(self, value: Any) -> Any:
+        """Stored elements of one dtype as those of the other."""
+        value, wanted = decode(self.f, value, self.of), F64 if self.to.itemsize == 8 else F32
+        if value.type.element != wanted:
+            kind = ir.VectorType(wanted, value.type.count)
+            value = self.f.b.fpext(value, kind) if wanted is F64 else self.f.b.fptrunc(value, kind)
+        return encode(self.f, value, self.to)

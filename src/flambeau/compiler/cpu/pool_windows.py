@@ -1,0 +1,211 @@
+"""Kernels that pool windows of constant size: the vector runs along the result's last dimension.
+
+A task is a plane: the pooled dimensions, one to three of them, for one index of those before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from ...core.dtype import dtype
+from ...runtime.kernels import Kernel, kernel
+from ...runtime.target import host
+from . import conv_lanes as lane
+from .emit import F32, F64, I32, I64, STORED, Function, i64, vector
+from .scalar import decode, encode
+
+# Words: two addresses, the divisor, whether padding counts, and three numbers (one for each dimension) of
+# each of these.
+_GEOMETRY = ("size", "out", "kernel", "stride", "padding", "dilation")
+_FIRST = 4
+
+
+def window_kernel(what: str, d: dtype, stride: int) -> Kernel:
+    """The kernel `max` (positions), `average` or `spread` (the average's adjoint); `stride` is that of the
+    last dimension if it is 1 or 2 and 0 otherwise."""
+    emit = {"max": _Max, "average": _Average, "spread": _Spread}[what]
+    return kernel(f"pool_{what}", (d.name, stride), lambda m: emit(m, f"pool_{what}", d, stride).emit())
+
+
+class _Windows:
+    """The loops over planes and windows."""
+
+    def __init__(self, module: Any, symbol: str, d: dtype, stride: int) -> None:
+        self.f, self.d, self.stride = Function(module, symbol), d, stride
+        self.lanes = host().lanes(max(4, d.itemsize))
+        self.element = F64 if d.itemsize == 8 else F32
+        self.value = vector(self.element, self.lanes)
+        words = {
+            name: [self.f.word(_FIRST + 3 * g + i) for i in range(3)] for g, name in enumerate(_GEOMETRY)
+        }
+        self.size, self.out, self.kernel = words["size"], words["out"], words["kernel"]
+        self.steps, self.padding, self.dilation = words["stride"], words["padding"], words["dilation"]
+        b = self.f.b
+        self.volume = b.mul(b.mul(self.size[0], self.size[1]), self.size[2])
+        self.windows = b.mul(b.mul(self.out[0], self.out[1]), self.out[2])
+
+    def emit(self) -> None:
+        """For each plane, each window's row, each vector of windows."""
+        f, b = self.f, self.f.b
+        with f.loop(f.begin, f.end, name="plane") as plane:
+            self.start(plane)
+            with f.loop(0, self.out[0], name="z") as z, f.loop(0, self.out[1], name="y") as y:
+                row = b.mul(b.add(b.mul(z, self.out[1]), y), self.out[2])
+                with f.loop(0, self.out[2], self.lanes, name="x") as x:
+                    here = [
+                        b.sub(b.mul(i, s), p)
+                        for i, s, p in zip((z, y, x), self.steps, self.padding, strict=True)
+                    ]
+                    on = lane.first(f, b.sub(self.out[2], x), self.lanes)
+                    number = b.add(row, x)
+                    at, left = b.add(b.mul(plane, self.windows), number), b.sub(self.windows, number)
+                    self.vector(b.mul(plane, self.volume), at, here, on, left)
+        f.finish()
+
+    def start(self, plane: Any) -> None:
+        """What a plane begins with."""
+
+    def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
+        """The work for a vector of windows: `plane` and `at` are the places of the plane and of their
+        results, `corner` is the first window's first element, `on` says which lanes are windows, and `left`
+        windows of the plane remain."""
+        raise NotImplementedError
+
+    def taps(self, corner: list[Any], carried: list[Any], tap: Any) -> list[Any]:
+        """Carries values through the taps: `tap(values, row, x)` gives the next ones, for the taps whose row
+        of the plane exists; `row` is the place of that row and `x` the first lane's place in it."""
+        f, b = self.f, self.f.b
+        with f.carry(0, self.kernel[0], 1, carried, "d") as deep:
+            z = b.add(corner[0], b.mul(deep.i, self.dilation[0]))
+            # A row outside is passed over by a loop of no rounds.
+            high = b.select(b.icmp_unsigned("<", z, self.size[0]), self.kernel[1], i64(0))
+            with f.carry(0, high, 1, deep.values, "h") as rows:
+                y = b.add(corner[1], b.mul(rows.i, self.dilation[1]))
+                wide = b.select(b.icmp_unsigned("<", y, self.size[1]), self.kernel[2], i64(0))
+                row = b.mul(b.add(b.mul(z, self.size[1]), y), self.size[2])
+                with f.carry(0, wide, 1, rows.values, "w") as columns:
+                    x = b.add(corner[2], b.mul(columns.i, self.dilation[2]))
+                    columns.next = tap(columns.values, row, x)
+                rows.next = columns.values
+            deep.next = rows.values
+        return list(deep.values)
+
+    def columns(self, x: Any) -> Any:
+        """The places in a row of a tap's elements, int32."""
+        b = self.f.b
+        step = b.mul(lane.numbers(self.lanes), self.f.splat(b.trunc(self.steps[2], I32), self.lanes))
+        return b.add(self.f.splat(b.trunc(x, I32), self.lanes), step)
+
+    def inside(self, columns: Any, on: Any) -> Any:
+        """Which lanes' elements exist."""
+        width = self.f.splat(self.f.b.trunc(self.size[2], I32), self.lanes)
+        return self.f.b.and_(self.f.b.icmp_unsigned("<", columns, width), on)
+
+    def read(self, place: Any, x: Any, mask: Any) -> Any:
+        """The elements of a tap: `place` is the row's start, `x` the first lane's column."""
+        f, b, lanes = self.f, self.f.b, self.lanes
+        if self.stride == 1:
+            value = lane.load(f, f.at(place, x), mask)
+        elif self.stride == 2:
+            parts = [b.add(x, i64(n)) for n in (0, lanes)]
+            halves = [lane.load(f, f.at(place, p), lane.between(f, p, self.size[2], lanes)) for p in parts]
+            even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
+            value = b.shuffle_vector(*halves, even)
+        else:
+            steps = lane.multiples(f, i64(0), b.mul(self.steps[2], i64(self.d.itemsize)), lanes)
+            value = lane.gather(f, f.at(place, x), steps, mask)
+        return decode(f, value, self.d)
+
+    def counts(self, corner: list[Any]) -> Any:
+        """How many elements each window divides by, as vectors of numbers."""
+        f, b = self.f, self.f.b
+        total = f.splat(i64(1), self.lanes)
+        for i in range(3):
+            first = f.splat(corner[i], self.lanes)
+            if i == 2:
+                first = b.add(first, lane.multiples(f, i64(0), self.steps[2], self.lanes))
+            size, pad = f.splat(self.size[i], self.lanes), f.splat(self.padding[i], self.lanes)
+            end = self.least(b.add(first, f.splat(self.kernel[i], self.lanes)), b.add(size, pad))
+            zero = ir.Constant(first.type, None)
+            bare = b.sub(self.least(end, size), b.select(b.icmp_signed(">", first, zero), first, zero))
+            total = b.mul(total, b.select(b.icmp_signed("!=", f.word(3), i64(0)), b.sub(end, first), bare))
+        given = f.splat(f.word(2), self.lanes)
+        total = b.select(b.icmp_signed("!=", f.word(2), i64(0)), given, total)
+        return b.sitofp(total, self.value)
+
+    def least(self, x: Any, y: Any) -> Any:
+        return self.f.b.select(self.f.b.icmp_signed("<", x, y), x, y)
+
+
+class _Max(_Windows):
+    """Where each window's maximum is: of equal elements the first, of NaNs the last."""
+
+    def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
+        f, b = self.f, self.f.b
+        source = f.at(f.pointer(0, STORED[self.d]), plane)
+        indices = ir.VectorType(I32, self.lanes)
+        none = ir.Constant(indices, [-1] * self.lanes)
+        low = ir.Constant(self.value, [float("-inf")] * self.lanes)
+
+        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
+            best, where = values
+            columns = self.columns(x)
+            mask = self.inside(columns, on)
+            value = self.read(f.at(source, row), x, mask)
+            wins = b.or_(b.fcmp_ordered(">", value, best), b.fcmp_unordered("uno", value, value))
+            wins = b.and_(b.or_(wins, b.icmp_signed("<", where, ir.Constant(indices, None))), mask)
+            number = b.add(columns, f.splat(b.trunc(row, I32), self.lanes))
+            return [b.select(wins, value, best), b.select(wins, number, where)]
+
+        _, where = self.taps(corner, [low, none], tap)
+        place = f.at(f.pointer(1, I64), at)
+        lane.store_row(f, b.sext(where, ir.VectorType(I64, self.lanes)), place, on, left)
+
+
+class _Average(_Windows):
+    """The mean of each window."""
+
+    def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
+        f, b = self.f, self.f.b
+        source, target = (f.pointer(i, STORED[self.d]) for i in range(2))
+        zero = ir.Constant(self.value, None)
+
+        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
+            mask = self.inside(self.columns(x), on)
+            value = self.read(f.at(f.at(source, plane), row), x, mask)
+            return [b.fadd(values[0], b.select(mask, value, zero))]
+
+        (total,) = self.taps(corner, [zero], tap)
+        mean = b.fdiv(total, self.counts(corner))
+        lane.store_row(f, encode(f, mean, self.d), f.at(target, at), on, left)
+
+
+class _Spread(_Windows):
+    """The adjoint of the mean: each element's share is added to its window. The elements are the words' first
+    array, float32 or float64; the windows' sums are in the second."""
+
+    def start(self, plane: Any) -> None:
+        f, b = self.f, self.f.b
+        target = f.at(f.pointer(1, self.element), b.mul(plane, self.volume))
+        with f.loop(0, self.volume, self.lanes, name="i") as i:
+            mask = lane.first(f, b.sub(self.volume, i), self.lanes)
+            lane.store(f, ir.Constant(self.value, None), f.at(target, i), mask)
+
+    def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
+        f, b = self.f, self.f.b
+        source, target = (f.pointer(i, self.element) for i in range(2))
+        share = b.fdiv(lane.load(f, f.at(source, at), on), self.counts(corner))
+        steps = lane.multiples(f, i64(0), b.mul(self.steps[2], i64(self.d.itemsize)), self.lanes)
+
+        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
+            mask = self.inside(self.columns(x), on)
+            place = f.at(f.at(f.at(target, plane), row), x)
+            if self.stride == 1:
+                lane.store(f, b.fadd(lane.load(f, place, mask), share), place, mask)
+            else:
+                lane.scatter(f, b.fadd(lane.gather(f, place, steps, mask), share), place, steps, mask)
+            return values
+
+        self.taps(corner, [], tap)
