@@ -49,7 +49,7 @@ def test_pending_nodes_are_bounded(tmp_path):
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("FLAMBEAU_MODE", "fast", "is not a mode; choose one of interpret, eager"),
+        ("FLAMBEAU_MODE", "fast", "is not a mode; choose one of auto, interpret, compile, eager"),
         ("FLAMBEAU_DEBUG", "yes", "is not a whole number"),
     ],
 )

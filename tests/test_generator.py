@@ -2,7 +2,10 @@
 
 import copy
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -13,8 +16,11 @@ import numpy as np
 import pytest
 
 import flambeau as torch
-from flambeau.core import streams
+from flambeau.compiler import draw as drawing
+from flambeau.core import generator, streams
+from flambeau.core.config import config
 from flambeau.core.generator import Generator, default_generator
+from flambeau.core.program import programs
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "generator.json").read_text("utf-8"))
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -161,6 +167,110 @@ def test_draws_are_fast():
             if best < 0.2:
                 break
         assert best < 0.2, f"a million numbers of {name} take {best:.2f} s"
+
+
+# ----- Native code -----
+
+NATIVE = {
+    "uniform": lambda g, n, d: g.uniform(n, d),
+    "uniform between": lambda g, n, d: g.uniform(n, d, -0.3, 1.7),
+    "normal": lambda g, n, d: g.normal(n, d),
+    "normal of": lambda g, n, d: g.normal(n, d, 1.5, 0.3),
+    "bernoulli": lambda g, n, d: g.bernoulli(n, 0.37, d),
+    "exponential": lambda g, n, d: g.exponential(n, d, 1.3),
+    "cauchy": lambda g, n, d: g.cauchy(n, d, 0.5, 1.3),
+    "geometric": lambda g, n, d: g.geometric(n, 0.3, d),
+    "random": lambda g, n, d: g.random(n, d, 0, 99),
+}
+
+
+def in_both_ways(monkeypatch, draw, before):
+    """A draw by NumPy and by native code from the same state; with the state after it."""
+    monkeypatch.setattr(generator, "LARGE", 16)
+    found = []
+    for mode in ("interpret", "auto"):
+        monkeypatch.setattr(config, "mode", mode)
+        g = seeded(3)
+        g.uniform(before)
+        found.append((draw(g), g.get_state().numpy(), g.uniform(3)))
+    return found
+
+
+def assert_same_draws(one, other, exact=True):
+    (x, *after), (y, *then) = one, other
+    if exact:
+        assert x.dtype == y.dtype and x.tobytes() == y.tobytes()
+    else:
+        np.testing.assert_allclose(x, y, rtol=1e-15, atol=1e-16)
+    np.testing.assert_equal(after, then)
+
+
+def test_large_draws_are_native(monkeypatch):
+    done = []
+    monkeypatch.setattr(generator, "native", lambda *args: done.append(args) or drawing.draw(*args))
+    seeded().uniform(generator.LARGE)
+    seeded().uniform(generator.LARGE - 1)
+    monkeypatch.setattr(config, "mode", "interpret")
+    seeded().uniform(generator.LARGE)
+    assert [(what, shape) for what, _, shape, *_ in done] == [("uniform", (generator.LARGE,))]
+
+
+@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("dtype", [np.float16, BF16, np.float32, np.float64], ids=str)
+def test_native_draws_are_the_same(name, dtype, monkeypatch):
+    for n in (16, 17, 31, 623, 624, 625, 4096, 8193, 30_001):
+        for before in (0, 3, 624):
+            both = in_both_ways(monkeypatch, lambda g, n=n: NATIVE[name](g, n, dtype), before)
+            assert_same_draws(*both, exact=not (name.startswith("normal") and dtype == np.float64))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.bool_], ids=str)
+def test_native_integers_are_the_same(dtype, monkeypatch):
+    for n in (16, 1000, 9000):
+        for draw in (
+            lambda g, n=n: g.random(n, dtype),
+            lambda g, n=n: g.random(n, dtype, 0, 2),
+            lambda g, n=n: g.bernoulli(n, 0.25, dtype),
+            lambda g, n=n: g.randperm(n),
+        ):
+            assert_same_draws(*in_both_ways(monkeypatch, draw, 5))
+
+
+def test_programs_draw_the_same_in_every_mode(monkeypatch):
+    """Compiled, interpreted, and both in turn from one stream; a new parameter is no new program."""
+
+    def run(modes):
+        torch.manual_seed(9)
+        results = []
+        for i, mode in enumerate(modes):
+            monkeypatch.setattr(config, "mode", mode)
+            x = torch.nn.functional.dropout(torch.rand(100), 0.1 * i + 0.1) + torch.randn(100) * (i + 1)
+            results += [x.numpy(), torch.randint(0, 9, (40,)).numpy(), torch.randperm(30).numpy()]
+            results.append(torch.empty(50).normal_(i, 2.0 + i).exponential_(1.0 + i).numpy())
+        return [*results, torch.get_rng_state().numpy()]
+
+    expected = run(["interpret"] * 4)
+    np.testing.assert_equal(run(["compile"] * 4), expected)
+    np.testing.assert_equal(run(["compile", "interpret", "eager", "compile"]), expected)
+
+
+def test_a_new_parameter_is_no_new_program():
+    def run(p):
+        torch.nn.functional.dropout(torch.ones(30), p).numpy()
+        torch.empty(30).uniform_(-p, p).numpy()
+
+    run(0.1)
+    misses = programs.misses
+    for p in (0.2, 0.3, 0.9):
+        run(p)
+    assert programs.misses == misses
+
+
+@pytest.mark.parametrize("cpu", ["avx2", "sse2"])
+def test_lesser_processors_draw_the_same(cpu):
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", "native"]
+    done = subprocess.run(command, env={**os.environ, "FLAMBEAU_CPU": cpu}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 # ----- The state -----

@@ -144,6 +144,16 @@ def test_backward_operations_belong_to_their_modules_in_every_step():
     assert sum(a.count for a in forward) == 4
 
 
+def test_operations_that_check_their_values_belong_to_their_modules_too():
+    net = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
+    with profile() as prof:
+        for _ in range(3):
+            net(torch.tensor([1, 4])).sum().backward()
+            net[0].weight.grad.tolist()
+    (row,) = [a for a in prof.key_averages() if a.key.startswith("index_put")]
+    assert (row.module, row.count) == ("0" + BACKWARD, 3)
+
+
 def test_modules_that_differ_in_their_number_share_a_row():
     net = nn.Sequential(*[nn.Linear(4, 4) for _ in range(3)])
     with profile() as prof:

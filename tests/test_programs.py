@@ -45,6 +45,24 @@ def test_programs_mean_the_same_whenever_they_are_run(chunk):
         check(write_program(seed, LENGTH, EVERYTHING), eager, worlds)
 
 
+@pytest.mark.parametrize("kinds", [WITHOUT_GRAD, EVERYTHING], ids=["without grad", "with grad"])
+def test_programs_mean_the_same_as_native_code(kinds):
+    for seed in range(1000, 1050):
+        eager = flambeau_worlds(seed)["each"]
+        check(write_program(seed, LENGTH, kinds), eager, flambeau_worlds(seed, "compile"))
+
+
+SHARED = [
+    "t1 = torch.tensor([-3.0, 5.0], dtype=torch.float32)", "t2 = t1.neg()", "t3 = torch.zeros([2, 2], dtype=torch.float32)",
+    "t3.copy_(t2)", "a1 = t2.numpy()", "t2[0] = 7", "a1[1] = 9",
+]  # fmt: skip
+
+
+def test_a_value_that_lies_in_shared_memory_is_copied_from_it():
+    worlds = flambeau_worlds(0, "compile") | flambeau_worlds(0)
+    check([Statement(line) for line in SHARED], NUMPY, worlds)
+
+
 @given(st.integers(0, 2**32), st.integers(10, 60))
 @settings(max_examples=40, deadline=None)
 def test_programs_of_any_length(seed, length):

@@ -13,6 +13,9 @@ import importlib as _importlib
 import math as _math
 from typing import TYPE_CHECKING, Any
 
+from .compiler import graph as _graph
+from .compiler.draw import draw as _draw
+from .compiler.tiers import execute as _execute
 from .core import generator as _generator
 from .core.config import config
 from .core.device import device
@@ -347,9 +350,6 @@ from .functions.sorting import (
     unique,
     unique_consecutive,
 )
-from .compiler import graph as _graph
-from .compiler.draw import draw as _draw
-from .compiler.tiers import execute as _execute
 from .ops.op import Op as _Op
 from .runtime.threads import get_num_threads, set_num_threads
 

@@ -125,7 +125,7 @@ def replay(template: Template, ends: list[Any], found: Survey) -> list[Tensor | 
     if template.checks:
         line = user_line()
         for node in made:
-            if node.op.checks:
+            if node.op.checks and not hasattr(node, "site"):  # a profiler notes it for all
                 node.site = line
     recorder.pending += made
     recorder.hold(template.nbytes)

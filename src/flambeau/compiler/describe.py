@@ -19,7 +19,7 @@ from .calls import Array
 from .expression import Expr
 from .finish import Finished
 from .fuse import Group, Look, Unit
-from .graph import CONST, IOTA, Value
+from .graph import CONST, Value
 from .pieces import COUNTER, Piece, Step, loads
 from .schedule import Schedule
 
@@ -29,10 +29,9 @@ _SHOWN = 4  # operations that a label names
 
 class Part(NamedTuple):
     """What one unit does. `slots` are the program's values that it computes (of a contraction and what
-    finishes it, the contraction's comes first and is the `main` one), `ops` their operations."""
+    finishes it, the contraction's comes first and is the `main` one)."""
 
     label: str
-    ops: tuple[str, ...]
     slots: tuple[int, ...]
     shape: tuple[int, ...]
     flops: int
@@ -90,7 +89,7 @@ class _Describer:
     def _part(self, i: int, unit: Unit | None, calls: tuple[Call, ...]) -> Part:
         if isinstance(unit, Look):
             v = unit.check.value
-            return Part(f"check of {v.op.name}", (v.op.name,), self._slots([v]), (), 0, 1, calls)
+            return Part(f"check of {v.op.name}", self._slots([v]), (), 0, 1, calls)
         step, pieces = step_of(unit), pieces_of(unit)
         inside = sorted(set(self._fused(pieces)), key=lambda v: v.number)
         ops = self._ops(inside, pieces)
@@ -102,7 +101,7 @@ class _Describer:
             label = f"{joined(ops) or 'copy'} {shape_text(largest.shape)}"
             if all(p.combine for p in pieces):
                 label += f" -> {shape_text(largest.target.shape)}"
-            return Part(label, ops, self._slots(inside), largest.shape, flops, nbytes, calls)
+            return Part(label, self._slots(inside), largest.shape, flops, nbytes, calls)
         v = step.value
         ops = (v.op.name, *(n for n in ops if n != v.op.name))
         nbytes += traffic(v)
@@ -110,7 +109,7 @@ class _Describer:
             nbytes -= numel(v.shape) * int(v.dtype.itemsize)
         label = f"{joined(ops)} {extents(v)}"
         slots = self._slots([v, *inside])
-        return Part(label, ops, slots, first_shape(v), flops + flops_of(v), nbytes, calls, bool(slots))
+        return Part(label, slots, first_shape(v), flops + flops_of(v), nbytes, calls, bool(slots))
 
     def _slots(self, values: list[Value]) -> tuple[int, ...]:
         """The operations of the user's program that values belong to."""
@@ -135,7 +134,7 @@ class _Describer:
             stack = [piece.value]
             while stack:
                 for x in stack.pop().inputs:
-                    if x not in self.made and x.op not in (LEAF, CONST, IOTA) and type(x.dtype) is not tuple:
+                    if x not in self.made and x.op not in (LEAF, CONST) and type(x.dtype) is not tuple:
                         yield x
                         stack.append(x)
 

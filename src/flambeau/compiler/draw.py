@@ -1,4 +1,4 @@
-"""Large arrays of random numbers at once, in native code: what generators use outside of compiled programs."""
+"""Large arrays of random numbers, in native code: what generators use outside of compiled programs."""
 
 from __future__ import annotations
 

@@ -7,16 +7,17 @@ The specification, which `verify` checks:
 - attributes are hashable; operations with an effect keep their order;
 - outputs are values of the graph.
 
-A pass takes a graph and gives another one. `str(graph)` is Python that builds the graph again.
+A pass takes a graph and gives another one. `str(graph)` is Python that builds the graph again, by `parse`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..core.dtype import dtype
-from ..core.node import LEAF
+from ..core.dtype import ALL, dtype
+from ..core.node import ALIAS, LEAF
 from ..core.program import Trace
 
 Shape = tuple[int, ...]
@@ -37,7 +38,7 @@ class Marker:
 
 
 CONST = Marker("const")  # a number that the compiler knows: 0-d, its attribute is the number
-IOTA = Marker("iota")  # the index along one dimension: shape (n,), int64
+_MARKERS = {op.name: op for op in (CONST, ALIAS)}
 
 
 class Value:
@@ -75,19 +76,54 @@ class Graph:
         return users
 
     def __str__(self) -> str:
-        lines = []
-        for v in self.values:
-            spec = f"{v.shape!r}, {_dtype_text(v.dtype)}"
-            if v in self.leaves:
-                lines.append(f"{v} = leaf({spec})")
-            else:
-                args = "".join(f", {x}" for x in v.inputs)
-                lines.append(f"{v} = value({v.op.name!r}, {v.attrs!r}, {spec}{args})")
+        lines = [_line(v) for v in self.values]
+        lines += [f"effects({', '.join(map(repr, self.effects))})"] if self.effects else []
         return "\n".join([*lines, f"outputs({', '.join(map(repr, self.outputs))})"])
 
 
-def _dtype_text(d: Any) -> str:
-    return f"({', '.join(x.name for x in d)},)" if type(d) is tuple else d.name
+def _line(v: Value) -> str:
+    spec = f"{v.shape!r}, {_text(v.dtype)}"
+    if v.op is LEAF:
+        return f"{v} = leaf({spec})"
+    args = "".join(f", {x}" for x in v.inputs)
+    return f"{v} = value({v.op.name!r}, {_text(v.attrs)}, {spec}{args})"
+
+
+def _text(a: Any) -> str:
+    """An attribute as `parse` reads it: dtypes by name, objects such as random generators as `given`."""
+    if type(a) is tuple:
+        return f"({_text(a[0])},)" if len(a) == 1 else f"({', '.join(map(_text, a))})"
+    if isinstance(a, dtype):
+        return a.name
+    return repr(a) if a is None or isinstance(a, (bool, int, float, complex, str)) else "given"
+
+
+def parse(text: str, given: Any = None) -> Graph:
+    """The graph that `str` has written down; `given` takes the place of attributes that text can't say.
+
+    >>> from flambeau.compiler.graph import parse
+    >>> text = "x = leaf((2, 3), float32)\\ny = value('exp', (), (2, 3), float32, x)\\noutputs(y)"
+    >>> print(parse(text))
+    v0 = leaf((2, 3), float32)
+    v1 = value('exp', (), (2, 3), float32, v0)
+    outputs(v1)
+    """
+    leaves: list[Value] = []
+    outputs: list[Value] = []
+    effects: list[Value] = []
+
+    def leaf(shape: Shape, d: dtype) -> Value:
+        leaves.append(Value(LEAF, (), (len(leaves),), shape, d))
+        return leaves[-1]
+
+    def made(name: str, attrs: tuple[Any, ...], shape: Any, d: Any, *inputs: Value) -> Value:
+        return Value(_MARKERS.get(name) or registry[name], inputs, attrs, shape, d)
+
+    names: dict[str, Any] = {d.name: d for d in ALL} | {"inf": math.inf, "nan": math.nan, "given": given}
+    build = {"leaf": leaf, "value": made}
+    ends = {"outputs": lambda *vs: outputs.extend(vs), "effects": lambda *vs: effects.extend(vs)}
+    exec(text, names | build | ends)
+    return Graph(leaves, outputs, effects)
 
 
 def _ordered(roots: Iterable[Value]) -> list[Value]:

@@ -31,7 +31,7 @@ def expand(graph: Graph) -> Graph:
 
     def rule(v: Value, inputs: tuple[Value, ...]) -> Value:
         f = _expansions.get(v.op.name)
-        if f is None or any(x.dtype.category == dt.COMPLEX for x in inputs):
+        if f is None or any(x.dtype.category == dt.COMPLEX or (v.op.checks and 0 in x.shape) for x in inputs):
             return same(v, inputs)
         if v.op.widens:
             inputs = tuple(g.cast(x, dt.float32) if x.dtype in dt.HALVES else x for x in inputs)
@@ -140,10 +140,15 @@ def _labels(x: Value, labels: Value, ignore: int) -> tuple[int, Value, Value]:
 
 @_expansion("cross_entropy")
 def _cross_entropy(x: Value, labels: Value, ignore: int) -> Value:
-    dim, _, count = _labels(x, labels, ignore)
-    logs = _log_softmax(x, dim)
-    picked = g.value("pick_class", (logs, labels), (ignore,), labels.shape, x.dtype)
-    total = g.reduce("sum", picked, tuple(range(labels.rank)), False)
+    """The score is picked before the rest of log_softmax is done to it, so that this isn't done to others."""
+    dim, found, count = _labels(x, labels, ignore)
+    top = _top(x, (dim,))
+    total = g.reduce("sum", g.pointwise("exp", g.pointwise("sub", x, top)), (dim,))
+    score = g.value("pick_class", (x, labels), (ignore,), labels.shape, x.dtype)
+    shifted = g.pointwise("sub", score, g.reshape(top, labels.shape))
+    log = g.pointwise("sub", shifted, g.reshape(g.pointwise("log", total), labels.shape))
+    log = g.value("where", (found, log, g.const(0, x.dtype)), (), labels.shape, x.dtype)
+    total = g.reduce("sum", log, tuple(range(labels.rank)), False)
     return g.pointwise("neg", g.pointwise("div", total, count))
 
 
@@ -153,9 +158,8 @@ def _cross_entropy_grad(grad: Value, x: Value, labels: Value, ignore: int) -> Va
     zero = g.const(0, x.dtype)
     share = g.value("where", (found, g.pointwise("div", grad, count), zero), (), labels.shape, x.dtype)
     hot = g.value("place_class", (share, labels), (x.shape[dim], ignore), x.shape, x.dtype)
-    p = g.pointwise("exp", _log_softmax(x, dim))
     thin = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
-    return g.pointwise("sub", g.pointwise("mul", p, g.reshape(share, thin)), hot)
+    return g.pointwise("sub", g.pointwise("mul", _softmax(x, dim), g.reshape(share, thin)), hot)
 
 
 # ----- algebra -----

@@ -15,7 +15,7 @@ from ..core.node import LEAF, numel
 from .calls import Array, strides_of
 from .expression import Expr
 from .expression import const as constant
-from .graph import CONST, IOTA, Graph, Shape, Value
+from .graph import CONST, Graph, Shape, Value
 from .mathematics import possible
 
 STORABLE = frozenset(
@@ -255,8 +255,6 @@ class Pieces:
         """The expression of a value; None if it is no loop's, or has a buffer already."""
         if v.op is CONST:
             return constant(v.attrs[0], v.dtype)
-        if v.op is IOTA:
-            return load(Array(COUNTER, 0, v.shape, (1,), dt.int64))
         if v.dtype not in STORABLE or any(x.dtype not in STORABLE for x in v.inputs):
             return None
         if v.op.kind == "pointwise":

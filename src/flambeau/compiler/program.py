@@ -208,11 +208,12 @@ class Compiled:
         if stored - spoilt.keys():
             plan = Plan(self.schedule.buffers, threads.usable())
             plan_nest(plan, nest_of(group.without(set(spoilt)), stored - spoilt.keys()))
-            scratches = [empty((n,), np.dtype(np.uint8)) for n in plan.scratches]
-            scratches = [plan.tables.get(plan.first_scratch + i, s) for i, s in enumerate(scratches)]
-            count = self.schedule.buffers + len(scratches)
-            addresses = (ctypes.c_int64 * count)(*self.addresses, *map(address, scratches))
-            Native(plan.calls, count).run(addresses)
+            rooms = [np.empty(n + 64, np.uint8) for n in plan.scratches]
+            places = [-(-address(room) // 64) * 64 for room in rooms]
+            for b, table in plan.tables.items():
+                places[b - plan.first_scratch] = address(table)
+            count = self.schedule.buffers + len(places)
+            Native(plan.calls, count).run((ctypes.c_int64 * count)(*self.addresses, *places))
         return spoilt
 
     def _give(self, work: Trace, held: dict[int, Any], failed: Any = ()) -> dict[int, Exception]:

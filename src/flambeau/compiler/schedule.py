@@ -200,8 +200,9 @@ class Scheduler:
                 target = nest.accesses[store.access]
                 if target.buffer in self.aliases.of or any(target.buffer in self.writes[k] for k in range(i)):
                     continue
-                for old, uses in loaded.items():
-                    if old not in taken and self._may_take(i, target, old, uses, level):
+                own = {self.aliases.root(nest.accesses[x.data].buffer) for x in loads(store.value)}
+                for old in sorted(loaded, key=lambda b: b not in own):  # at best what it is made of
+                    if old not in taken and self._may_take(i, target, old, loaded[old], level):
                         self.aliases.take(target.buffer, old)
                         taken.add(old)
                         break

@@ -27,7 +27,8 @@ def _number(name: str, default: int) -> int:
 class Config:
     """Settings: `mode` (how pending work is run: interpret with NumPy; compile to native code; auto: what pays;
     eager: each operation by NumPy as it is recorded),
-    `debug` (1: print each realize with its reason, size and the user's line), `max_nodes` and `max_bytes`
+    `debug` (1: print each realize with its reason, size and the user's line; 2 to 6 show more, see `ladder` in
+    the compiler), `max_nodes` and `max_bytes`
     (how much work may be pending before it is realized by itself)."""
 
     def __init__(self) -> None:

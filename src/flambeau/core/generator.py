@@ -199,7 +199,7 @@ class Generator:
     def _is_fresh(self, key: Any) -> bool:
         """Whether nothing has been drawn since the seeding."""
         begun = streams.engine(self._seed).state["state"]
-        return key["pos"] == WORDS and np.array_equal(key["key"], begun["key"])  # type: ignore[index]
+        return key["pos"] == WORDS and np.array_equal(key["key"], begun["key"])
 
     def _engine(self) -> np.random.MT19937:
         if self._bits is None:

@@ -112,6 +112,19 @@ def assign(t: Tensor, result: Tensor, overwrite: Any, lost: bool = False) -> Ten
     return t
 
 
+def put(t: Tensor, node: Node) -> None:
+    """Makes a fresh node, of the same shape and dtype, the content of a tensor that is no view, without checks
+    and without history."""
+    storage = t._own_storage()
+    if storage.shared is not None and storage.is_shared():
+        storage.write_shared(None, node)
+    else:
+        node.version = t._counter
+        storage.write(node)
+    t._counter.count += 1
+    t._node, t._seen = storage.spec, -1
+
+
 def read_before_write(result: Tensor, old: Node, since: int) -> None:
     """Lets what was recorded from number `since` on for `result` read `old`, although `result` is about to
     overwrite it.

@@ -12,6 +12,8 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import chain, compress
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from .dtype import HALVES
@@ -82,67 +84,94 @@ class ProgramCache:
 programs = ProgramCache()
 
 
-def _references(nodes: list[Any], i: int) -> int:
-    return sys.getrefcount(nodes[i])
+def references(nodes: list[Any]) -> list[int]:
+    """How many references there are to each node."""
+    return list(map(sys.getrefcount, nodes))
 
 
-_ALONE = _references([Node(LEAF, (), (), (), None)], 0)  # type: ignore[arg-type]  # what a list alone accounts for
+ALONE = references([Node(LEAF, (), (), (), None)])[0]  # type: ignore[arg-type]  # what a list alone accounts for
+_inputs, _what, _spec = attrgetter("inputs"), attrgetter("op", "attrs", "dtype"), attrgetter("dtype", "shape")
 
 
-def drop_dead(pending: list[Any]) -> tuple[list[bool], dict[int, int]]:
+class Structure(NamedTuple):
+    """What two pieces of pending work have in common that are one program."""
+
+    operations: tuple[Any, ...]  # of each: the operation, its attributes, its dtype
+    inputs: tuple[int, ...]  # of all operations, one after the other: number of an operation, or -1 - that of a leaf
+    counts: tuple[int, ...]  # how many of them are each operation's
+    held: tuple[bool, ...]  # whether each result is an output
+    leaves: tuple[Any, ...]  # of each: dtype and shape
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Of each leaf (dtype, shape), of each operation (operation, slots of its inputs, attributes, dtype,
+        whether its result is an output)."""
+        n, start = len(self.leaves), 0
+        found: list[tuple[Any, ...]] = list(self.leaves)
+        for (op, attrs, dtype), count, held in zip(self.operations, self.counts, self.held, strict=True):
+            ins = tuple([-s - 1 if s < 0 else s + n for s in self.inputs[start : start + count]])
+            start += count
+            found.append((op, ins, attrs, dtype, held))
+        return found
+
+
+def drop_dead(pending: list[Any]) -> tuple[list[bool], list[Node]]:
     """Removes nodes that nobody will read.
 
-    Returns, for each that stays, whether somebody outside the list holds it, and how often each leaf is an
-    input.
+    Returns, for each that stays, whether somebody outside the list holds it, and all their inputs.
     """
-    uses: dict[int, int] = {}
-    held = []
+    before = references(pending)
+    if ALONE in before:
+        _sweep(pending)
+        before = references(pending)
+    inputs = list(chain.from_iterable(map(_inputs, pending)))
+    # By now each node has one reference more for each time that it is an input.
+    return [n - ALONE > now - n for n, now in zip(before, references(pending), strict=True)], inputs
+
+
+def _sweep(pending: list[Any]) -> None:
+    """Removes, from the last to the first, nodes to which nothing but the list refers."""
     for i in range(len(pending) - 1, -1, -1):
-        key = id(pending[i])
-        outside = _references(pending, i) > _ALONE + uses.pop(key, 0)
-        if not outside and _references(pending, i) == _ALONE and not pending[i].op.effect:
+        if references(pending[i : i + 1])[0] == ALONE + 1 and not pending[i].op.effect:
             pending[i] = None  # lets go of the node, and so of its inputs
-            continue
-        for x in pending[i].inputs:
-            uses[id(x)] = uses.get(id(x), 0) + 1
-        x = None
-        held.append(outside)
     pending[:] = [node for node in pending if node is not None]
-    held.reverse()
-    return held, uses
 
 
 def trace(pending: list[Node], cache: ProgramCache = programs) -> Trace:
     """Empties `pending` of what is dead or failed and finds or builds the program for the rest."""
-    held, uses = drop_dead(pending)
-    slot: dict[int, int] = {}
-    leaves: list[Node] = []
-    nodes: list[Node] = []
-    outputs: list[Node] = []
-    key: list[Any] = []
-    for node, outside in zip(pending, held, strict=True):
-        ins = []
-        for x in node.inputs:
-            s = slot.get(id(x))
-            if s is None:
-                if x.value is None:
-                    break
-                s = slot[id(x)] = -len(leaves) - 1
-                leaves.append(x)
-                key.append((x.dtype, x.shape))
-            ins.append(s)
+    held, inputs = drop_dead(pending)
+    slot = dict(zip(pending, range(len(pending)), strict=True))
+    leaves = [x for x in dict.fromkeys(inputs) if x not in slot]
+    if any([x.value is None for x in leaves]):
+        _drop_failed(pending)
+        return trace(pending, cache)
+    slot.update(zip(leaves, range(-1, -len(leaves) - 1, -1), strict=True))
+    key = Structure(
+        tuple(map(_what, pending)),
+        tuple(map(slot.__getitem__, inputs)),
+        tuple(map(len, map(_inputs, pending))),
+        tuple(held),
+        tuple(map(_spec, leaves)),
+    )
+    program = cache.lookup(key, lambda: _build(key))
+    del slot
+    before = references(leaves)
+    del inputs
+    owned = [now - ALONE == n - now for n, now in zip(before, references(leaves), strict=True)]
+    return Trace(program, leaves, owned, list(pending), list(compress(pending, held)))
+
+
+def _drop_failed(pending: list[Node]) -> None:
+    """Removes what depends on an operation that failed: it fails, too."""
+    known: set[int] = set()
+    kept = []
+    for node in pending:
+        bad = next((x for x in node.inputs if x.value is None and id(x) not in known), None)
+        if bad is None:
+            known.add(id(node))
+            kept.append(node)
         else:
-            slot[id(node)] = len(nodes)
-            nodes.append(node)
-            key.append((node.op, tuple(ins), node.attrs, node.dtype, outside))
-            if outside:
-                outputs.append(node)
-            continue
-        _poison(node, x.op.error)
-    program = cache.lookup(tuple(key), lambda: _build(key, len(leaves)))
-    x = None
-    owned = [_references(leaves, i) == _ALONE + uses.get(id(leaves[i]), 0) for i in range(len(leaves))]
-    return Trace(program, leaves, owned, nodes, outputs)
+            _poison(node, bad.op.error)
+    pending[:] = kept
 
 
 def _poison(node: Node, error: Exception) -> None:
@@ -159,24 +188,18 @@ def poison(work: Trace, failed: dict[int, Exception]) -> Exception:
     return next(iter(failed.values()))
 
 
-def _build(key: list[Any], n_leaves: int) -> Program:
+def _build(key: Structure) -> Program:
     """Numbers slots (leaves first), and finds each value's last reader by one sweep from the end."""
-    kept = [k[-1] for k in key if len(k) == 5]
-    dtypes = [k[0] for k in key if len(k) == 2] + [k[3] for k in key if len(k) == 5]
+    rows, first = key.rows(), len(key.leaves)
+    dtypes = [row[0] for row in rows[:first]] + [row[3] for row in rows[first:]]
+    outputs = tuple(compress(range(first, len(rows)), key.held))
     steps: list[Step] = []
-
-    def number(s: int) -> int:
-        return -s - 1 if s < 0 else s + n_leaves
-
-    seen: set[int] = {n_leaves + i for i, outside in enumerate(kept) if outside}
-    rows = [k for k in key if len(k) == 5]
-    for i in range(len(rows) - 1, -1, -1):
-        op, ins, attrs, dtype, _ = rows[i]
-        inputs, out = tuple(number(s) for s in ins), n_leaves + i
+    seen: set[int] = set(outputs)
+    for out in range(len(rows) - 1, first - 1, -1):
+        op, inputs, attrs, dtype, _ = rows[out]
         free = tuple({s for s in (*inputs, out) if s not in seen})
         seen.update(free)
         widen = op.widens and any(dtypes[s] in HALVES for s in inputs)
         steps.append(Step(op, inputs, attrs, out, None if type(dtype) is tuple else dtype.np, free, widen))
     steps.reverse()
-    outputs = tuple(n_leaves + i for i, outside in enumerate(kept) if outside)
-    return Program(steps, outputs, n_leaves + len(rows))
+    return Program(steps, outputs, len(rows))

@@ -49,7 +49,7 @@ def memory(bits: np.random.MT19937) -> int:
 
     state, address = bits.state["state"], bits.ctypes.state_address
     seen = np.array((ctypes.c_uint32 * (WORDS + 1)).from_address(address))
-    same = np.array_equal(seen[:WORDS], state["key"]) and seen[WORDS] == state["pos"]  # type: ignore[index]
+    same = np.array_equal(seen[:WORDS], state["key"]) and seen[WORDS] == state["pos"]
     return int(address) if same else 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from ..core import dtype as dt
 from ..core.tensor import Tensor
+from ..ops import blend
 from ..ops import pointwise as ops
 from ..ops.creation import full
 from ..ops.kinds import cast, floating, result_type
@@ -125,15 +125,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
             )
     if input._node.dtype.category < dt.FLOAT:
         _floating("lerp", input)
-    if input._node.dtype in dt.HALVES:  # rounded once, at the end
-        wide: Any = [x.float() if isinstance(x, Tensor) else x for x in (input, end, weight)]
-        return deliver("lerp", lerp(*wide).to(input.dtype), out)
-    difference = end - input
-    if not isinstance(weight, Tensor):
-        r = input + weight * difference if builtins.abs(weight) < 0.5 else end - difference * (1 - weight)
-    else:
-        r = where(weight.abs() < 0.5, input + weight * difference, end - difference * (1 - weight))
-    return deliver("lerp", r, out)
+    return deliver("lerp", blend.lerp(input, end, weight), out)
 
 
 def addcmul(

@@ -217,8 +217,18 @@ def _spread(source: Tensor, target: Tensor) -> Tensor:
     if source._storage is target._storage is not None:
         if source.ndim == 0:
             return views.clone(source)
-        return views.expand(_without_leading_ones(source), target._node.shape)
+        return views.expand(_fitting(_without_leading_ones(source), target._node.shape), target._node.shape)
     return _without_leading_ones(source)
+
+
+def _fitting(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The source; RuntimeError if it doesn't broadcast to `shape`."""
+    if broadcast("copy_", source._node.shape, shape) != shape:
+        raise RuntimeError(
+            f"copy_: The expanded size of the tensor {list(shape)} must match the existing size "
+            f"{list(source.shape)} of the source"
+        )
+    return source
 
 
 def _without_leading_ones(t: Tensor) -> Tensor:
@@ -239,12 +249,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return touch(self)
     source, shape = _value_for(self, src), self._node.shape
     if source._node.shape != shape:
-        if broadcast("copy_", source._node.shape, shape) != shape:
-            raise RuntimeError(
-                f"copy_: The expanded size of the tensor {list(shape)} must match the existing size "
-                f"{list(source.shape)} of the source"
-            )
-        source = views.clone(views.expand.plain(source, (shape,)))
+        source = views.clone(views.expand.plain(_fitting(source, shape), (shape,)))
     elif source is src:
         source = views.clone(source)
     return assign(self, source, overwrite, lost=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from .view import transpose
 
 
 def _matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.ndim > 2 and y.ndim == 2 and x.flags.c_contiguous:  # one product instead of many small ones
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        return np.matmul(rows, y).reshape(*x.shape[:-1], y.shape[-1])
     return np.matmul(x, y)
 
 

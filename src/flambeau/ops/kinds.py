@@ -59,8 +59,27 @@ def opmath(d: dtype) -> dtype:
     return dt.float32 if d in dt.HALVES else d
 
 
+class Once:
+    """A Python number that is an operand of several operations: made into a leaf once for each dtype."""
+
+    __slots__ = ("nodes", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.nodes: dict[dtype, Node] = {}
+
+    def node(self, d: dtype) -> Node:
+        """The number as an operand of dtype `d`."""
+        node = self.nodes.get(d)
+        if node is None:
+            node = self.nodes[d] = number_node("number", self.value, d)
+        return node
+
+
 def number_node(what: str, value: Any, d: dtype) -> Node:
     """A Python number as an operand of dtype `d`."""
+    if type(value) is Once:
+        return value.node(d)
     try:
         return scalar(value, opmath(d))
     except OverflowError:
@@ -99,7 +118,7 @@ def result_type(what: str, operands: Sequence[Any]) -> dtype:
         if isinstance(x, Tensor):
             i, d = (0 if x._node.shape else 1), x._node.dtype
         else:
-            i, d = 2, _scalar_type(what, x)
+            i, d = 2, _scalar_type(what, x.value if type(x) is Once else x)
         groups[i] = d if groups[i] is None else dt.promote_types(groups[i], d)
     return dt.combine(*groups)
 
@@ -166,27 +185,31 @@ class Pointwise(Op):
             if xn.dtype.category == FLOAT and self.takes_floats:
                 return self._finish(Node(self, (xn,), (), xn.shape, self.result(xn.dtype)), (xn,), (x._edge,))
         elif len(operands) > 2:
-            alike = self._alike(operands)
+            alike = self.alike(operands)
             if alike is not None:
                 edges = tuple([x._edge if isinstance(x, Tensor) else None for x in operands])
                 return self._finish(alike, alike.inputs, edges)
         return self._general(operands)
 
-    def _alike(self, operands: Sequence[Any]) -> Node | None:
-        """The node for tensors of one shape and floating dtype, and numbers; None if they aren't."""
+    def alike(self, operands: Sequence[Any]) -> Node | None:
+        """The node, not yet recorded, for tensors of one shape and floating dtype, and numbers; None if they
+        aren't."""
         first = operands[0]
         if not isinstance(first, Tensor) or first._node.dtype.category != FLOAT or not self.takes_floats:
             return None
         shape, d = first._node.shape, first._node.dtype
         nodes = []
         for x in operands:
-            if isinstance(x, Tensor):
+            kind = type(x)
+            if kind is Once:
+                nodes.append(x.nodes.get(d) or x.node(d))
+            elif kind is float or kind is int:
+                nodes.append(number_node(self.name, x, d))
+            elif isinstance(x, Tensor):
                 n = x._node if x._storage is None else x._current()
                 if n.dtype is not d or n.shape != shape:
                     return None
                 nodes.append(n)
-            elif type(x) is float or type(x) is int:
-                nodes.append(number_node(self.name, x, d))
             else:
                 return None
         return Node(self, tuple(nodes), (), shape, self.result(d))

@@ -317,18 +317,26 @@ def make_eye(n: int, upper: bool = False) -> Any:
     return make_constant(np.triu(np.ones((n, n), np.bool_)) if upper else np.eye(n, dtype=np.bool_))
 
 
+def _running(f: Callable[..., Any]) -> Callable[..., Any]:
+    """In more digits than the elements have, as in PyTorch."""
+    return lambda x, dim: f(x.astype(_DIGITS.get(dt.from_numpy(x.dtype), x.dtype)), dim).astype(x.dtype)
+
+
+_DIGITS = {dt.float32: np.float64, dt.float16: np.float32, dt.bfloat16: np.float32}
+
 cumsum = custom(
-    "cumsum", np.cumsum, _row_rule, "scan", attrs="dim", accepts=NO_BOOL, samples=_scan_samples,
-    grad=lambda g, dim: _reverse_cumsum(g, dim),
+    "cumsum", _running(np.cumsum), _row_rule, "scan", attrs="dim", accepts=NO_BOOL, samples=_scan_samples,
+    widens=False, grad=lambda g, dim: _reverse_cumsum(g, dim),
 )  # fmt: skip
 cumprod = custom(
     "cumprod",
-    np.cumprod,
+    _running(np.cumprod),
     _row_rule,
     "scan",
     attrs="dim",
     accepts=NO_BOOL,
     samples=_scan_samples,
+    widens=False,
     grad=_cumprod_grad,
 )
 
@@ -377,7 +385,7 @@ cummin_index = custom(
 
 def _logcumsumexp(x: np.ndarray, dim: int) -> np.ndarray:
     if x.dtype.kind != "c":
-        return np.logaddexp.accumulate(x, axis=dim) if x.size else x.copy()
+        return np.logaddexp.accumulate(x.astype(np.float64), axis=dim).astype(x.dtype) if x.size else x.copy()
     out = np.moveaxis(x.copy(), dim, 0)
     for i in range(1, len(out)):
         out[i] = log_add_exp(out[i - 1], out[i])

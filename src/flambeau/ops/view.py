@@ -504,7 +504,7 @@ concatenate.infer = _concatenate_rule
 
 
 def _pad_numpy(x: np.ndarray, value: np.ndarray, pads: tuple[tuple[int, int], ...]) -> np.ndarray:
-    return np.pad(x, pads, constant_values=value)
+    return np.pad(x, pads, constant_values=value) if pads else x.copy()
 
 
 def _pad_grad(g: Any, pads: tuple[tuple[int, int], ...], x_shape: Shape) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import full_like
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
+from ..ops.blend import scaled_step, weighted_square
+from .optimizer import Optimizer, ParamsT, check_not_negative
+from .renewal import count_step, new_count, number, renew, with_decay
 
 
 class Adagrad(Optimizer):
@@ -79,8 +81,12 @@ class Adagrad(Optimizer):
         start = group["initial_accumulator_value"]
         return {"step": new_count(), "sum": full_like(p, complex(start, start) if p.is_complex() else start)}
 
+    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
+        lr, decay = number(group["lr"]), number(group["weight_decay"])
+        return decay, 1, group["eps"], -lr / (1 + (count - 1) * group["lr_decay"])
+
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        lr = number(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"])
-        g = with_decay(g, p, group)
-        total = state["sum"].addcmul_(g, g)
-        p.addcdiv_(g, total.sqrt() + group["eps"], value=-lr)
+        decay, one, eps, rate = self.shared(group, count_step(state))
+        g = with_decay(g, p, decay)
+        total = renew(state["sum"], weighted_square, one, g, one)
+        renew(p, scaled_step, g, total, one, eps, rate)

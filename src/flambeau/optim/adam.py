@@ -6,8 +6,10 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
-from ..functions.pointwise import maximum
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
+from ..ops.blend import lerp, scaled_step, weighted_square
+from ..ops.pointwise import maximum, mul
+from .optimizer import Optimizer, ParamsT, check_not_negative
+from .renewal import count_step, new_count, number, renew, with_decay
 
 
 class Adam(Optimizer):
@@ -80,17 +82,20 @@ class Adam(Optimizer):
         state = {"step": new_count(), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
         return {**state, "max_exp_avg_sq": zeros_like(p)} if group["amsgrad"] else state
 
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        t, lr = count_step(state), number(group["lr"])
+    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
+        lr, decay = number(group["lr"]), number(group["weight_decay"])
         beta1, beta2 = (number(beta) for beta in group["betas"])
-        if group["decoupled_weight_decay"]:
-            if group["weight_decay"]:
-                p.mul_(1 - lr * group["weight_decay"])
-        else:
-            g = with_decay(g, p, group)
-        m = state["exp_avg"].lerp_(g, 1 - beta1)
-        v = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        root, rate = (1 - beta2**count) ** 0.5, -lr / (1 - beta1**count)
+        return decay, 1 - lr * decay, 1 - beta1, beta2, 1 - beta2, root, group["eps"], rate
+
+    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        decay, kept, weight, beta2, share, *step = self.shared(group, count_step(state))
+        if not group["decoupled_weight_decay"]:
+            g = with_decay(g, p, decay)
+        elif decay.value:
+            renew(p, mul, kept)
+        m = renew(state["exp_avg"], lerp, g, weight)
+        v = renew(state["exp_avg_sq"], weighted_square, beta2, g, share)
         if group["amsgrad"]:
-            v = state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], v))
-        denominator = v.sqrt() / (1 - beta2**t) ** 0.5 + group["eps"]
-        p.addcdiv_(m, denominator, value=-lr / (1 - beta1**t))
+            v = renew(state["max_exp_avg_sq"], maximum, v)
+        renew(p, scaled_step, m, v, *step)

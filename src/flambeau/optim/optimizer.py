@@ -6,17 +6,16 @@ import copy
 import functools
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from ..autograd.grad_mode import enable_grad, no_grad
-from ..core.dtype import float32
 from ..core.gradient import RemovableHandle
 from ..core.realize import recorder
 from ..core.tensor import Tensor
-from ..functions.creation import tensor
 from ..functions.shape import view_as_real
+from ..ops.kinds import Once
 
 ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 StateDict: TypeAlias = dict[str, Any]
@@ -78,7 +77,7 @@ def _hooked(step: F) -> F:
         self._stepping = True
         try:
             given: tuple[Any, ...] = (self, *args)
-            for hook in [*_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()]:
+            for hook in (*_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
                 replaced = hook(self, given, kwargs)
                 if replaced is not None:
                     if not (isinstance(replaced, tuple) and len(replaced) == 2):
@@ -88,7 +87,7 @@ def _hooked(step: F) -> F:
                         )
                     given, kwargs = replaced
             result = step(*given, **kwargs)
-            for hook in [*self._optimizer_step_post_hooks.values(), *_post_hooks.values()]:
+            for hook in (*self._optimizer_step_post_hooks.values(), *_post_hooks.values()):
                 hook(self, given, kwargs)
         finally:
             self._stepping = False
@@ -103,7 +102,8 @@ class Optimizer:
     """Base class of all optimizers.
 
     A subclass gives its options as `defaults` and overrides `update`, and `init_state` if it keeps any; or it
-    overrides `step` altogether.
+    overrides `step` altogether. What an update computes from options and counts alone can be given as
+    `numbers`: `shared` makes them once for all parameters of a group.
 
     Args:
         params: parameters, (name, parameter) pairs, or groups: dicts with a list under `params` and with
@@ -137,6 +137,7 @@ class Optimizer:
 
     _stepping: bool = False
     _opt_called: bool = False  # whether there was a step; schedules warn if there was none before theirs
+    _shared: dict[Any, list[Once]] | None = None  # during a step: by group and count
     linear: ClassVar[bool] = False  # whether the rule treats complex numbers like real ones
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, dict[str, Any]]
@@ -202,6 +203,20 @@ class Optimizer:
         """Moves parameter `p` in place, given its gradient, its state (changed in place, too) and options."""
         raise NotImplementedError(f"{type(self).__name__}: override update(p, g, state, group), or step()")
 
+    def numbers(self, group: dict[str, Any], count: float) -> Sequence[Any]:
+        """The numbers that step `count` of a group's parameters needs."""
+        return ()
+
+    def shared(self, group: dict[str, Any], count: float = 0) -> list[Once]:
+        """`numbers(group, count)` as operands, the same ones throughout a step."""
+        if self._shared is None or type(count) not in (int, float):  # one that isn't known yet has no hash
+            return [Once(x) for x in self.numbers(group, count)]
+        key = (id(group), count)
+        found = self._shared.get(key)
+        if found is None:
+            found = self._shared[key] = [Once(x) for x in self.numbers(group, count)]
+        return found
+
     @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates all parameters that have a gradient.
@@ -225,12 +240,21 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._update(p, -p.grad if group.get("maximize") else p.grad, group)
+        self._shared = {}
+        try:
+            with no_grad():
+                for group in self.param_groups:
+                    self._update_all(group)
+        finally:
+            self._shared = None
         return loss
+
+    def _update_all(self, group: dict[str, Any]) -> None:
+        maximize = group.get("maximize")
+        for p in group["params"]:
+            g = p.grad
+            if g is not None:
+                self._update(p, -g if maximize else g, group)
 
     def _update(self, p: Tensor, g: Tensor, group: dict[str, Any]) -> None:
         state = self.state.get(p)
@@ -238,7 +262,7 @@ class Optimizer:
             state = self.init_state(p, group)
             if state:
                 self.state[p] = state
-        if p.is_complex() and not self.linear:  # both parts are numbers of their own
+        if not self.linear and p.is_complex():  # both parts are numbers of their own
             parts = {name: x if not _is_complex(x) else view_as_real(x) for name, x in state.items()}
             self.update(view_as_real(p), view_as_real(g), parts, group)
         else:
@@ -490,9 +514,6 @@ def _adapted(value: Any, p: Tensor, name: Any = None) -> Any:
     return value
 
 
-# ----- What the rules share -----
-
-
 def check_not_negative(**options: Any) -> None:
     """ValueError for an option below zero, or for a tensor of several numbers."""
     for name, value in options.items():
@@ -501,29 +522,3 @@ def check_not_negative(**options: Any) -> None:
         if not float(value) >= 0:
             label = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {label}: {value}")
-
-
-def number(value: Any) -> Any:
-    """An option or a count as a Python number, also where it is a tensor of one."""
-    return value.item() if isinstance(value, Tensor) else value
-
-
-def new_count() -> Tensor:
-    """A step count of zero."""
-    return tensor(0.0, dtype=float32)
-
-
-def count_step(state: dict[str, Any]) -> float:
-    """Adds one to the state's step count and returns it."""
-    count: float = number(state["step"]) + 1  # read before the write: no pending work has to be done for it
-    if isinstance(state["step"], Tensor):
-        state["step"].add_(1)
-    else:
-        state["step"] = tensor(count, dtype=float32)
-    return count
-
-
-def with_decay(g: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
-    """The gradient of the loss plus weight_decay/2 · |p|²."""
-    decay = number(group["weight_decay"])
-    return g.add(p, alpha=decay) if decay else g

@@ -6,7 +6,10 @@ from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
-from .optimizer import Optimizer, ParamsT, check_not_negative, count_step, new_count, number, with_decay
+from ..ops.blend import lerp, scaled_step, weighted_square
+from ..ops.pointwise import add_scaled, mul
+from .optimizer import Optimizer, ParamsT, check_not_negative
+from .renewal import count_step, new_count, number, renew, with_decay
 
 
 class RMSprop(Optimizer):
@@ -71,15 +74,20 @@ class RMSprop(Optimizer):
         wanted = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
         return {"step": new_count(), **{name: zeros_like(p) for name, w in wanted.items() if w}}
 
+    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
+        decay, alpha, rate = number(group["weight_decay"]), group["alpha"], -number(group["lr"])
+        return decay, alpha, 1 - alpha, group["momentum"], group["eps"], rate, 1, -1
+
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         count_step(state)
-        g, lr, alpha = with_decay(g, p, group), number(group["lr"]), group["alpha"]
-        square = state["square_avg"].mul_(alpha).addcmul_(g, g, value=1 - alpha)
+        decay, alpha, share, momentum, eps, rate, one, minus = self.shared(group)
+        g = with_decay(g, p, decay)
+        square = renew(state["square_avg"], weighted_square, alpha, g, share)
         if group["centered"]:
-            mean = state["grad_avg"].lerp_(g, 1 - alpha)
-            square = square.addcmul(mean, mean, value=-1)
-        root = square.sqrt() + group["eps"]
-        if group["momentum"] > 0:
-            p.add_(state["momentum_buffer"].mul_(group["momentum"]).addcdiv_(g, root), alpha=-lr)
+            mean = renew(state["grad_avg"], lerp, g, share)
+            square = weighted_square(square, one, mean, minus)
+        if momentum.value > 0:
+            buffer = renew(state["momentum_buffer"], mul, momentum)
+            renew(p, add_scaled, renew(buffer, scaled_step, g, square, one, eps, one), rate)
         else:
-            p.addcdiv_(g, root, value=-lr)
+            renew(p, scaled_step, g, square, one, eps, rate)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer, ParamsT, check_not_negative, number, with_decay
+from ..ops.blend import weighted_sum
+from ..ops.pointwise import add_scaled
+from .optimizer import Optimizer, ParamsT, check_not_negative
+from .renewal import number, renew, with_decay
 
 
 class SGD(Optimizer):
@@ -76,14 +79,18 @@ class SGD(Optimizer):
     def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None} if group["momentum"] else {}
 
+    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
+        decay, rate = number(group["weight_decay"]), -number(group["lr"])
+        return decay, group["momentum"], 1 - group["dampening"], rate
+
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        g = with_decay(g, p, group)
-        momentum = group["momentum"]
-        if momentum:
+        decay, momentum, share, rate = self.shared(group)
+        g = with_decay(g, p, decay)
+        if momentum.value:
             buffer = state.get("momentum_buffer")
             if buffer is None:
                 state["momentum_buffer"] = buffer = g.clone()
             else:
-                buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
-            g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
-        p.add_(g, alpha=-number(group["lr"]))
+                renew(buffer, weighted_sum, momentum, g, share)
+            g = add_scaled(g, buffer, momentum) if group["nesterov"] else buffer
+        renew(p, add_scaled, g, rate)

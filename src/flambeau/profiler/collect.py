@@ -235,7 +235,8 @@ class Collector(Watcher):
         found = self._now
         if found is None or not programs.programs:
             return
-        place, key = (found.reason, found.line), next(reversed(programs.programs))
+        place = found.reason, found.line
+        key: Any = next(reversed(programs.programs))
         if programs.misses > self._missed:
             self.misses += 1
             found.miss = difference(self._keys.get(place), key)
@@ -247,7 +248,7 @@ class Collector(Watcher):
 
     def _planned(self, _: Any, now: float, work: Any, before: Any, scheduler: Any, schedule: Any) -> None:
         called = {call.kernel for part in schedule.work for call in part.calls}
-        self.kernels["in memory"] += sum(bool(k._address) for k in called)
+        self.kernels["in memory"] += sum(bool(k.nbytes) for k in called)
 
     def _built(self, _: Any, now: float, found: list[Any], compiled: list[Any]) -> None:
         self.kernels["on disk"] += len(found)

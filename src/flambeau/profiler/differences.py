@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ..compiler.describe import shape_text
+from ..core.program import Structure
 
-Key = tuple[Any, ...]  # of leaves (dtype, shape), of operations (operation, inputs, attributes, dtype, kept)
 
-
-def difference(old: Key | None, new: Key) -> str:
+def difference(old: Structure | None, new: Structure) -> str:
     """In words, the first thing that is new."""
     if old is None:
         return "first time here"
-    for number, (was, now) in enumerate(zip(old, new, strict=False)):
+    before, rows = old.rows(), new.rows()
+    for number, (was, now) in enumerate(zip(before, rows, strict=False)):
         if was != now:
             return _entry(number, was, now)
-    if len(old) != len(new):
-        return f"{len(new)} operations and inputs, last time {len(old)}"
+    if len(before) != len(rows):
+        return f"{len(rows)} operations and inputs, last time {len(before)}"
     return "dropped from the cache meanwhile"
 
 

@@ -11,7 +11,7 @@ from ..compiler.describe import Part, describe
 from ..compiler.plan_text import fusion_lines, graph_lines, indented, memory_lines, spec_text
 from ..compiler.schedule import Scheduler
 from ..compiler.tiers import compilable
-from ..core.node import Node, PoisonedOp
+from ..core.node import Node
 from ..core.program import Program, ProgramCache, Trace, programs, trace
 from ..core.realize import recorder
 from ..core.tensor import Tensor
@@ -97,16 +97,14 @@ def _part_for(node: Node, look: _Look) -> tuple[Trace, int]:
     with recorder.lock:
         pending = recorder.pending
         wanted = _ancestors(node)
-        needed = [id(n) in wanted for n in pending]
-        part = [n for n, need in zip(pending, needed, strict=True) if need]
-        pending[:] = [n for n, need in zip(pending, needed, strict=True) if not need]
+        order = {id(n): place for place, n in enumerate(pending)}
+        part = [n for n in pending if id(n) in wanted]
+        pending[:] = [n for n in pending if id(n) not in wanted]
         others = len(pending)
         try:  # who refers to a node decides what is kept, so only one list may
             return trace(part, look), others
-        finally:
-            mine, rest = iter(part), iter(pending[:others])
-            merged = [next(mine if need else rest) for need in needed]
-            pending[:others] = [n for n in merged if type(n.op) is not PoisonedOp]
+        finally:  # what failed is not in `part` any more
+            pending[:others] = sorted([*part, *pending[:others]], key=lambda n: order[id(n)])
 
 
 def _ancestors(node: Node) -> set[int]:

@@ -38,7 +38,7 @@ class _Calls(threading.local):
         self.modules: list[Module] = []
         self.paths: list[str] = []
         self.backward = ""  # the path that a gradient formula belongs to
-        self.planned: Iterator[str] | None = None  # the paths of operations about to be recorded
+        self.planned: Iterator[Site] | None = None  # the sites of operations about to be recorded
 
 
 class Notes:
@@ -90,13 +90,9 @@ class Notes:
     def note(self, node: Any) -> None:
         """Notes where a node was recorded."""
         start = time.perf_counter()
-        site: Any = user_line()
         planned = self.calls.planned
-        if planned is not None:
-            site = self.site(str(site), next(planned, ""))
-        elif not site.module:
-            site = self._inherited(node, site)
-        node.site = site
+        site: Any = user_line() if planned is None else next(planned)
+        node.site = site if site.module else self._inherited(node, site)
         self.seconds += time.perf_counter() - start
 
     def _inherited(self, node: Node, site: Site) -> Site:
@@ -161,7 +157,8 @@ class Notes:
 
     def _replay(self, original: Any) -> Any:
         def replay(template: Any, ends: Any, found: Any) -> Any:
-            self.calls.planned = iter(self.templates[id(template)][1])
+            line = str(user_line())
+            self.calls.planned = (self.site(line, module) for module in self.templates[id(template)][1])
             try:
                 return original(template, ends, found)
             finally:

@@ -295,9 +295,8 @@ class profile:
         """All of it as text: the table of kernels, where the time went, caches, and each realize."""
         c = self._collector()
         rows = averages(c).table(sort_by=sort_by, row_limit=row_limit)
-        return "\n".join(
-            [rows, *table.split_lines(c), "", *table.cache_lines(c), "", *table.realize_lines(c)]
-        )
+        realizes = ["", *table.realize_lines(c)] if c.realizes else []
+        return "\n".join([rows, *table.split_lines(c), "", *table.cache_lines(c), *realizes])
 
     def export_chrome_trace(self, path: str) -> None:
         """Writes the trace for ui.perfetto.dev or chrome://tracing; compressed if the name ends in `.gz`.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.modes import modes
 from ..core.node import LEAF, Node
-from ..core.program import _ALONE, Trace, _references, trace
+from ..core.program import ALONE, Trace, references, trace
 from ..core.realize import _Uninterrupted, recorder
 from ..core.tensor import NEVER_WRITTEN, Tensor
 from .arguments import Arguments, replaced
@@ -262,11 +262,11 @@ class Recording:
         the program serves both."""
         self.alive = []
         uses = Counter(id(x) for node in work.nodes for x in node.inputs)
-        owned = []
-        for i, (kind, k) in enumerate(self.leaves):
-            over = kind == "storage" and k < len(self.fixed) and self._is_written(k)
-            owned.append(over and _references(work.leaves, i) == _ALONE + uses[id(work.leaves[i])])
-        return owned
+        alone = [n == ALONE + uses[id(x)] for n, x in zip(references(work.leaves), work.leaves, strict=True)]
+        return [
+            own and kind == "storage" and k < len(self.fixed) and self._is_written(k)
+            for own, (kind, k) in zip(alone, self.leaves, strict=True)
+        ]
 
     def _is_written(self, k: int) -> bool:
         t = self.table[k]

@@ -4,6 +4,7 @@ functions run, which constants they make, and whether something with effects of 
 from __future__ import annotations
 
 import dis
+import os
 import sys
 import sysconfig
 import types
@@ -80,6 +81,7 @@ LEAVES = (nodes.leaf.__code__, nodes.scalar.__code__)
 LOOK = Tensor._value.__code__
 STANDARD = sysconfig.get_paths()["stdlib"]
 NUMPY = np.__file__.rpartition("__init__")[0]
+LLVM = f"{os.sep}llvmlite{os.sep}"  # works for us, also at odd times: it frees what nobody needs any more
 DRAW, SEED = Generator._words.__code__, Generator._reseed.__code__
 FILES = PACKAGE + "interop"
 REPLAY = PACKAGE + "replay"
@@ -88,7 +90,7 @@ REPLAY = PACKAGE + "replay"
 @lru_cache(maxsize=4096)
 def owner(filename: str) -> str:
     """Whose code a file holds: "flambeau", "standard" (also NumPy's) or "user"."""
-    if filename.startswith(PACKAGE):
+    if filename.startswith(PACKAGE) or LLVM in filename:
         return "flambeau"
     if filename.startswith("<frozen") or filename.startswith(NUMPY):
         return "standard"

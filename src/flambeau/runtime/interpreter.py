@@ -36,11 +36,14 @@ def _run(work: Trace, compute: Callable[[Step, list[Any]], Any]) -> dict[int, Ex
     failed: dict[int, Exception] = {}
     with np.errstate(all="ignore"):
         for step in program.steps:
-            try:
-                values[step.out] = compute(step, values)
-            except Exception as e:
-                error = next((failed[i] for i in step.inputs if i in failed), None)
-                failed[step.out] = error or located(e, work.nodes[step.out - len(work.leaves)])
+            spoilt = next((failed[i] for i in step.inputs if i in failed), None) if failed else None
+            if spoilt is not None:
+                failed[step.out] = spoilt
+            else:
+                try:
+                    values[step.out] = compute(step, values)
+                except Exception as e:
+                    failed[step.out] = located(e, work.nodes[step.out - len(work.leaves)])
             for slot in step.free:
                 values[slot] = None
     seen = []  # values that lie in another array

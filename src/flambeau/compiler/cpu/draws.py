@@ -21,7 +21,7 @@ from ...core.node import numel
 from ...runtime.kernels import Kernel, kernel
 from ...runtime.target import host
 from ..calls import Array, Plan
-from ..expression import Expr, ceil, const, floor, fma, fmod, load, log1p, sqrt, tan, where
+from ..expression import Expr, ceil, const, floor, fma, load, log1p, sqrt, tan, where
 from ..planner import planner
 from .emit import I32, I64, STORED, Function, i64, vector
 from .scalar import emit, encode, splat

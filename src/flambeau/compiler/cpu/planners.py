@@ -17,6 +17,8 @@ _MODULES = {
     "recurrent": "lstm lstm_backward gru gru_backward rnn rnn_backward",
     "scatter": "index_put scatter scatter_add",
     "sort": "argsort topk_index",
+    "search": "searchsorted",
+    "scan": "cumsum cumprod cummax_index cummin_index logcumsumexp",
     "draws": "uniform normal bernoulli exponential cauchy random randperm",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -1,7 +1,7 @@
 """Order along a dimension: argsort and the positions of the k largest or smallest.
 
 Elements become integers (keys) in the same order, with NaN above all and -0 like 0; for the descending order
-they are turned around. Equal keys keep the order of their positions, so that a descending order is stable too.
+they are turned around. Equal keys keep the order of their positions: a descending order is stable too.
 
 - Short rows: the place of each element is how many others come before it, counted by vectors.
 - Long rows: radix sort from the lowest digit up, without the digits that all keys share.
@@ -29,7 +29,7 @@ from . import rows
 from .emit import I32, I64, STORED, Function, i64, type_name, vector
 from .scalar import decode, emit, splat
 
-_SHORT = 128  # elements of a row that is sorted by counting
+_SHORT = 128  # elements of a row that is sorted by counting; half as many if keys have 64 bits
 _LONG = 1 << 16  # from here on digits are larger
 _FEW = 128  # elements that are picked one by one
 _ENOUGH = 4_000  # elements that are worth a thread
@@ -75,13 +75,17 @@ class Order(NamedTuple):
 
 
 @planner("argsort")
-def _argsort(plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]) -> bool:
+def _argsort(
+    plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]
+) -> bool:
     dim, descending, _ = attrs
     return _plan(plan, results[0], inputs[0], dim, descending)
 
 
 @planner("topk_index")
-def _topk_index(plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]) -> bool:
+def _topk_index(
+    plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]
+) -> bool:
     _, dim, largest = attrs
     return _plan(plan, results[0], inputs[0], dim, largest)
 
@@ -94,18 +98,18 @@ def _plan(plan: Plan, out: Array, x: Array, dim: int, descending: bool) -> bool:
         return True
     given, to = rows.gathered(plan, x, dim), rows.target(plan, out, dim)
     (count, n), k = given.shape, to.shape[1]
-    order = Order(x.dtype, descending)
-    words = [given.address, to.address, n, k]
-    if n <= _SHORT:
-        name, key, emitter = "sort_short", (), partial(_emit_short, order)
+    order, digits = Order(x.dtype, descending), 0
+    words: list[Any] = [given.address, to.address, n, k]
+    if n <= _SHORT >> order.wide:
+        name, emitter = "sort_short", partial(_emit_short, order)
     elif k <= _FEW and 2 * k <= n:
-        name, key, emitter = "sort_few", (), partial(_emit_few, order)
+        name, emitter = "sort_few", partial(_emit_few, order)
     else:
-        digits = 11 if n >= _LONG else 8
-        name, key, emitter = "sort_long", (digits,), partial(_emit_long, order, digits)
+        name, digits = "sort_long", 11 if n >= _LONG else 8
+        emitter = partial(_emit_long, order, digits)
         share = 2 * (8 + 8 * order.wide) * n
         words += [rows_scratch(plan, share), share]
-    code = kernel(name, (order.d.name, descending, *key), emitter)
+    code = kernel(name, (order.d.name, descending, digits), emitter)
     plan.call(code, words, count, _ENOUGH // n)
     rows.spread(plan, to, out, dim)
     return True
@@ -153,10 +157,7 @@ def _records(f: Function, order: Order, x: Any, n: Any, to: Any, turn: bool) -> 
                 key = b.xor(key, splat(f, sign, width))
             position = _positions(f, i, width)
             place = f.at(to, i)
-            if order.wide:
-                made = _paired(f, key, position, width)
-            else:
-                made = _packed(f, key, position, width)
+            made = (_paired if order.wide else _packed)(f, key, position, width)
             f.store(made, b.bitcast(place, made.type.as_pointer()), 8)
 
 
@@ -355,7 +356,7 @@ def _consider(f: Function, best: Any, positions: Any, key: Any, position: Any, w
 
 
 def _insert(f: Function, best: Any, positions: Any, key: Any, position: Any, count: Any) -> None:
-    """Puts an element behind those that aren't greater, of which there are `count`; the greater ones move on."""
+    """Puts an element among `count` others, behind those that aren't greater; the greater ones move on."""
     b = f.b
     head, body, done = (f.function.append_basic_block(f"move.{part}") for part in ("head", "body", "done"))
     before = b.block

@@ -1,7 +1,7 @@
 """The Mersenne Twister in native code: many words at a time.
 
-The state is NumPy's own, in place: 624 words and how many of them are used up. Word k of the stream depends on
-words k - 624, k - 623 and k - 227, all at least a vector away from it, so that a vector of them is made at once.
+The state is NumPy's own, in place: 624 words and how many of them are used up. Word k of the stream depends
+on words k - 624, k - 623 and k - 227, all more than a vector away from it: a vector of them is made at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UPPER, _LOWER, _MATRIX = 0x80000000, 0x7FFFFFFF, 0x9908B0DF
 
 
 class Words:
-    """The stream of words inside of a kernel. What is drawn counts once `close` has written the state back."""
+    """The stream of words inside of a kernel; `close` writes the state back after the last of them."""
 
     def __init__(self, f: Function, state: Any) -> None:
         self.f, self.state, self.lanes = f, state, host().lanes(4)
