@@ -14,9 +14,13 @@ COMPILE = -m compileall -q src
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest -q
 SMOKE = $(addprefix tests/test_,smoke.py size.py data.py module.py)
-# What has no part in how operations are run, or runs them both ways itself, need not be run twice.
-ONCE = $(addprefix tests/test_,budgets.py cli.py docs.py explain.py generator.py ops.py profiler.py reference_kernels.py reference_special.py)
-EAGER = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
+# What has no part in how operations are run, or chooses that itself, need not be run in each mode.
+ONCE = $(addprefix tests/test_, budgets.py cli.py compile.py compile_programs.py contraction.py conv_kernels.py docs.py \
+    explain.py fusion.py generator.py kernel_cache.py native_training.py nest.py ops.py passes.py profiler.py \
+    reference_kernels.py reference_special.py runtime.py scalar.py sorting_kernels.py)
+AGAIN = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
+NATIVE = tests/test_ops.py $(AGAIN)
+PEERS = $(addprefix tests/oracle/test_, ops.py opinfo.py programs.py)
 TORCH = torch==2.13.0
 
 .PHONY: demo test smoke lint format oracle shape clean
@@ -28,7 +32,8 @@ demo: .venv/demo-installed
 test: .venv/dev-installed
 	@$(BIN)/python $(COMPILE)
 	$(PYTEST) -n $(WORKERS)
-	FLAMBEAU_MODE=eager $(PYTEST) -n $(WORKERS) $(EAGER)
+	FLAMBEAU_MODE=compile $(PYTEST) -n $(WORKERS) $(NATIVE)
+	FLAMBEAU_MODE=eager $(PYTEST) -n $(WORKERS) $(AGAIN)
 
 smoke: .venv/dev-installed
 	$(PYTEST) -m 'not slow' $(SMOKE)
@@ -52,7 +57,8 @@ shape: .venv/dev-installed
 oracle: .venv-oracle/dev-installed
 	@.venv-oracle/bin/python $(COMPILE)
 	@if .venv-oracle/bin/python $(INSTALL) $(TORCH); then \
-	    .venv-oracle/bin/python -m pytest -q -n $(WORKERS) tests/oracle; \
+	    .venv-oracle/bin/python -m pytest -q -n $(WORKERS) tests/oracle && \
+	    FLAMBEAU_MODE=compile .venv-oracle/bin/python -m pytest -q -n $(WORKERS) $(PEERS); \
 	else \
 	    echo "oracle: skipped, $(TORCH) could not be installed"; \
 	fi

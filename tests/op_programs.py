@@ -1,5 +1,5 @@
-"""Random programs of many operations: reductions, norms, losses, lookups, views, joins, writes, draws, updates
-and gradients, over dtypes and shapes of every kind. Run in worlds as those of `programs`."""
+"""Random programs of many operations: reductions, norms, losses, lookups, views, joins, writes, draws,
+updates and gradients, over dtypes and shapes of every kind. Run in worlds as those of `programs`."""
 
 import random
 from collections.abc import Callable
@@ -11,12 +11,34 @@ from programs import Statement, World, compiled, flambeau_worlds
 
 FLOATS = ["float64"] * 5 + ["float32"] * 3 + ["bfloat16", "float16"]
 WHOLE = ["int64", "int64", "int32", "uint8", "int8", "int16"]
-UNARY = (
-    "exp log1p sqrt sigmoid tanh relu neg abs square sin cos erf floor round reciprocal rsqrt sign expm1 atan "
-    "isnan clone contiguous detach logical_not"
-).split()
-FUNCTIONAL = "gelu silu softplus elu leaky_relu hardtanh logsigmoid mish relu6".split()
-REDUCING = "sum mean prod amax amin any all logsumexp var std norm".split()
+UNARY = [
+    "exp",
+    "log1p",
+    "sqrt",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "neg",
+    "abs",
+    "square",
+    "sin",
+    "cos",
+    "erf",
+    "floor",
+    "round",
+    "reciprocal",
+    "rsqrt",
+    "sign",
+    "expm1",
+    "atan",
+    "isnan",
+    "clone",
+    "contiguous",
+    "detach",
+    "logical_not",
+]
+FUNCTIONAL = ["gelu", "silu", "softplus", "elu", "leaky_relu", "hardtanh", "logsigmoid", "mish", "relu6"]
+REDUCING = ["sum", "mean", "prod", "amax", "amin", "any", "all", "logsumexp", "var", "std", "norm"]
 EXTENTS = [0, 1, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 33]
 
 
@@ -170,7 +192,10 @@ class OpWriter:
         e = x.shape[d] if x.ndim else 1
         some = [rng.choice([0, 1, 2, 3, 5]) for _ in range(rng.choice([0, 1, 2]))]
         like = [n if i == d else max(n - rng.randrange(2), 0) for i, n in enumerate(x.shape)]
-        i, j, k = (self.positions(n, s, g) for n, s, g in ((e, some, True), (e, like, False), (x.shape[0], [4], False)))
+        i, j, k = (
+            self.positions(n, s, g)
+            for n, s, g in ((e, some, True), (e, like, False), (x.shape[0], [4], False))
+        )
         lead = ":, " * d
         options = [
             f"{t}[{lead}{i}]", f"torch.gather({t}, {d}, ({j}).long())", f"torch.index_select({t}, {d}, {self.positions(e, [4], False)})",
@@ -179,15 +204,23 @@ class OpWriter:
             f"{t}.index_add({d}, {self.positions(e, [e], False)}, {t})", f"F.one_hot(({k}).long() % 7, 7)",
         ]  # fmt: skip
         if x.ndim > 1:
-            options.append(f"{t}[{self.positions(x.shape[0], [2, 1], True)}, {self.positions(x.shape[1], [3], True)}]")
+            options.append(
+                f"{t}[{self.positions(x.shape[0], [2, 1], True)}, {self.positions(x.shape[1], [3], True)}]"
+            )
         if x.ndim > 2:
-            options.append(f"{t}[{self.positions(x.shape[0], [3], True)}, :, {self.positions(x.shape[2], [3], True)}]")
+            options.append(
+                f"{t}[{self.positions(x.shape[0], [3], True)}, :, {self.positions(x.shape[2], [3], True)}]"
+            )
         self.add(rng.choice(options))
 
     def view(self) -> None:
         rng, (t, x) = self.rng, self.tensor()
         n, shape, rank = x.numel(), list(x.shape), x.ndim
-        options = [f"{t}.reshape(-1)" if n else f"{t}.reshape({shape[::-1]})", f"{t}.unsqueeze(-1)", f"{t}.expand({[2, *shape]})"]
+        options = [
+            f"{t}.reshape(-1)" if n else f"{t}.reshape({shape[::-1]})",
+            f"{t}.unsqueeze(-1)",
+            f"{t}.expand({[2, *shape]})",
+        ]
         if rank:
             d = rng.randrange(rank)
             order = rng.sample(range(rank), rank)
@@ -199,7 +232,10 @@ class OpWriter:
                 f"{t}.as_strided({shape}, {[rng.randint(0, 2) for _ in shape]}, 0)", f"{t}.roll({rng.randint(-2, 3)}, {d})",
             ]  # fmt: skip
         if rank > 1:
-            options += [f"{t}.diagonal({rng.randint(-1, 1)})", f"{t}.{rng.choice(['tril', 'triu'])}({rng.randint(-1, 2)})"]
+            options += [
+                f"{t}.diagonal({rng.randint(-1, 1)})",
+                f"{t}.{rng.choice(['tril', 'triu'])}({rng.randint(-1, 2)})",
+            ]
         self.add(rng.choice(options))
 
     def joining(self) -> None:
@@ -213,26 +249,43 @@ class OpWriter:
 
     def product(self) -> None:
         t, x = self.tensor(lambda t: t.is_floating_point() and t.ndim > 1)
-        fits = self.tensors(lambda y: y.dtype == x.dtype and y.ndim == 2 and x.ndim and y.shape[0] == x.shape[-1])
+        fits = self.tensors(
+            lambda y: y.dtype == x.dtype and y.ndim == 2 and x.ndim and y.shape[0] == x.shape[-1]
+        )
         self.add(self.rng.choice([f"{t} @ {t}.mT", *(f"{t} @ {u}" for u in fits)]))
 
     def writing(self) -> None:
         rng, (t, x) = self.rng, self.tensor(lambda t: not t.requires_grad)
-        fits = self.tensors(lambda y: y.dtype == x.dtype and _broadcasts_to(y.shape, x.shape) and not y.requires_grad)
+        fits = self.tensors(
+            lambda y: y.dtype == x.dtype and _broadcasts_to(y.shape, x.shape) and not y.requires_grad
+        )
         u = rng.choice([*fits, "2"])
         options = [f"{t}.{f}_({u})" for f in ("add", "mul", "sub", "copy" if u in fits else "fill")]
         options += [f"{t}.add_({u}, alpha=-2)", f"{t}.clamp_(-1, 1)", f"{t}.zero_()", f"{t}.neg_()"]
         if fits:
-            options += [f"{t}.mul_(0.9).add_({u}, alpha=0.1)", f"{t}.addcmul_({u}, {u}, value=0.5)", f"{t}.lerp_({u}, 0.2)"]
+            options += [
+                f"{t}.mul_(0.9).add_({u}, alpha=0.1)",
+                f"{t}.addcmul_({u}, {u}, value=0.5)",
+                f"{t}.lerp_({u}, 0.2)",
+            ]
         if x.ndim:
             i = self.positions(x.shape[0], [2], True)
-            options += [f"{t}[{rng.choice(['0', '1:', '..., 0', '::2', '..., -1:'])}] = {rng.choice(['3', t + '[0]'])}", f"{t}[{i}] = 5", f"{t}[{i}] += 1"]
+            options += [
+                f"{t}[{rng.choice(['0', '1:', '..., 0', '::2', '..., -1:'])}] = {rng.choice(['3', t + '[0]'])}",
+                f"{t}[{i}] = 5",
+                f"{t}[{i}] += 1",
+            ]
             options += [f"{t}[{t} > 0] = 1", f"{t}.masked_fill_({t} > 1, 0)"]
         self.add(rng.choice(options), None)
 
     def drawing(self) -> None:
         t, _ = self.floating()
-        options = ["torch.rand(3, 4)", f"F.dropout({t}, 0.4)", f"torch.randn_like({t})", f"torch.bernoulli(torch.rand_like({t}))"]
+        options = [
+            "torch.rand(3, 4)",
+            f"F.dropout({t}, 0.4)",
+            f"torch.randn_like({t})",
+            f"torch.bernoulli(torch.rand_like({t}))",
+        ]
         first, second = self.rng.sample(options, 2)
         self.add(f"torch.manual_seed({self.rng.randrange(9)}) and [{first}, {second}][1]")
 
@@ -293,6 +346,5 @@ def read(t: Any) -> np.ndarray:
 
 def worlds(seed: int, mode: str) -> dict[str, World]:
     """Flambeau's worlds, in which values may have failed."""
-    import flambeau as torch
 
     return {n: w._replace(read=read) for n, w in flambeau_worlds(seed, mode).items()}

@@ -14,7 +14,8 @@ import pytest
 from flambeau.compiler.calls import Array, Plan, run_calls
 from flambeau.compiler.cpu import conv as _conv  # noqa: F401  registers the planners
 from flambeau.compiler.cpu import pool as _pool  # noqa: F401
-from flambeau.compiler.planner import PLANNERS
+from flambeau.compiler.expression import exp, kept, load, maximum
+from flambeau.compiler.planner import FINISHERS, PLANNERS, Finish
 from flambeau.core import dtype as dt
 from flambeau.ops import conv as conv_records
 from flambeau.ops import pool as pool_records
@@ -23,7 +24,7 @@ from flambeau.ops.reference import conv as conv_reference
 from flambeau.ops.reference import pool as pool_reference
 from flambeau.ops.reference.windows import pool_out_size
 
-DTYPES = {np.dtype(d.np): d for d in (dt.float32, dt.float64, dt.bfloat16, dt.float16, dt.int64)}
+DTYPES = {np.dtype(d.np): d for d in (dt.float32, dt.float64, dt.bfloat16, dt.float16, dt.int64, dt.bool_)}
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "bfloat16": 8e-3, "float16": 1e-3, "int64": 0}
 
 
@@ -123,6 +124,77 @@ def test_usual_shapes(x: tuple[int, ...], w: tuple[int, ...], geometry: tuple[An
     check_all(rng.standard_normal(x).astype(np.float32), rng.standard_normal(w).astype(np.float32), geometry)
 
 
+def finished(
+    name: str, arrays: tuple[np.ndarray, ...], shape: tuple[int, ...], attrs: tuple[Any, ...], shares: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """What a finisher's calls store: the sum with a bias, its sigmoid plus a residual, and where that is
+    below a number for each row; and what they should."""
+    rng = np.random.default_rng(3)
+    d = arrays[0].dtype
+    bias, below = rng.standard_normal(shape[1]).astype(d), rng.standard_normal(shape[2]).astype(d)
+    rest = rng.standard_normal((shape[1], shape[0], *shape[2:])).astype(d).swapaxes(0, 1)
+    outs = [np.full(shape, 7, d), np.full(shape, 7, d), np.full(shape, 7, np.bool_)]
+    buffers = [*outs, *arrays, bias, below, rest]
+    plan = Plan(len(buffers), shares)
+    wide = DTYPES[np.dtype(np.float64 if d.itemsize == 8 else np.float32)]
+    kind, first = DTYPES[d], len(outs) + len(arrays)
+    spatial = len(shape) - 2
+    extras = (
+        Array(first, 0, shape, (0, 1, *(0,) * spatial), kind),
+        Array(first + 1, 0, shape, (0, 0, 1, *(0,) * (spatial - 1)), kind),
+        described(first + 2, rest),
+    )
+    total = kept(0, wide).cast(kind) + load(0, kind)
+    active = maximum(1 / (1 + exp(-total.cast(wide))), 0.25).cast(kind) + load(2, kind)
+    results = tuple((e, described(i, outs[i])) for i, e in enumerate((total, active, active < load(1, kind))))
+    inputs = tuple(described(i, a) for i, a in enumerate(arrays, len(outs)))
+    assert FINISHERS[name](plan, Finish(results, extras), inputs, attrs)
+    run_calls(plan, buffers, shares)
+    plain = planned(name, arrays, outs[0], attrs, 1).astype(np.float64)
+    column = (slice(None), *(None,) * spatial)
+    before = plain + bias.astype(np.float64)[column]
+    after = np.maximum(1 / (1 + np.exp(-before)), 0.25) + rest.astype(np.float64)
+    return outs, np.stack([before, after, after < below.astype(np.float64)[column[:-1]]])
+
+
+@pytest.mark.parametrize("d", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize(
+    ("x", "w", "geometry"),
+    [
+        ((2, 19, 9, 11), (35, 19, 3, 3), square(1, 1)),
+        ((3, 6, 10, 9), (34, 6, 3, 3), square(2, 1)),
+        ((2, 12, 7, 7), (20, 6, 3, 2), square(3, 2, 1, 2)),
+        ((3, 32, 9, 40), (32, 1, 3, 3), square(2, 1, 1, 32)),
+        ((3, 32, 9, 33), (32, 1, 3, 3), square(1, 1, 1, 32)),
+        ((2, 3, 12, 32), (7, 3, 5, 5), square(1, 2)),
+        ((2, 20, 10, 10), (24, 20, 1, 1), square(2)),
+    ],
+)
+@pytest.mark.parametrize("name", ["conv", "conv_input_grad"])
+def test_finishing(
+    name: str, x: tuple[int, ...], w: tuple[int, ...], geometry: tuple[Any, ...], d: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal(w).astype(d)
+    shape = (
+        x[0],
+        w[0],
+        *pool_out_size(x[2:], w[2:], geometry[0], [p for p, _ in geometry[1]], geometry[2], False),
+    )
+    if name == "conv":
+        arrays, attrs = (rng.standard_normal(x).astype(d), weight), geometry
+    else:
+        arrays, shape, attrs = (rng.standard_normal(shape).astype(d), weight), x, (x[2:], *geometry)
+    found, expected = finished(name, arrays, shape, attrs, 1)
+    again, _ = finished(name, arrays, shape, attrs, 3)
+    assert [a.tobytes() for a in found] == [a.tobytes() for a in again]
+    tolerance = {8: 1e-12, 4: 1e-5, 2: 2e-2}[np.dtype(d).itemsize]
+    for a, b in zip(found[:2], expected, strict=False):
+        np.testing.assert_allclose(a.astype(np.float64), b, rtol=tolerance, atol=tolerance)
+    if d is not ml_dtypes.bfloat16:
+        assert (found[2] != expected[2]).mean() < 1e-3
+
+
 @pytest.mark.parametrize("d", [ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize("groups", [1, 18])
 def test_halves_are_summed_wide(d: Any, groups: int) -> None:
@@ -144,11 +216,11 @@ def test_any_strides() -> None:
 
 @pytest.mark.parametrize("records", [conv_records, pool_records])
 def test_samples(records: Any) -> None:
-    ops = [op for op in vars(records).values() if isinstance(op, Op) and op.name in PLANNERS]
+    ops = [
+        op for op in vars(records).values() if isinstance(op, Op) and ("conv" in op.name or "pool" in op.name)
+    ]
     assert len(ops) >= 3
     for op in ops:
-        if op.name == "linear":
-            continue
         for sample in op.samples():
             arrays = tuple(np.asarray(a) for a in sample.arrays)
             attrs = tuple(sample.attrs[name] for name in op.attrs)

@@ -187,6 +187,7 @@ NATIVE = {
 def in_both_ways(monkeypatch, draw, before):
     """A draw by NumPy and by native code from the same state; with the state after it."""
     monkeypatch.setattr(generator, "LARGE", 16)
+    monkeypatch.setattr(drawing, "_spared", 0)
     found = []
     for mode in ("interpret", "auto"):
         monkeypatch.setattr(config, "mode", mode)
@@ -207,12 +208,26 @@ def assert_same_draws(one, other, exact=True):
 
 def test_large_draws_are_native(monkeypatch):
     done = []
+    monkeypatch.setattr(drawing, "_spared", 0)
     monkeypatch.setattr(generator, "native", lambda *args: done.append(args) or drawing.draw(*args))
     seeded().uniform(generator.LARGE)
     seeded().uniform(generator.LARGE - 1)
     monkeypatch.setattr(config, "mode", "interpret")
     seeded().uniform(generator.LARGE)
     assert [(what, shape) for what, _, shape, *_ in done] == [("uniform", (generator.LARGE,))]
+
+
+def test_a_few_draws_do_not_load_llvm():
+    code = """if True:
+        import sys, flambeau as torch
+        torch.manual_seed(1)
+        few = torch.randn(300, 400).sum().item()
+        assert "llvmlite" not in sys.modules
+        many = torch.randn(1000, 1000).sum().item()
+        assert "llvmlite" in sys.modules
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", NATIVE)

@@ -1,5 +1,5 @@
-"""Whole training steps as native code: equal to the interpreter's up to rounding, and to themselves to the last
-bit, with any number of threads and from a kernel cache that is cold or warm."""
+"""Whole training steps as native code: equal to the interpreter's up to rounding, and to themselves to the
+last bit, with any number of threads and from a kernel cache that is cold or warm."""
 
 import subprocess
 import sys
@@ -42,7 +42,11 @@ class Attention(nn.Module):
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
-        self.words, self.lstm, self.head = nn.Embedding(11, 6), nn.LSTM(6, 9, batch_first=True), nn.Linear(9, 5)
+        self.words, self.lstm, self.head = (
+            nn.Embedding(11, 6),
+            nn.LSTM(6, 9, batch_first=True),
+            nn.Linear(9, 5),
+        )
 
     def forward(self, words):
         return self.head(self.lstm(self.words(words))[0][:, -1])
@@ -107,7 +111,15 @@ def test_a_cold_and_a_warm_cache_give_the_same_bits(tmp_path):
         "import sys; sys.path.insert(0, 'tests'); import test_native_training as t;"
         "[print(n, t.train(n)[0], t.train(n)[1].tobytes().hex()[-64:]) for n in t.CASES]"
     )
-    env = {"FLAMBEAU_MODE": "compile", "FLAMBEAU_CACHE_DIR": str(tmp_path), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
-    runs = [subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True) for _ in range(2)]
+    env = {
+        "FLAMBEAU_MODE": "compile",
+        "FLAMBEAU_CACHE_DIR": str(tmp_path),
+        "PATH": "",
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        for _ in range(2)
+    ]
     assert runs[0].returncode == 0, runs[0].stderr
     assert any(tmp_path.rglob("*")) and runs[0].stdout == runs[1].stdout

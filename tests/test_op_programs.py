@@ -42,14 +42,18 @@ def check_closely(program, base, others, monkeypatch):
     check(program, base, others)
 
 
-@pytest.mark.parametrize("chunk", [*range(4), *(pytest.param(c, marks=pytest.mark.slow) for c in range(4, 40))])
+@pytest.mark.parametrize(
+    "chunk", [*range(4), *(pytest.param(c, marks=pytest.mark.slow) for c in range(4, 40))]
+)
 def test_programs(chunk, monkeypatch):
     for seed in range(5 * chunk, 5 * chunk + 5):
         program = OpWriter(seed).write(LENGTH)
         check_closely(program, worlds(seed, "interpret")["never"], worlds(seed, "compile"), monkeypatch)
 
 
-@pytest.mark.parametrize("chunk", [*range(2), *(pytest.param(c, marks=pytest.mark.slow) for c in range(2, 40))])
+@pytest.mark.parametrize(
+    "chunk", [*range(2), *(pytest.param(c, marks=pytest.mark.slow) for c in range(2, 40))]
+)
 def test_programs_that_fail(chunk, monkeypatch):
     """The same operations fail, with the same error, and what doesn't depend on them is computed."""
     for seed in range(5 * chunk, 5 * chunk + 5):

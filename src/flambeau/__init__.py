@@ -387,8 +387,11 @@ __version__ = "0.1.0"
 # Loaded when first asked for, so that importing Flambeau stays quick.
 _LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "profiler", "utils")
 _LAZY_FROM = {
-    "compile": ".replay", "explain": ".profiler.explaining", "load": ".interop.files", "save": ".interop.files",
-}  # fmt: skip
+    "compile": ".replay",
+    "explain": ".profiler.explaining",
+    "load": ".interop.files",
+    "save": ".interop.files",
+}
 
 
 __all__ = [

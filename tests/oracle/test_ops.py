@@ -175,6 +175,10 @@ PEERS = {
     "conv_input_grad": conv_input_grad,
     "conv_weight_grad": conv_weight_grad,
     "linear": lambda T, x, w: T.nn.functional.linear(x, w),
+    "affine": lambda T, x, w, b: T.nn.functional.linear(x, w) + b,
+    "linear_weight_grad": lambda T, y, x: y.reshape(-1, y.shape[-1]).T @ x.reshape(-1, x.shape[-1]),
+    "relu_grad": lambda T, g, y: T.where(y <= 0, T.zeros_like(g), g),
+    "add_scaled": lambda T, x, y, alpha: x + y * alpha,
     "embedding": lambda T, w, rows, padding, by_frequency: T.nn.functional.embedding(
         rows, w, padding if padding >= 0 else None, scale_grad_by_freq=by_frequency
     ),
@@ -248,7 +252,15 @@ PEERS = {
     "pinv": lambda T, x, atol, rtol: T.linalg.pinv(x, atol=atol.real.item(), rtol=rtol.real.item()),
 }
 
-ROOMS = {"linalg": "test_linalg.py", "pool": "test_reference_kernels.py", "random": "test_generator.py"}
+ROOMS = {
+    "attention": "test_attention.py",
+    "blend": "test_optim.py",
+    "linalg": "test_linalg.py",
+    "loss": "test_functional.py",
+    "pool": "test_reference_kernels.py",
+    "random": "test_generator.py",
+    "recurrent": "test_rnn.py",
+}
 NO_PEER = {
     "pick": "takes one of several results; nobody calls it",
     "phase_free": "passes its input on",
@@ -270,7 +282,11 @@ DIFFERENT = {  # dtypes that aren't compared, and why
         "PyTorch can't differentiate whole numbers, or has no padding for them",
     ),
     "topk_index": (WHOLE, "which of equal elements comes first is nobody's promise"),
-    "matmul linear": ("bool", "PyTorch refuses only where there is something to compute"),
+    "add_scaled relu_grad": ("bool", "the functions never use them for truth values"),
+    "matmul linear affine linear_weight_grad": (
+        "bool",
+        "PyTorch refuses only where there is something to compute",
+    ),
     "complex": ("float16 bfloat16", "PyTorch has no complex type so narrow, Flambeau widens to complex64"),
     "hardtanh smooth_l1 pad": (COMPLEX, "PyTorch's parameters are real numbers"),
     "silu embedding select_scatter": (COMPLEX, "PyTorch has no complex gradient"),

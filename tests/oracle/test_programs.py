@@ -60,3 +60,10 @@ def test_programs(chunk, kinds):
             check(write_program(seed, LENGTH, kinds), TORCH, worlds)
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kinds", [WITH_GRAD, WITHOUT_GRAD], ids=["with grad", "without grad"])
+def test_programs_as_native_code(kinds):
+    worlds = flambeau_worlds(0, "compile")
+    for seed in range(20_000, 20_300):
+        check(write_program(seed, LENGTH, kinds), TORCH, worlds)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from ..core.dtype import dtype
 from ..core.gradient import split
-from ..core.tensor import Tensor
-from ..ops.creation import full
+from ..core.node import leaf
+from ..core.tensor import Tensor, make
 from ..ops.view import concatenate
 from . import engine
 
@@ -52,7 +56,7 @@ def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:
                 f"{what}: grad can be implicitly created only for real scalar outputs but got {d}; take "
                 ".abs() or .real, or pass gradient="
             )
-        return full(1, shape, d)
+        return make(leaf(_one(shape, d), d))
     if not isinstance(g, Tensor):
         raise TypeError(f"{what}: gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._node.shape != shape:
@@ -66,6 +70,14 @@ def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:
             f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {d}"
         )
     return engine.fit(g if create else g.detach(), shape, d)
+
+
+@lru_cache(maxsize=256)
+def _one(shape: tuple[int, ...], d: dtype) -> np.ndarray:
+    """What a pass from a number starts with. Many passes have it, so nobody may write into it."""
+    array = np.ones(shape, d.np)
+    array.flags.writeable = False
+    return array
 
 
 def _targets(what: str, inputs: Any) -> tuple[Tensor, ...]:

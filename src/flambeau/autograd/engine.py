@@ -282,9 +282,11 @@ def zeros(shape: tuple[Any, ...], d: dt.dtype) -> Tensor:
 
 def _add_to(leaf: Accumulate, g: Tensor | None, create: bool) -> Tensor | None:
     """Adds a gradient to the leaf's `.grad`; returns the leaf, if anybody still holds it."""
-    tensor = leaf.variable
+    tensor = leaf._leaf()
     if tensor is not None and g is not None and tensor._edge is not None:
-        if not tensor.is_leaf:  # its memory was written to, with gradients, through another tensor
+        if (
+            not (tensor._edge is leaf and tensor._base is None) and not tensor.is_leaf
+        ):  # its memory was written to, with gradients, through another tensor
             raise RuntimeError("leaf variable has been moved into the graph interior")
         _accumulate(tensor, g, create)
     return tensor

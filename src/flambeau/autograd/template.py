@@ -10,6 +10,8 @@ with this one: the ordinary pass finds the words for it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..core.dtype import get_default_dtype
@@ -31,11 +33,12 @@ class Survey(NamedTuple):
 
 
 class Template(NamedTuple):
-    """The operations of a pass. Slots number the values: the pass's inputs (see `_inputs`), then `constants`,
-    then the results. `gradients` says which slot each leaf gets (None: nothing)."""
+    """The operations of a pass: operation, function that picks its inputs from the slots, attributes, shape,
+    dtype. Slots number the values: the pass's inputs (see `_inputs`), then `constants`, then the results.
+    `gradients` says which slot each leaf gets (None: nothing)."""
 
     constants: list[Node]
-    steps: list[tuple[Any, tuple[int, ...], tuple[Any, ...], Any, Any]]
+    steps: list[tuple[Any, Callable[[list[Node]], tuple[Node, ...]], tuple[Any, ...], Any, Any]]
     gradients: list[int | None]
     nbytes: int
     checks: bool  # some operation can fail on values, and so remembers the user's line
@@ -48,7 +51,6 @@ def survey(ends: list[Any]) -> Survey | None:
     """What a pass from `ends` goes through; None if only the ordinary way will do."""
     numbers: dict[Any, int] = {}
     found: list[Any] = []
-    leaves: list[Accumulate] = []
     key: list[Any] = [get_default_dtype()]
 
     def number(fn: Any) -> int:
@@ -59,8 +61,9 @@ def survey(ends: list[Any]) -> Survey | None:
         return n
 
     for fn, index, g in ends:
-        key.append((number(fn), index, g._node.spec()))
-    functions = []
+        key += (number(fn), index, g._node.spec())
+    functions: list[GradNode] = []
+    leaves: list[Accumulate] = []
     for fn in found:  # grows as it is gone through
         if type(fn) is Accumulate:
             if fn.hooks is not None:
@@ -70,11 +73,16 @@ def survey(ends: list[Any]) -> Survey | None:
             continue
         if type(fn) is not GradNode or fn.hooks is not None or fn.released or _overwritten(fn):
             return None
-        edges = [
-            -1 if e is None else (number(e.fn), e.index) if type(e) is Port else number(e) for e in fn.edges
-        ]
-        saved = [x is not None for x in fn.saved]
-        key.append((fn.op, fn.attrs, fn.specs, tuple(edges), tuple(saved), fn.out is None))
+        key += (fn.op, fn.attrs, fn.specs)  # with the edges they tell what has been saved, too
+        for e in fn.edges:
+            n: Any = numbers.get(e)
+            if n is None and e is not None:
+                if type(e) is Port:
+                    n = number(e.fn), e.index
+                else:
+                    n = numbers[e] = len(found)
+                    found.append(e)
+            key.append(n)
         functions.append(fn)
     return Survey(functions, leaves, tuple(key))
 
@@ -88,8 +96,10 @@ def _overwritten(fn: GradNode) -> bool:
     out = fn.out
     if out is None:
         return False
-    nodes = [out] if type(out) is Node else out.nodes
-    return any(x.version is not None and x.version.count != fn.out_version for x in nodes)
+    for x in [out] if type(out) is Node else out.nodes:
+        if x.version is not None and x.version.count != fn.out_version:
+            return True
+    return False
 
 
 def _inputs(ends: list[Any], functions: list[GradNode]) -> list[Node]:
@@ -102,7 +112,7 @@ def _inputs(ends: list[Any], functions: list[GradNode]) -> list[Node]:
     return nodes
 
 
-def lookup(found: Survey) -> Template | None | bool:
+def lookup(found: Survey) -> Template | bool | None:
     """The template for a structure; None where there can't be one, False if it isn't known yet."""
     template = _templates.get(found.key, False)
     if template:
@@ -119,8 +129,8 @@ def replay(template: Template, ends: list[Any], found: Survey) -> list[Tensor | 
     if recorder.shared and any(type(x.op) is Shared for x in slots):
         return None
     slots += template.constants
-    for op, inputs, attrs, shape, dtype in template.steps:
-        slots.append(Node(op, tuple([slots[i] for i in inputs]), attrs, shape, dtype))
+    for op, pick, attrs, shape, dtype in template.steps:
+        slots.append(Node(op, pick(slots), attrs, shape, dtype))
     made = slots[len(slots) - len(template.steps) :]
     if template.checks:
         line = user_line()
@@ -129,18 +139,21 @@ def replay(template: Template, ends: list[Any], found: Survey) -> list[Tensor | 
                 node.site = line
     recorder.pending += made
     recorder.hold(template.nbytes)
-    tensors: dict[int, Tensor] = {}
-    gradients: list[Tensor | None] = []
+    tensors: dict[int | None, Tensor | None] = {None: None}
+    first = len(slots) - len(made)
     for slot in template.gradients:
-        if slot is None:
-            gradients.append(None)
-        else:
-            g = tensors.get(slot)
-            if g is None:
-                g = tensors[slot] = make(slots[slot])
-                g._given = slot < len(slots) - len(made)
-            gradients.append(g)
-    return gradients
+        if slot not in tensors:
+            g = tensors[slot] = make(slots[slot])
+            if slot < first:
+                g._given = True
+    return [tensors[slot] for slot in template.gradients]
+
+
+def _picker(*places: int) -> Callable[[list[Node]], tuple[Node, ...]]:
+    """The function that takes the values in these places from a list."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda slots: tuple([slots[i] for i in places])
 
 
 class Capture:
@@ -176,7 +189,8 @@ class Capture:
         for node in nodes:
             if node.op.effect or any(id(x) not in slot for x in node.inputs):
                 return None
-            steps.append((node.op, tuple(slot[id(x)] for x in node.inputs), node.attrs, node.shape, node.dtype))
+            pick = _picker(*[slot[id(x)] for x in node.inputs])
+            steps.append((node.op, pick, node.attrs, node.shape, node.dtype))
             if not several(node):
                 nbytes += numel(node.shape) * node.dtype.itemsize
             checks |= node.op.checks

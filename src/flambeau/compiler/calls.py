@@ -32,8 +32,13 @@ class Array(NamedTuple):
     @property
     def contiguous(self) -> bool:
         """Whether the elements lie in order without gaps."""
-        return self.strides == strides_of(self.shape) or numel(self.shape) == 0 or all(
-            n == 1 or a == b for n, a, b in zip(self.shape, self.strides, strides_of(self.shape), strict=True)
+        return (
+            self.strides == strides_of(self.shape)
+            or numel(self.shape) == 0
+            or all(
+                n == 1 or a == b
+                for n, a, b in zip(self.shape, self.strides, strides_of(self.shape), strict=True)
+            )
         )
 
     @property

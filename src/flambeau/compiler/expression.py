@@ -173,7 +173,9 @@ absolute, sqrt, floor, ceil, trunc, rint = map(function, ("abs", "sqrt", "floor"
 floordiv, remainder, fmod, truncdiv = map(function, ("floordiv", "remainder", "fmod", "truncdiv"))
 copysign = function("copysign")
 # Written over the others, once for all backends.
-exp, exp2, expm1, log, log2, log10, log1p = map(function, ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p"))
+exp, exp2, expm1, log, log2, log10, log1p = map(
+    function, ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p")
+)
 sin, cos, tan, asin, acos, atan, atan2 = map(function, ("sin", "cos", "tan", "asin", "acos", "atan", "atan2"))
 sinh, cosh, tanh, asinh, acosh, atanh = map(function, ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"))
 erf, erfc, erfinv, sigmoid, rsqrt, pow = map(function, ("erf", "erfc", "erfinv", "sigmoid", "rsqrt", "pow"))
@@ -200,7 +202,8 @@ def kept(number: int, d: dtype) -> Expr:
 
 
 def numbered(roots: list[Expr]) -> tuple[list[Expr], tuple[Any, ...]]:
-    """The distinct subexpressions of `roots`, arguments first, and a key: equal keys mean equal computations."""
+    """The distinct subexpressions of `roots`, arguments first, and a key: equal keys mean equal
+    computations."""
     order: list[Expr] = []
     numbers: dict[Any, int] = {}
     seen: dict[int, int] = {}

@@ -7,6 +7,7 @@ once after the sweep. Joining must not close a circle: no step outside may stand
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from math import prod
 from typing import NamedTuple
@@ -14,17 +15,33 @@ from typing import NamedTuple
 from ..core.dtype import uint8
 from ..core.node import numel
 from .calls import Array, strides_of
+from .cpu.planners import finisher_of
 from .expression import Expr, counter, kept, reduced
 from .expression import load as numbered_load
-from .cpu.planners import finisher_of
 from .finish import Finished
 from .graph import Shape
 from .nest import Nest, Phase, Reduction, Store
-from .pieces import _DEAR, COUNTER, Check, Load, Piece, Step, loads, moved, reads_of, replace, tidy, token_of
+from .pieces import (
+    _DEAR,
+    COUNTER,
+    Check,
+    Load,
+    Piece,
+    Step,
+    load,
+    loads,
+    moved,
+    reads_of,
+    replace,
+    reshaped,
+    tidy,
+    token_of,
+)
 
 _MOST_ACCESSES = 24
 _MOST_PIECES = 12
 _FEW_ROWS, _SMALL = 16, 1 << 14  # with fewer rows than this, more elements are better swept one by one
+_STRIP = 1024  # rows of a chunk of columns
 
 
 class Group:
@@ -50,12 +67,22 @@ class Group:
         self.pieces.append(piece)
         self.members[piece.target.buffer] = piece
 
-    def without(self, buffers: set[int]) -> Group:
-        """The group of the pieces that don't fill `buffers`."""
-        pieces = [p for p in self.pieces if p.target.buffer not in buffers]
+    def reshaped(self, shape: Shape) -> Group | None:
+        """The group over loops of another shape; None if there is no such group."""
+        if numel(shape) != numel(self.shape):
+            return None
+        pieces = [_reshaped(p, shape) for p in self.pieces]
+        if None in pieces:
+            return None
         group = Group(pieces[0], self.number)
-        group.shape, group.dims, group.pieces = self.shape, self.dims, pieces
-        group.members = {p.target.buffer: p for p in pieces}
+        for p in pieces[1:]:
+            group.add(p)
+        return group
+
+    def only(self, piece: Piece) -> Group:
+        """One of the pieces, over the group's loops."""
+        group = Group(piece, self.number)
+        group.shape, group.dims = self.shape, self.dims
         return group
 
 
@@ -189,7 +216,9 @@ class Fusion:
     def _circular(self, number: int, read: set[int]) -> bool:
         """Whether something that the piece reads needs the group but isn't in it."""
         return any(
-            w != number and self.needs[w] >> number & 1 for buffer in read for w in self.writer.get(buffer, ())
+            w != number and self.needs[w] >> number & 1
+            for buffer in read
+            for w in self.writer.get(buffer, ())
         )
 
     def _join(self, piece: Piece, number: int, needs: int) -> None:
@@ -209,6 +238,12 @@ class Fusion:
         """The piece over the group's loops, or None if it can't join."""
         if group.closed or len(group.pieces) >= _MOST_PIECES:
             return None
+        if piece.combine and group.dims is None and piece.shape != group.shape:
+            again = group.reshaped(piece.shape)
+            if again is None or (found := self._fitting(piece, again)) is None:
+                return None
+            group.shape, group.pieces, group.members = again.shape, again.pieces, again.members
+            return found
         made = _same_loops(piece, group)
         if made is None or not _in_place(made, group):
             return None
@@ -262,17 +297,11 @@ def _same_loops(piece: Piece, group: Group) -> Piece | None:
 
 
 def _reshaped(piece: Piece, shape: Shape) -> Piece | None:
-    from .graph import registry
-
-    def move(a: Array) -> Array | None:
-        layout = registry["reshape"].layout_rule(a.shape, a.strides, a.offset, shape)
-        return None if layout is None else Array(a.buffer, layout[1], shape, tuple(layout[0]), a.dtype)
-
-    if numel(piece.shape) != numel(shape) or numel(shape) == 0 or any(x.args for x in loads(piece.expr)):
-        return None
     if piece.shape == shape:
         return piece
-    expr, target = moved(piece.expr, move), move(piece.target)
+    if numel(piece.shape) == 0 or any(x.args for x in loads(piece.expr)):
+        return None
+    expr, target = moved(piece.expr, lambda a: reshaped(a, shape)), reshaped(piece.target, shape)
     return None if expr is None or target is None else piece._replace(expr=expr, target=target, shape=shape)
 
 
@@ -322,7 +351,11 @@ class _Phases:
         self.level: dict[int, int] = {}  # by buffer: the phase in which a member is computed
         self.values: dict[int, Expr] = {}  # by buffer: its expression, or its reduced leaf
         self.kept: dict[int, Expr] = {}
-        inner = group.dims if group.dims is not None else tuple(range(max(len(group.shape) - 1, 0), len(group.shape)))
+        inner = (
+            group.dims
+            if group.dims is not None
+            else tuple(range(max(len(group.shape) - 1, 0), len(group.shape)))
+        )
         self.inner = inner
         self.order = tuple(d for d in range(len(group.shape)) if d not in inner) + inner
         for piece in group.pieces:
@@ -416,7 +449,9 @@ class _Phases:
 
         def final(e: Expr) -> Expr:
             """The expression with its leaves numbered in the order of the phases."""
-            return replace(e, lambda x: Expr(x.op, (), x.dtype, names.get((x.op, x.data), x.data)) if not x.args else x)
+            return replace(
+                e, lambda x: Expr(x.op, (), x.dtype, names.get((x.op, x.data), x.data)) if not x.args else x
+            )
 
         phases = tuple(
             Phase(
@@ -450,50 +485,54 @@ def nest_of(group: Group, stored: set[int]) -> Nest:
 
 def split(piece: Piece, buffer: int) -> list[Piece]:
     """A reduction to few elements of very many in two: of chunks of the longest reduced dimension, and of
-    what they give (in a new buffer). The chunks depend on the shape only."""
-    outer = prod(e for d, e in enumerate(piece.shape) if d not in piece.dims)
-    longest = max(piece.dims, key=lambda d: piece.shape[d], default=None)
-    total = numel(piece.shape)
-    if longest is None or outer >= _FEW_ROWS or total < 4 * _SMALL or piece.combine.startswith("arg"):
+    what they give (in a new buffer)."""
+    if not piece.dims or piece.combine.startswith("arg") or not numel(piece.shape):
         return [piece]
-    extent = piece.shape[longest]
-    size = max(extent * _SMALL // total, 1)
-    count = extent // size
-    if count < 2:
-        return [piece]
-    return _chunked(piece, buffer, longest, size, count)
+    d, size = _chunk(piece.shape, piece.dims)
+    return _chunked(piece, buffer, d, size) if piece.shape[d] >= 2 * size else [piece]
 
 
-def _chunked(piece: Piece, buffer: int, d: int, size: int, count: int) -> list[Piece]:
-    kept_shape = tuple(e for i, e in enumerate(piece.shape) if i not in piece.dims)
-    rest = piece.shape[d] - size * count
-    width = numel(kept_shape)
-    partial = Array(buffer, 0, (count + (rest > 0), *kept_shape), strides_of((count + (rest > 0), *kept_shape)), piece.expr.dtype)
+def _chunk(shape: Shape, dims: Shape) -> tuple[int, int]:
+    """The longest reduced dimension, and the size of its chunks: of the whole if there is no use in them. It
+    depends on the shape only."""
+    d = max(dims, key=lambda d: shape[d])
+    total, terms = numel(shape), prod(shape[k] for k in dims)
+    if len(shape) - 1 not in dims:  # the sums lie side by side
+        worth, size = terms >= 2 * _STRIP and total // terms <= _SMALL, shape[d] * _STRIP // terms
+    else:
+        worth, size = total // terms < _FEW_ROWS and total >= 4 * _SMALL, shape[d] * _SMALL // total
+    return d, _even(shape[d], max(size, 1)) if worth else shape[d]
+
+
+def _even(extent: int, size: int) -> int:
+    """A size near to `size` that divides the extent, if there is one."""
+    return next((n for n in range(size, size // 2, -1) if extent % n == 0), size)
+
+
+def _chunked(piece: Piece, buffer: int, d: int, size: int) -> list[Piece]:
+    shape = piece.shape
+    count, rest = divmod(shape[d], size)
+    kept_shape = tuple(e for i, e in enumerate(shape) if i not in piece.dims)
+    parts = (count + (rest > 0), *kept_shape)
+    partial = Array(buffer, 0, parts, strides_of(parts), piece.expr.dtype)
 
     def main(a: Array) -> Array:
-        shape = (count, *a.shape[:d], size, *a.shape[d + 1 :])
-        return Array(a.buffer, a.offset, shape, (size * a.strides[d], *a.strides), a.dtype)
+        extents = (count, *a.shape[:d], size, *a.shape[d + 1 :])
+        return Array(a.buffer, a.offset, extents, (size * a.strides[d], *a.strides), a.dtype)
 
     def tail(a: Array) -> Array:
-        shape = (*a.shape[:d], rest, *a.shape[d + 1 :])
-        return Array(a.buffer, a.offset + size * count * a.strides[d], shape, a.strides, a.dtype)
+        extents = (*a.shape[:d], rest, *a.shape[d + 1 :])
+        return Array(a.buffer, a.offset + size * count * a.strides[d], extents, a.strides, a.dtype)
 
-    first = moved(piece.expr, main)
-    last = moved(piece.expr, tail)
-    assert first is not None and last is not None
-    shape = piece.shape
-    target = Array(buffer, 0, (count, *kept_shape), partial.strides, partial.dtype)
-    pieces = [
-        piece._replace(
-            expr=first, shape=(count, *shape[:d], size, *shape[d + 1 :]), target=target,
-            dims=tuple(i + 1 for i in piece.dims), whole=False,
-        )
-    ]  # fmt: skip
+    def part(move: Callable[[Array], Array], extents: Shape, dims: Shape, target: Array) -> Piece:
+        expr = moved(piece.expr, move)
+        assert expr is not None
+        return piece._replace(expr=expr, shape=extents, target=target, dims=dims, whole=not rest)
+
+    first = partial._replace(shape=(count, *kept_shape))
+    pieces = [part(main, (count, *shape[:d], size, *shape[d + 1 :]), tuple(i + 1 for i in piece.dims), first)]
     if rest:
-        target = Array(buffer, count * width, kept_shape, partial.strides[1:], partial.dtype)
-        pieces.append(
-            piece._replace(expr=last, shape=(*shape[:d], rest, *shape[d + 1 :]), target=target, whole=False)
-        )
-    again = Expr("load", (), partial.dtype, Load(partial))
-    pieces.append(piece._replace(expr=again, shape=partial.shape, dims=(0,)))
-    return pieces
+        last = Array(buffer, count * numel(kept_shape), kept_shape, partial.strides[1:], partial.dtype)
+        pieces.append(part(tail, (*shape[:d], rest, *shape[d + 1 :]), piece.dims, last))
+    again = piece._replace(expr=load(partial), shape=partial.shape, dims=(0,))
+    return [*pieces, *split(again, buffer + 1)]

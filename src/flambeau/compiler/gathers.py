@@ -58,7 +58,9 @@ def _with_last(e: Expr, shape: Shape) -> Expr:
 
 def _at(e: Expr, dim: int, shape: Shape) -> Expr:
     """An expression with a new dimension of extent 1 at `dim`."""
-    made = moved(e, lambda a: Array(a.buffer, a.offset, shape, (*a.strides[:dim], 0, *a.strides[dim:]), a.dtype))
+    made = moved(
+        e, lambda a: Array(a.buffer, a.offset, shape, (*a.strides[:dim], 0, *a.strides[dim:]), a.dtype)
+    )
     assert made is not None
     return made
 

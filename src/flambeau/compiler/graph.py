@@ -46,7 +46,9 @@ class Value:
 
     __slots__ = ("attrs", "dtype", "inputs", "number", "op", "shape", "slot")
 
-    def __init__(self, op: Any, inputs: tuple[Value, ...], attrs: tuple[Any, ...], shape: Any, d: Any) -> None:
+    def __init__(
+        self, op: Any, inputs: tuple[Value, ...], attrs: tuple[Any, ...], shape: Any, d: Any
+    ) -> None:
         self.op, self.inputs, self.attrs, self.shape, self.dtype = op, inputs, attrs, shape, d
         self.number = -1
         self.slot = -1  # of the program's value that this is; -1 if it is the compiler's own
@@ -75,18 +77,27 @@ class Graph:
                 users[x].append(v)
         return users
 
+    def names(self) -> dict[Value, str]:
+        """What values are called in this graph's text (their own numbers are those of the last graph that
+        they are in)."""
+        return {v: f"v{i}" for i, v in enumerate(self.values)}
+
     def __str__(self) -> str:
-        lines = [_line(v) for v in self.values]
-        lines += [f"effects({', '.join(map(repr, self.effects))})"] if self.effects else []
-        return "\n".join([*lines, f"outputs({', '.join(map(repr, self.outputs))})"])
+        names = self.names()
 
+        def listed(values: Iterable[Value]) -> str:
+            return ", ".join(names[v] for v in values)
 
-def _line(v: Value) -> str:
-    spec = f"{v.shape!r}, {_text(v.dtype)}"
-    if v.op is LEAF:
-        return f"{v} = leaf({spec})"
-    args = "".join(f", {x}" for x in v.inputs)
-    return f"{v} = value({v.op.name!r}, {_text(v.attrs)}, {spec}{args})"
+        lines = []
+        for v in self.values:
+            spec = f"{v.shape!r}, {_text(v.dtype)}"
+            if v.op is LEAF:
+                lines.append(f"{names[v]} = leaf({spec})")
+            else:
+                args = ", ".join([repr(v.op.name), _text(v.attrs), spec, *(names[x] for x in v.inputs)])
+                lines.append(f"{names[v]} = value({args})")
+        lines += [f"effects({listed(self.effects)})"] if self.effects else []
+        return "\n".join([*lines, f"outputs({listed(self.outputs)})"])
 
 
 def _text(a: Any) -> str:

@@ -50,7 +50,9 @@ class Aliases:
         self.of[buffer] = self.root(old)
 
 
-def spans_of(writes: Sequence[Iterable[int]], reads: Sequence[Iterable[int]], aliases: Aliases) -> dict[int, tuple[int, int]]:
+def spans_of(
+    writes: Sequence[Iterable[int]], reads: Sequence[Iterable[int]], aliases: Aliases
+) -> dict[int, tuple[int, int]]:
     """For each memory (root buffer), the first unit that writes it and the last that touches it."""
     spans: dict[int, tuple[int, int]] = {}
     for i, (written, read) in enumerate(zip(writes, reads, strict=True)):

@@ -28,8 +28,8 @@ from .expression import Expr
 
 
 class Reduction(NamedTuple):
-    """A reduction over the inner dimensions: `combine` is sum, prod, min, max (NaN wins) or, with the index of
-    the first extremum as its int64 result, argmin, argmax (NaN wins)."""
+    """A reduction over the inner dimensions: `combine` is sum, prod, min, max (NaN wins) or, with the index
+    of the first extremum as its int64 result, argmin, argmax (NaN wins)."""
 
     combine: str
     value: Expr
@@ -61,4 +61,4 @@ class Nest(NamedTuple):
     across: bool
     accesses: tuple[Array, ...]
     phases: tuple[Phase, ...]
-    gathers: dict[int, tuple[int, ...]] = {}
+    gathers: dict[int, tuple[int, ...]] = {}  # noqa: RUF012 - never written to

@@ -33,9 +33,10 @@ def expand(graph: Graph) -> Graph:
         f = _expansions.get(v.op.name)
         if f is None or any(x.dtype.category == dt.COMPLEX or (v.op.checks and 0 in x.shape) for x in inputs):
             return same(v, inputs)
+        wide = inputs
         if v.op.widens:
-            inputs = tuple(g.cast(x, dt.float32) if x.dtype in dt.HALVES else x for x in inputs)
-        made = g.reshape(g.cast(f(*inputs, *v.attrs), v.dtype), v.shape)
+            wide = tuple(g.cast(x, dt.float32) if x.dtype in dt.HALVES else x for x in inputs)
+        made = g.reshape(g.cast(f(*wide, *v.attrs), v.dtype), v.shape)
         _blame(made, inputs, v.slot)
         return made
 

@@ -8,7 +8,8 @@ pointwise operation is applied to its inputs' expressions, and a view moves the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ..core import dtype as dt
 from ..core.node import LEAF, numel
@@ -19,15 +20,66 @@ from .graph import CONST, Graph, Shape, Value
 from .mathematics import possible
 
 STORABLE = frozenset(
-    (dt.float32, dt.float64, dt.bfloat16, dt.float16, dt.bool_, dt.int8, dt.uint8, dt.int16, dt.int32, dt.int64)
+    (
+        dt.float32,
+        dt.float64,
+        dt.bfloat16,
+        dt.float16,
+        dt.bool_,
+        dt.int8,
+        dt.uint8,
+        dt.int16,
+        dt.int32,
+        dt.int64,
+    )
 )
 COUNTER = -1  # the buffer number of loads whose elements are their own position: indices
-_COMBINES = {"sum": "sum", "prod": "prod", "amax": "max", "amin": "min", "argmax": "argmax", "argmin": "argmin"}
+_COMBINES = {
+    "sum": "sum",
+    "prod": "prod",
+    "amax": "max",
+    "amin": "min",
+    "argmax": "argmax",
+    "argmin": "argmin",
+}
 _CHEAP = 4  # operations that are rather done again than stored
 _LARGE = 48  # operations in one expression
+_SHORT = 64  # elements of a row, fewer of which are better added up together with the next row's
 _DEAR = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf "
-    "erfc erfinv sigmoid pow div sqrt rsqrt floordiv remainder fmod truncdiv".split()
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "erf",
+        "erfc",
+        "erfinv",
+        "sigmoid",
+        "pow",
+        "div",
+        "sqrt",
+        "rsqrt",
+        "floordiv",
+        "remainder",
+        "fmod",
+        "truncdiv",
+    ]
 )
 
 
@@ -57,7 +109,8 @@ class Check(NamedTuple):
 
 
 class Step(NamedTuple):
-    """An operation that isn't done by loops, how its inputs lie in stored values, and its results' buffers."""
+    """An operation that isn't done by loops, how its inputs lie in stored values, and its results'
+    buffers."""
 
     value: Value
     inputs: tuple[Array, ...]
@@ -122,7 +175,9 @@ def replace(root: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
             stack.extend((a, False) for a in e.args)
             continue
         args = tuple(done[id(a)] for a in e.args)
-        new = e if all(a is b for a, b in zip(args, e.args, strict=True)) else Expr(e.op, args, e.dtype, e.data)
+        new = (
+            e if all(a is b for a, b in zip(args, e.args, strict=True)) else Expr(e.op, args, e.dtype, e.data)
+        )
         done[id(e)] = (leaf(new) or new) if e.op == "load" or not e.args else new
     return done[id(root)]
 
@@ -188,7 +243,9 @@ class Pieces:
         e = self.exprs.get(v)
         if e is None or e.op != "load" or e.args or e.data.array.buffer == COUNTER:
             return False
-        base = self.graph.values[e.data.array.buffer] if e.data.array.buffer < len(self.graph.values) else None
+        base = (
+            self.graph.values[e.data.array.buffer] if e.data.array.buffer < len(self.graph.values) else None
+        )
         return base is not None and (base.op is LEAF or base in outputs) and base.dtype is v.dtype
 
     # ----- reading -----
@@ -270,7 +327,7 @@ class Pieces:
         """A value's elements over a larger domain; first stored if computing them again and again is dear."""
         if x not in self.stored and numel(shape) > numel(x.shape) > 1 and cost(self.exprs[x]) > 0:
             self.store(x)
-        return stretched(self.access(x), shape)
+        return self.access(x) if x.shape == shape else stretched(self.access(x), shape)
 
     def _pointwise(self, v: Value) -> Expr | None:
         if v.op.name in ("full", "tril", "triu"):
@@ -281,7 +338,9 @@ class Pieces:
         if v.op.widens:
             args = [a.cast(dt.float32) if a.dtype in dt.HALVES else a for a in args]
         made = v.op.lower(*args, *v.attrs)
-        return None if made is NotImplemented or not possible([made]) else made.cast(v.dtype)
+        if made is NotImplemented or not _possible(v.op, tuple(a.dtype for a in args), v.attrs):
+            return None
+        return made.cast(v.dtype)
 
     def _shaped(self, v: Value) -> Expr:
         """full(number), and what depends on the position: the lower and upper triangle."""
@@ -303,9 +362,9 @@ class Pieces:
             layout = v.op.layout_rule(a.shape, a.strides, a.offset, *v.attrs)
             return None if layout is None else Array(a.buffer, layout[1], v.shape, tuple(layout[0]), a.dtype)
 
-        if v.op.name in ("as_strided", "unfold") or (v.op.name == "expand" and numel(x.shape) < numel(v.shape)):
-            if self.access(x).op != "load" and cost(self.access(x)) > 0 and numel(x.shape) > 1:
-                self.store(x)  # elements that are shown several times
+        repeats = v.op.name in ("as_strided", "unfold") or (v.op.name == "expand" and v.shape != x.shape)
+        if repeats and numel(x.shape) > 1 and self.access(x).op != "load" and cost(self.access(x)) > 0:
+            self.store(x)  # elements that are shown several times
         if v.op.name == "as_strided" and not _is_whole(self.access(x), x):
             self.store(x)
         made = moved(self.access(x), move)
@@ -317,15 +376,27 @@ class Pieces:
     def _reduction(self, v: Value) -> Expr | None:
         combine = _COMBINES.get(v.op.name)
         x, (dims, _) = v.inputs[0], v.attrs
-        if combine is None or x.dtype is dt.bool_ or (combine.startswith("arg") and not (len(dims) == 1 or len(dims) == x.rank)):
+        if (
+            combine is None
+            or x.dtype is dt.bool_
+            or (combine.startswith("arg") and not (len(dims) == 1 or len(dims) == x.rank))
+        ):
             return None
-        e = self.access(x)
-        wide = combine in ("sum", "prod") and e.dtype in dt.HALVES
         outer = tuple(n for d, n in enumerate(x.shape) if d not in dims)
         target = Array(v.number, 0, outer, strides_of(outer), v.dtype)
+        made = joined(tidy(Piece(v, self._terms(x, combine), x.shape, target, combine, dims)))
+        if made is None:
+            self.store(x)
+            made = joined(tidy(Piece(v, self._terms(x, combine), x.shape, target, combine, dims)))
+            assert made is not None
         self.stored.add(v)
-        self.piece(Piece(v, e.cast(dt.float32) if wide else e, x.shape, target, combine, dims))
+        self.piece(made)
         return None
+
+    def _terms(self, x: Value, combine: str) -> Expr:
+        """What a reduction goes over; sums of 16-bit floats are float32."""
+        e = self.access(x)
+        return e.cast(dt.float32) if combine in ("sum", "prod") and e.dtype in dt.HALVES else e
 
     # ----- values put together from parts -----
 
@@ -334,6 +405,13 @@ class Pieces:
         self.stored.add(v)
         for e, target in parts:
             self.piece(Piece(v, e, target.shape, target, whole=False))
+
+
+@lru_cache(maxsize=4096)
+def _possible(op: Any, dtypes: tuple[dt.dtype, ...], attrs: tuple[Any, ...]) -> bool:
+    """Whether the functions that an operation needs can be computed in these dtypes."""
+    made = op.lower(*[Expr("load", (), d, i) for i, d in enumerate(dtypes)], *attrs)
+    return possible(list(made) if type(made) is tuple else [made])
 
 
 def token_of(v: Value) -> int:
@@ -352,6 +430,41 @@ def tidy(p: Piece) -> Piece:
     return p
 
 
+def joined(p: Piece) -> Piece | None:
+    """A reduction over neighbouring dimensions that are short as one over a longer dimension; None if its
+    elements don't lie so.
+
+    How terms are grouped in a sum follows from the extents, so which are joined must follow from the shape:
+    not from how elements lie in this program.
+    """
+    shape: list[int] = []
+    dims: list[int] = []
+    for d in range(len(p.shape) - 1, -1, -1):
+        reduced = d in p.dims
+        if reduced and dims and dims[-1] == len(shape) - 1 and shape[-1] < _SHORT:
+            shape[-1] *= p.shape[d]
+        else:
+            shape.append(p.shape[d])
+            dims += [len(shape) - 1] if reduced else []
+    if len(shape) == len(p.shape):
+        return p
+    new = tuple(reversed(shape))
+    expr = moved(p.expr, lambda a: reshaped(a, new))
+    return (
+        None
+        if expr is None
+        else p._replace(expr=expr, shape=new, dims=tuple(sorted(len(new) - 1 - d for d in dims)))
+    )
+
+
+def reshaped(a: Array, shape: Shape) -> Array | None:
+    """An array seen with another shape; None if its elements don't lie so."""
+    from .graph import registry
+
+    layout = registry["reshape"].layout_rule(a.shape, a.strides, a.offset, shape)
+    return None if layout is None else Array(a.buffer, layout[1], shape, tuple(layout[0]), a.dtype)
+
+
 def reads_of(*roots: Expr) -> set[int]:
     """The buffers that expressions read, and the tokens of the checks that they wait for."""
     found = set()
@@ -361,8 +474,10 @@ def reads_of(*roots: Expr) -> set[int]:
 
 
 def _is_whole(e: Expr, x: Value) -> bool:
-    return e.op == "load" and not e.args and e.data.array == Array(
-        e.data.array.buffer, 0, x.shape, strides_of(x.shape), x.dtype
+    return (
+        e.op == "load"
+        and not e.args
+        and e.data.array == Array(e.data.array.buffer, 0, x.shape, strides_of(x.shape), x.dtype)
     )
 
 
@@ -383,7 +498,9 @@ def _squeezed(p: Piece, dims: list[int]) -> Piece:
     target = Array(
         t.buffer, t.offset, tuple(t.shape[i] for i in places), tuple(t.strides[i] for i in places), t.dtype
     )
-    return p._replace(expr=expr, shape=shape, target=target, dims=tuple(dims.index(d) for d in p.dims if d in dims))
+    return p._replace(
+        expr=expr, shape=shape, target=target, dims=tuple(dims.index(d) for d in p.dims if d in dims)
+    )
 
 
 def _concatenate(self: Pieces, v: Value) -> None:

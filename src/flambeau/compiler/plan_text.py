@@ -23,14 +23,14 @@ def spec_text(shape: Any, d: Any) -> str:
 
 def graph_lines(graph: Graph) -> list[str]:
     """Each value of a graph: `v3 = mul(v1, v2)` with shape and dtype. Numbers stand where they are used."""
-    outputs, lines = set(graph.outputs), []
+    outputs, names, lines = set(graph.outputs), graph.names(), []
     for v in graph.values:
         if v.op is CONST:
             continue
-        args = [f"{x.attrs[0]:g}" if x.op is CONST else repr(x) for x in v.inputs]
+        args = [f"{x.attrs[0]:g}" if x.op is CONST else names[x] for x in v.inputs]
         args += [] if v.op is LEAF else [_attribute(a) for a in v.attrs]
         kept = "  -> kept" if v in outputs else ""
-        text = f"{v} = {v.op.name}({', '.join(args)})"
+        text = f"{names[v]} = {v.op.name}({', '.join(args)})"
         lines.append(f"{text:<44} {spec_text(v.shape, v.dtype)}{kept}")
     return lines
 

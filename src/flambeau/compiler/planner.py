@@ -27,10 +27,10 @@ def planner(*names: str) -> Callable[[Planner], Planner]:
 
 
 class Finish(NamedTuple):
-    """What becomes of each element of a contraction before it is stored: expressions, each with the array that
-    takes it. Their leaves are `kept(0, d)`, the element's sum (d is float64 for float64, float32 otherwise),
-    and `load(i, …)`, the element of `extras[i]` at the same place. All arrays have the contraction's shape
-    (broadcast extras have strides of 0)."""
+    """What becomes of each element of a contraction before it is stored: expressions, each with the array
+    that takes it. Their leaves are `kept(0, d)`, the element's sum (d is float64 for float64, float32
+    otherwise), and `load(i, …)`, the element of `extras[i]` at the same place. All arrays have the
+    contraction's shape (broadcast extras have strides of 0)."""
 
     results: tuple[tuple[Expr, Array], ...]
     extras: tuple[Array, ...] = ()
@@ -42,8 +42,8 @@ FINISHERS: dict[str, Finisher] = {}
 
 
 def finisher(*names: str) -> Callable[[Finisher], Finisher]:
-    """Registers the decorated function as the planner of operations together with what follows them element by
-    element."""
+    """Registers the decorated function as the planner of operations together with what follows them element
+    by element."""
 
     def register(f: Finisher) -> Finisher:
         for name in names:

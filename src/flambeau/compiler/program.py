@@ -10,21 +10,19 @@ import numpy as np
 
 from ..core.config import config
 from ..core.dtype import dtype
-from ..core.node import numel
+from ..core.node import Node, numel
 from ..core.program import Trace
 from ..core.watch import span, tell, watchers
 from ..runtime import interpreter, threads
 from ..runtime.buffers import Arena, address, empty
 from ..runtime.kernels import build
-from ..runtime.native import Native
+from ..runtime.native import Locator, Native
 from . import graph as graphs
 from . import passes
-from .calls import Array, Plan
-from .cpu.nest import plan_nest
-from .fuse import Group, Look, nest_of
-from .pieces import Step, reads_of
+from .calls import Array
+from .fuse import Look
+from .pieces import Step
 from .schedule import Schedule, Scheduler, Work
-
 
 arena = Arena()  # of all programs, as only one runs at a time
 
@@ -65,13 +63,30 @@ class Compiled:
         self._native(calls)
         needed = set().union(*(part.needs for part in self.schedule.work))
         needed |= {out.buffer for out in self.schedule.outputs}
-        taken = set(self.schedule.donors.values())
-        self.leaves = [(i, i in taken) for i in range(self.n_leaves) if i in needed]
         s = self.schedule
+        taken = set(s.donors.values())
+        self.leaves = [(i, i in taken) for i in range(self.n_leaves) if i in needed]
+        self.fresh = [(shape, d.np) for shape, d in s.fresh.values()]
+        self.donors = [[i for i, _ in self.leaves].index(leaf) for leaf in s.donors.values()]
+        self.located = [i for i, _ in self.leaves] + [*s.fresh, *s.donors]
+        self.locate = Locator(self.located)
+        self.given = self._given(work)
         self.addresses = (ctypes.c_int64 * s.buffers)()
         for b, table in s.tables.items():
             self.addresses[b] = address(table)
         self.base = -1
+
+    def _given(self, work: Trace) -> list[int] | None:
+        """Which of the located arrays are the outputs' values; None if some are parts of arrays, or leaves,
+        or made by NumPy."""
+        s = self.schedule
+        shapes = {b: shape for b, (shape, _) in s.fresh.items()}
+        shapes |= {b: tuple(work.leaves[leaf].shape) for b, leaf in s.donors.items()}
+        buffers = [out.buffer for out in s.outputs]
+        whole = all(
+            out.offset == 0 and out.contiguous and shapes.get(out.buffer) == out.shape for out in s.outputs
+        )
+        return list(map(self.located.index, buffers)) if whole and len(set(buffers)) == len(buffers) else None
 
     def _native(self, calls: list[Any]) -> None:
         if calls:
@@ -87,22 +102,24 @@ class Compiled:
 
     def run(self, work: Trace) -> dict[int, Exception]:
         """Computes the outputs' values; returns the exceptions of failed steps by slot."""
-        s, addresses = self.schedule, self.addresses
         self._settle()
-        held = self._leaves(work)
-        for b, (shape, d) in s.fresh.items():
-            held[b] = array = empty(shape, d.np)
-            addresses[b] = address(array)
-        for b, leaf in s.donors.items():
-            addresses[b] = addresses[leaf]
-            held[b] = held[leaf]
+        arrays = self._leaves(work.leaves)
+        donated = [arrays[i] for i in self.donors]
+        arrays += [empty(shape, d) for shape, d in self.fresh]
+        arrays += donated
+        self.locate(arrays, self.addresses)
+        held = dict(zip(self.located, arrays, strict=True))
         failed = self._execute(work, held)
-        return failed or self._give(work, held)
+        if failed or self.given is None:
+            return failed or self._give(work, held)
+        for node, i in zip(work.outputs, self.given, strict=True):
+            node.value = arrays[i]
+        return failed
 
-    def _leaves(self, work: Trace) -> dict[int, Any]:
-        held: dict[int, Any] = {}
-        addresses = self.addresses
-        nodes = work.leaves
+    def _leaves(self, nodes: list[Node]) -> list[np.ndarray]:
+        """The values of the leaves that are needed, fit for native code; those to be written to are taken
+        away."""
+        arrays = []
         for i, taken in self.leaves:
             value = nodes[i].value
             if taken:
@@ -111,9 +128,8 @@ class Compiled:
                     value = np.array(value, order="C", copy=True)
             elif not value.flags.c_contiguous:
                 value = np.ascontiguousarray(value).reshape(value.shape)
-            held[i] = value
-            addresses[i] = address(value)
-        return held
+            arrays.append(value)
+        return arrays
 
     def _execute(self, work: Trace, held: dict[int, Any]) -> dict[int, Exception]:
         for part in self.runs:
@@ -124,7 +140,7 @@ class Compiled:
                     part.run(self.addresses)
             else:
                 with span("numpy", part):
-                    error = self._do(part, work, held)
+                    error = self.do(part, work, held)
                 if error is not None:
                     return self._after_failure(work, held, part, error)
         return {}
@@ -134,7 +150,7 @@ class Compiled:
         with span("native", self, part, work, times):
             part.run(self.addresses, times)
 
-    def _do(self, part: Work, work: Trace, held: dict[int, Any]) -> Exception | None:
+    def do(self, part: Work, work: Trace, held: dict[int, Any]) -> Exception | None:
         """A step by NumPy, or a look at a check; the exception if it fails."""
         v = part.step.value if part.step is not None else part.look.check.value  # type: ignore[union-attr]
         try:
@@ -151,7 +167,7 @@ class Compiled:
         """Raises the operation's own error if its check has failed."""
         if arena.block[self.schedule.offsets[look.flag]]:
             v = look.check.value
-            args = [None if a is None else self._memory(a, held) for a in (None, *look.check.inputs)]
+            args = [None if a is None else self.memory(a, held) for a in (None, *look.check.inputs)]
             for i, x in enumerate(v.inputs):
                 if args[i] is None:
                     args[i] = np.broadcast_to(np.zeros((), x.dtype.np), x.shape)  # isn't read
@@ -160,12 +176,15 @@ class Compiled:
             raise RuntimeError(f"internal: {step.op.name} found nothing wrong where a check did")
 
     def _step(self, step: Step, held: dict[int, Any]) -> None:
-        value = _compute(step, [self._memory(a, held) for a in step.inputs])
-        for buffer, result in zip(step.results, value, strict=True):
+        for buffer, result in zip(step.results, self.computed(step, held), strict=True):
             held[buffer] = result
             self.addresses[buffer] = address(result)
 
-    def _memory(self, a: Array | None, held: dict[int, Any]) -> np.ndarray:
+    def computed(self, step: Step, held: dict[int, Any]) -> tuple[np.ndarray, ...]:
+        """A step's results, by NumPy."""
+        return _compute(step, [self.memory(a, held) for a in step.inputs])
+
+    def memory(self, a: Array | None, held: dict[int, Any]) -> np.ndarray:
         assert a is not None
         offset = self.schedule.offsets.get(a.buffer)
         if offset is not None:
@@ -175,46 +194,16 @@ class Compiled:
     def _after_failure(
         self, work: Trace, held: dict[int, Any], failed: Work, error: Exception
     ) -> dict[int, Exception]:
-        """Does what doesn't depend on the failed step, unit by unit; returns the failures by slot."""
-        bad: dict[int, Exception] = dict.fromkeys(failed.gives, error)
-        rest = self.schedule.work[self.schedule.work.index(failed) + 1 :]
-        for part in rest:
-            found = next((bad[b] for b in sorted(part.needs) if b in bad), None)
-            if found is not None and isinstance(part.unit, Group):
-                bad |= self._unspoilt(part.unit, part.gives, bad)
-                continue
-            if found is None and part.step is None and part.look is None:
-                Native(part.calls, self.schedule.buffers).run(self.addresses)
-            elif found is None:
-                found = self._do(part, work, held)
-            if found is not None:
-                bad |= dict.fromkeys(part.gives, found)
+        """Does what doesn't depend on the failed step; returns the failures by slot."""
+        from .failure import do_the_rest
+
+        bad = do_the_rest(self, work, held, failed, error)
         by_slot: dict[int, Exception] = {-1: error}
         for out, slot in zip(self.schedule.outputs, work.program.outputs, strict=True):
-            found = bad.get(out.buffer)
-            if found is not None:
-                by_slot[slot] = found
+            if out.buffer in bad:
+                by_slot[slot] = bad[out.buffer]
         self._give(work, held, by_slot)
         return by_slot
-
-    def _unspoilt(self, group: Group, stored: set[int], bad: dict[int, Exception]) -> dict[int, Exception]:
-        """Computes what of a group doesn't depend on bad values; returns the errors of the rest by buffer."""
-        spoilt: dict[int, Exception] = {}
-        for p in group.pieces:
-            known = bad | spoilt
-            found = next((known[b] for b in sorted(reads_of(p.expr)) if b in known), None)
-            if found is not None:
-                spoilt[p.target.buffer] = found
-        if stored - spoilt.keys():
-            plan = Plan(self.schedule.buffers, threads.usable())
-            plan_nest(plan, nest_of(group.without(set(spoilt)), stored - spoilt.keys()))
-            rooms = [np.empty(n + 64, np.uint8) for n in plan.scratches]
-            places = [-(-address(room) // 64) * 64 for room in rooms]
-            for b, table in plan.tables.items():
-                places[b - plan.first_scratch] = address(table)
-            count = self.schedule.buffers + len(places)
-            Native(plan.calls, count).run((ctypes.c_int64 * count)(*self.addresses, *places))
-        return spoilt
 
     def _give(self, work: Trace, held: dict[int, Any], failed: Any = ()) -> dict[int, Exception]:
         """Hands the outputs' values to their nodes."""
@@ -239,9 +228,7 @@ class Compiled:
 
 def is_ours(value: np.ndarray) -> bool:
     """Whether an array's memory may be written to: nobody else has it, and it is laid out plainly."""
-    flags = value.flags
-    plain = flags.c_contiguous and flags.writeable and flags.aligned
-    return plain and sys.getrefcount(value) <= 3 and interpreter.alone(value)
+    return value.flags.carray and sys.getrefcount(value) <= 3 and interpreter.alone(value)
 
 
 def _compute(step: Step, args: list[Any]) -> tuple[np.ndarray, ...]:

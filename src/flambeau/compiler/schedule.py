@@ -12,20 +12,21 @@ from ..core.node import numel
 from ..runtime.calls import Call
 from . import gathers
 from .calls import Array, Plan, strides_of
+from .cpu.planners import finisher_of, planner_of
 from .finish import Finished
 from .fuse import Fusion, Group, Look, Unit, nest_of
 from .graph import Graph, Shape, Value
 from .memory import Aliases, arrange, spans_of
-from .nest import Nest
+from .nest import Nest, Store
 from .pieces import Pieces, Step, loads, reads_of, tidy, token_of
-from .cpu.planners import finisher_of, planner_of
 
 PlanNest = Callable[[Plan, Nest], None]
 
 
 @dataclass
 class Work:
-    """One unit's part of a compiled program: a step that NumPy does or a look at a check, then kernel calls."""
+    """One unit's part of a compiled program: a step that NumPy does or a look at a check, then kernel
+    calls."""
 
     unit: Unit | None = None
     calls: list[Call] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Scheduler:
         self.sizes = {v.number: _bytes(v) for v in graph.values if type(v.dtype) is not tuple}
         self.sizes |= self.pieces.unread | fusion.extra
         self.plan = Plan(fusion.buffers, threads)
-        self.reads = [_reads(u) for u in self.units]
+        self.reads = [reads(u) for u in self.units]
         self.writes = [_writes(u) for u in self.units]
         self.last = {b: i for i, read in enumerate(self.reads) for b in read}
         self.kept_alive = {a.buffer for a in self.outputs}
@@ -91,7 +92,7 @@ class Scheduler:
             work.append(part)
             for k in range(scratches, len(self.plan.scratches)):
                 scratch_spans[self.plan.first_scratch + k] = (i, i)
-        foreign = {b for i, w in enumerate(work) if w.step is not None for b in self.writes[i]}
+        foreign = {b for w in work if w.step is not None for b in w.step.results}
         spans = spans_of(self.writes, self.reads, self.aliases) | scratch_spans
         self.sizes |= {self.plan.first_scratch + k: n for k, n in enumerate(self.plan.scratches)}
         fresh = self._fresh(leaves, foreign)
@@ -123,7 +124,7 @@ class Scheduler:
             return Work(look=unit)
         if isinstance(unit, Finished):
             return self._finished(i, unit)
-        if self._planned(unit):
+        if self._planned(i, unit):
             self.native.append(unit)
             return Work()
         return Work(step=unit)
@@ -140,26 +141,37 @@ class Scheduler:
             assert plan is not None
             if plan(self.plan, finish._replace(extras=extras), inputs, step.value.attrs):
                 self.native.append(unit)
+                self.writes[i] = stored
                 return Work()
-        done = self._planned(step)
+        done = self._planned(i, step)
         if done:
             self.native.append(unit)
         for piece in unit.pieces:
             group = Group(tidy(piece), i)
-            self._plan_nest(nest_of(group, stored))
+            self._plan_nest(nest_of(group, set(group.members)))
         return Work() if done else Work(step=step)
 
-    def _planned(self, step: Step) -> bool:
+    def _planned(self, i: int, step: Step) -> bool:
         """Whether kernels do the operation."""
         v = step.value
         planner = planner_of(v.op.name)
         if planner is None:
             return False
         specs = zip(v.shape, v.dtype, strict=True) if type(v.dtype) is tuple else [(v.shape, v.dtype)]
-        results = tuple(
-            Array(b, 0, shape, strides_of(shape), d) for b, (shape, d) in zip(step.results, specs, strict=True)
-        )
-        return planner(self.plan, results, tuple(self._placed(a) for a in step.inputs), v.attrs)
+        results = [Array(b, 0, s, strides_of(s), d) for b, (s, d) in zip(step.results, specs, strict=True)]
+        over = v.op.writes and self._may_write_over(i, step, results[0])
+        if over:
+            self.aliases.take(results[0].buffer, self.aliases.root(step.inputs[0].buffer))
+        inputs = tuple(self._placed(a) for a in step.inputs)
+        done = planner(self.plan, tuple(self._placed(a) for a in results), inputs, v.attrs)
+        if over and not done:
+            del self.aliases.of[results[0].buffer]
+        return done
+
+    def _may_write_over(self, i: int, step: Step, result: Array) -> bool:
+        """Whether an operation that writes into its first input may do so in place."""
+        roots = [self.aliases.root(a.buffer) for a in step.inputs]
+        return roots.count(roots[0]) == 1 and self._may_take(i, result, roots[0], [(step.inputs[0], 0)], 0)
 
     def _placed(self, a: Array) -> Array:
         return a._replace(buffer=self.aliases.root(a.buffer))
@@ -167,8 +179,10 @@ class Scheduler:
     # ----- loop nests -----
 
     def _group(self, i: int, group: Group) -> None:
-        stored = {b for b in group.members if self.last.get(b, -1) != i or b in self.kept_alive or self._later(b, i)}
-        stored |= {b for b in group.members if not group.members[b].whole}
+        stored = {
+            b for b, p in group.members.items() if self._later(b, i) or b in self.kept_alive or not p.whole
+        }
+        self.writes[i] = stored
         nest = nest_of(group, stored)
         self._reuse(i, group, nest)
         if not (group.closed and _copies_itself(self._in_place(nest))):
@@ -183,29 +197,38 @@ class Scheduler:
         plan_nest(self.plan, self._in_place(nest))
 
     def _later(self, buffer: int, i: int) -> bool:
-        return any(buffer in self.reads[k] for k in range(i + 1, len(self.units)))
+        return self.last.get(buffer, -1) > i
 
     def _reuse(self, i: int, group: Group, nest: Nest) -> None:
         """Lets results take over the memory of values that are read here, in place, for the last time."""
         loaded: dict[int, list[tuple[Array, int]]] = {}
+        last = len(nest.phases) - 1
         for level, phase in enumerate(nest.phases):
-            roots = [r.value for r in phase.reductions] + list(phase.keeps)
-            roots += [s.value for s in (*phase.stores, *phase.results)]
-            for x in loads(*roots):
+            roots = [
+                *(r.value for r in phase.reductions),
+                *(s.value for s in (*phase.stores, *phase.results)),
+            ]
+            found = [(x, level) for x in loads(*roots)]
+            found += [(x, last) for x in loads(*phase.keeps)]  # which may be computed again instead of kept
+            for x, at in found:
                 a = nest.accesses[x.data]
-                loaded.setdefault(self.aliases.root(a.buffer), []).append((a, level if not x.args else 1 << 30))
+                loaded.setdefault(self.aliases.root(a.buffer), []).append((a, at if not x.args else 1 << 30))
         taken: set[int] = set()
-        for level, phase in enumerate(nest.phases):
-            for store in phase.stores:
-                target = nest.accesses[store.access]
-                if target.buffer in self.aliases.of or any(target.buffer in self.writes[k] for k in range(i)):
-                    continue
-                own = {self.aliases.root(nest.accesses[x.data].buffer) for x in loads(store.value)}
-                for old in sorted(loaded, key=lambda b: b not in own):  # at best what it is made of
-                    if old not in taken and self._may_take(i, target, old, loaded[old], level):
-                        self.aliases.take(target.buffer, old)
-                        taken.add(old)
-                        break
+        for made_of in (True, False):  # at best each result gets what it is made of
+            for level, phase in enumerate(nest.phases):
+                for store in (*phase.stores, *phase.results):
+                    target = nest.accesses[store.access]
+                    if target.buffer in self.aliases.of or any(
+                        target.buffer in self.writes[k] for k in range(i)
+                    ):
+                        continue
+                    own = {self.aliases.root(nest.accesses[x.data].buffer) for x in loads(store.value)}
+                    for old, uses in loaded.items():
+                        free = old not in taken and (old in own) is made_of
+                        if free and self._may_take(i, target, old, uses, level):
+                            self.aliases.take(target.buffer, old)
+                            taken.add(old)
+                            break
 
     def _may_take(self, i: int, target: Array, old: int, uses: list[tuple[Array, int]], level: int) -> bool:
         members = [b for b in (old, *self.aliases.of) if self.aliases.root(b) == old]
@@ -220,7 +243,10 @@ class Scheduler:
         if self.sizes.get(old) != self.sizes.get(target.buffer):
             return False
         return all(
-            a.strides == target.strides and a.offset == target.offset and a.dtype is target.dtype and at <= level
+            a.strides == target.strides
+            and a.offset == target.offset
+            and a.dtype is target.dtype
+            and at <= level
             for a, at in uses
         )
 
@@ -234,26 +260,26 @@ class Scheduler:
 
 def _copies_itself(nest: Nest) -> bool:
     """Whether all that a nest does is to store elements where they are."""
-    return all(
-        not p.reductions
-        and not p.results
-        and all(s.value.op == "load" and not s.value.args and nest.accesses[s.value.data] == nest.accesses[s.access]
-                for s in p.stores)
-        for p in nest.phases
-    )  # fmt: skip
+
+    def idle(store: Store) -> bool:
+        e = store.value
+        return e.op == "load" and not e.args and nest.accesses[e.data] == nest.accesses[store.access]
+
+    return all(not p.reductions and not p.results and all(map(idle, p.stores)) for p in nest.phases)
 
 
 def _bytes(v: Value) -> int:
     return numel(v.shape) * int(v.dtype.itemsize)
 
 
-def _reads(unit: Unit) -> set[int]:
+def reads(unit: Unit) -> set[int]:
+    """The buffers and tokens that a unit waits for."""
     if isinstance(unit, Group):
-        return reads_of(*(p.expr for p in unit.pieces))
+        return reads_of(*(p.expr for p in unit.pieces)) - unit.members.keys()
     if isinstance(unit, Look):
         return {unit.flag} | {a.buffer for a in unit.check.inputs if a is not None}
     if isinstance(unit, Finished):
-        return (_reads(unit.step) | reads_of(*(p.expr for p in unit.pieces))) - unit.members
+        return (reads(unit.step) | reads_of(*(p.expr for p in unit.pieces))) - unit.members
     return {x.buffer for x in unit.inputs} | {token_of(unit.value)}
 
 

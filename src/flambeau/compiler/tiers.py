@@ -22,7 +22,13 @@ def _worth(program: Program, work: Trace) -> bool:
         return len(program.steps) >= _MANY_STEPS and elements >= _MANY_ELEMENTS
     if len(program.steps) >= _ENOUGH_STEPS:
         return True
-    return any(not several(n) and numel(n.shape) >= _ENOUGH_ELEMENTS for n in work.nodes)
+    return any(_large(n) for n in work.nodes)
+
+
+def _large(n: Any) -> bool:
+    """Whether a node has many elements, or reads many (a view doesn't)."""
+    touched = [n] if n.op.kind == "view" else [n, *n.inputs]
+    return any(not several(x) and numel(x.shape) >= _ENOUGH_ELEMENTS for x in touched)
 
 
 def execute(work: Trace) -> dict[int, Exception]:

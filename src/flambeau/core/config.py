@@ -25,10 +25,9 @@ def _number(name: str, default: int) -> int:
 
 
 class Config:
-    """Settings: `mode` (how pending work is run: interpret with NumPy; compile to native code; auto: what pays;
-    eager: each operation by NumPy as it is recorded),
-    `debug` (1: print each realize with its reason, size and the user's line; 2 to 6 show more, see `ladder` in
-    the compiler), `max_nodes` and `max_bytes`
+    """Settings: `mode` (how pending work is run: interpret with NumPy; compile to native code; auto: what
+    pays; eager: each operation by NumPy as it is recorded), `debug` (1: print each realize with its reason,
+    size and the user's line; 2 to 6 show more, see `ladder` in the compiler), `max_nodes` and `max_bytes`
     (how much work may be pending before it is realized by itself)."""
 
     def __init__(self) -> None:
@@ -39,7 +38,8 @@ class Config:
 
     @contextmanager
     def reference(self) -> Iterator[None]:
-        """In `auto` mode, leaves all work in the block to the interpreter: for comparisons to the last bit."""
+        """In `auto` mode, leaves all work in the block to the interpreter: for comparisons to the last
+        bit."""
         before = self.mode
         self.mode = "interpret" if before == "auto" else before
         try:

@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .modes import modes
-from .node import Node
+from .node import Node, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +173,7 @@ class GradNode(Hooked):
                 edges = tuple([without_dead_ends(e) for e in edges])
                 break
         self.edges = edges
-        self.specs = tuple([x.spec() for x in nodes])
+        self.specs = tuple([spec(x.shape, x.dtype) for x in nodes])
         need, need_out = op.saves(edges)
         self.saved, self.versions = _save(nodes, need) if need else ((), ())
         self.out = out if need_out else None
@@ -287,7 +287,9 @@ def _leads_nowhere(fn: Any) -> bool:
 def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The needed nodes in their places, and the versions of their storages (nothing if none has been written
     to)."""
-    saved = tuple([x if i in need else None for i, x in enumerate(nodes)])
+    # Always a tuple of its own: who holds a node is read off the number of references to it.
+    all_ = len(need) == len(nodes)
+    saved = (*nodes,) if all_ else tuple([x if i in need else None for i, x in enumerate(nodes)])
     for x in saved:
         if x is not None and x.version is not None:
             return saved, tuple([0 if n is None or n.version is None else n.version.count for n in saved])

@@ -113,14 +113,15 @@ def assign(t: Tensor, result: Tensor, overwrite: Any, lost: bool = False) -> Ten
 
 
 def put(t: Tensor, node: Node) -> None:
-    """Makes a fresh node, of the same shape and dtype, the content of a tensor that is no view, without checks
-    and without history."""
-    storage = t._own_storage()
+    """Makes a fresh node, of the same shape and dtype, the content of a tensor that is no view, without
+    checks and without history."""
+    storage = t._storage or t._own_storage()
     if storage.shared is not None and storage.is_shared():
         storage.write_shared(None, node)
     else:
         node.version = t._counter
-        storage.write(node)
+        storage.node = node
+        storage.generation += 1
     t._counter.count += 1
     t._node, t._seen = storage.spec, -1
 

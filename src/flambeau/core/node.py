@@ -3,6 +3,7 @@ value."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_specs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+@lru_cache(maxsize=10_000)
+def spec(shape: tuple[Any, ...], dtype: dtype) -> tuple[tuple[Any, ...], dtype]:
+    """Shape and dtype; one tuple for all values of these, as there are many."""
+    return shape, dtype
 
 
 class Version:
@@ -57,11 +61,8 @@ class Node:
         self.version: Version | None = None
 
     def spec(self) -> tuple[tuple[Any, ...], dtype]:
-        """Shape and dtype; one tuple for all nodes of these, as there are many."""
-        key = (self.shape, self.dtype)
-        if len(_specs) > 10_000:
-            _specs.clear()
-        return _specs.setdefault(key, key)
+        """Shape and dtype."""
+        return spec(self.shape, self.dtype)
 
     def __repr__(self) -> str:
         names = getattr(self.op, "attrs", ())

@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from itertools import chain, compress
-from operator import attrgetter
+from itertools import chain, compress, filterfalse
+from operator import add, attrgetter, sub
 from typing import Any, NamedTuple
 
 from .dtype import HALVES
@@ -97,7 +97,9 @@ class Structure(NamedTuple):
     """What two pieces of pending work have in common that are one program."""
 
     operations: tuple[Any, ...]  # of each: the operation, its attributes, its dtype
-    inputs: tuple[int, ...]  # of all operations, one after the other: number of an operation, or -1 - that of a leaf
+    inputs: tuple[
+        int, ...
+    ]  # of all operations, one after the other: number of an operation, or -1 - that of a leaf
     counts: tuple[int, ...]  # how many of them are each operation's
     held: tuple[bool, ...]  # whether each result is an output
     leaves: tuple[Any, ...]  # of each: dtype and shape
@@ -124,8 +126,10 @@ def drop_dead(pending: list[Any]) -> tuple[list[bool], list[Node]]:
         _sweep(pending)
         before = references(pending)
     inputs = list(chain.from_iterable(map(_inputs, pending)))
-    # By now each node has one reference more for each time that it is an input.
-    return [n - ALONE > now - n for n, now in zip(before, references(pending), strict=True)], inputs
+    # By now each node has one reference more for each time that it is an input: it is held from outside if
+    # before - ALONE > now - before.
+    outside = map(sub, map(add, before, before), references(pending))
+    return list(map(ALONE.__lt__, outside)), inputs
 
 
 def _sweep(pending: list[Any]) -> None:
@@ -140,8 +144,8 @@ def trace(pending: list[Node], cache: ProgramCache = programs) -> Trace:
     """Empties `pending` of what is dead or failed and finds or builds the program for the rest."""
     held, inputs = drop_dead(pending)
     slot = dict(zip(pending, range(len(pending)), strict=True))
-    leaves = [x for x in dict.fromkeys(inputs) if x not in slot]
-    if any([x.value is None for x in leaves]):
+    leaves = list(filterfalse(slot.__contains__, dict.fromkeys(inputs)))
+    if [x for x in leaves if x.value is None]:
         _drop_failed(pending)
         return trace(pending, cache)
     slot.update(zip(leaves, range(-1, -len(leaves) - 1, -1), strict=True))

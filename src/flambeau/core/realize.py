@@ -35,8 +35,8 @@ class Recorder:
 
     `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
     backend). `shared` counts the memories that others see: as long as there is one, each recorded node is
-    checked for reading it. `tape` is what records a whole call for a replay, which puts work off until the
-    call ends.
+    checked for reading it. `at_once` has the ids of nodes that read so much of it that they can't wait.
+    `tape` is what records a whole call for a replay, which puts work off until the call ends.
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
@@ -46,6 +46,7 @@ class Recorder:
         self.bytes = 0
         self.limit = 0
         self.shared = 0
+        self.at_once: set[int] = set()
         self.flushes = 0  # how often work has been done
         self.tape: Any = None
         self.mark: Callable[[str], str] | None = None  # adds to a user's line where else it was

@@ -3,13 +3,15 @@ function."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from .config import config
+from .dtype import dtype
 from .gradient import GradNode, Port, attach
 from .memory import owns
 from .modes import modes
-from .node import Node, leaf
+from .node import Node, leaf, numel
 from .realize import recorder, user_line, value_of
 from .storage import Shared, View
 from .tensor import NO_GRAD, Tensor, window
@@ -18,17 +20,20 @@ _new = object.__new__
 _COPIED = 1 << 23  # bytes of shared memory that are copied so that what reads them can wait
 
 
+@lru_cache(maxsize=4096)
+def nbytes(shape: tuple[int, ...], dtype: dtype) -> int:
+    """How many bytes a value has."""
+    return numel(shape) * dtype.itemsize
+
+
 def submit(node: Node) -> None:
     """Puts a node among the pending ones, and does the work if a bound is reached."""
-    recorder.pending.append(node)
-    size = node.dtype.itemsize
-    for extent in node.shape:
-        size *= extent
-    recorder.bytes += size
-    if recorder.shared and any(type(x.op) is Shared and x.op.alive() for x in node.inputs):
+    pending = recorder.pending
+    pending.append(node)
+    recorder.bytes += nbytes(node.shape, node.dtype)
+    if recorder.at_once and id(node) in recorder.at_once:
         _compute_now(node)
-        return
-    if len(recorder.pending) >= recorder.limit:
+    elif len(pending) >= recorder.limit:
         recorder.flush("bound")
     elif recorder.bytes > config.max_bytes:
         recorder.flush("bytes")
@@ -37,8 +42,17 @@ def submit(node: Node) -> None:
 def look_now(node: Node) -> tuple[Node, ...]:
     """What reads memory in which others may write reads it as it is now: a copy of it. (Where copying takes
     long, the node is computed at once instead, as soon as it is submitted.) Returns the node's inputs."""
+    for x in node.inputs:
+        if type(x.op) is Shared:
+            return _look_now(node)
+    return node.inputs
+
+
+def _look_now(node: Node) -> tuple[Node, ...]:
     shared = [x for x in node.inputs if type(x.op) is Shared and x.op.alive()]
-    if shared and sum(x.value.nbytes for x in shared) <= _COPIED:
+    if sum(x.value.nbytes for x in shared) > _COPIED:
+        recorder.at_once.add(id(node))
+    else:
         copies = {id(x): leaf(x.value.copy(), x.dtype) for x in shared}
         for x in shared:
             copies[id(x)].version = x.version
@@ -48,6 +62,7 @@ def look_now(node: Node) -> tuple[Node, ...]:
 
 def _compute_now(node: Node) -> None:
     """Computes a node, and cuts its value off from its inputs' memory."""
+    recorder.at_once.discard(id(node))
     inputs = node.inputs
     value = value_of(node, "shared memory")
     if type(value) is not tuple and (not owns(value) or any(value is x.value for x in inputs)):
@@ -66,10 +81,9 @@ def record(
         nodes = look_now(node)
     t = _new(Tensor)
     t._node = node
-    for x in tensors:
-        if x._edge is not None:
-            attach(t, op, attrs, nodes, tuple([x._edge for x in tensors]), node)
-            break
+    edges = tuple([t._edge for t in tensors])
+    if edges.count(None) < len(edges):
+        attach(t, op, attrs, nodes, edges, node)
     submit(node)
     return t
 
@@ -110,6 +124,7 @@ def record_many(
     node.site = user_line()
     if recorder.shared:
         nodes = look_now(node)
+    at_once = id(node) in recorder.at_once
     recorder.pending.append(node)
     picks = [Node(op.pick, (node,), (i,), shape, dtype) for i, (shape, dtype) in enumerate(specs)]
     results = tuple(_of(p) for p in picks)
@@ -121,6 +136,8 @@ def record_many(
                 t._edge = Port(fn, i)
     for p in picks:
         submit(p)
+    if at_once:
+        _compute_now(node)
     return results
 
 

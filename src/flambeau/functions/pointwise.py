@@ -206,10 +206,9 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
     >>> torch.add(torch.tensor([1, 2]), 10)
     tensor([11, 12])
     """
-    if type(alpha) is float and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
-        if input._node.dtype is other._node.dtype and input._node.dtype.category == dt.FLOAT:
-            sum_: Tensor = ops.add_scaled(input, other, alpha)
-            return sum_
+    if type(alpha) is float and out is None and _same_floats(input, other):
+        sum_: Tensor = ops.add_scaled(input, other, alpha)
+        return sum_
     return _binary("add", ops.add, input, other if alpha == 1 else _scaled("add", input, other, alpha), out)
 
 
@@ -224,6 +223,13 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
 
 
 subtract = sub
+
+
+def _same_floats(x: Any, y: Any) -> bool:
+    """Whether both are tensors of the same floating dtype."""
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        return False
+    return x._node.dtype is y._node.dtype and x._node.dtype.category == dt.FLOAT
 
 
 def _scaled(what: str, x: Any, y: Any, alpha: Number) -> Any:

@@ -52,6 +52,12 @@ weighted_sum = pointwise(
     lower=lambda x, a, y, b: x * a + y * b,
     accepts=FLOATING,
     samples=lambda: [Sample((x, a, y, b)) for x, y, a, b in (s.arrays for s in _samples(2, 0.9, 0.1)())],
+    grad={
+        "x": lambda g, a: g * a.conj(),
+        "a": lambda g, x: g * x.conj(),
+        "y": lambda g, b: g * b.conj(),
+        "b": lambda g, y: g * y.conj(),
+    },
 )
 # x * a + y² * b
 weighted_square = pointwise(
@@ -61,6 +67,12 @@ weighted_square = pointwise(
     lower=lambda x, a, y, b: x * a + (y * b) * y,
     accepts=(FLOAT, FLOAT),
     samples=weighted_sum.samples,
+    grad={
+        "x": lambda g, a: g * a,
+        "a": lambda g, x: g * x,
+        "y": lambda g, y, b: g * (2 * b * y),
+        "b": lambda g, y: g * (y * y),
+    },
 )
 
 
@@ -72,6 +84,12 @@ def _scaled_step(x: np.ndarray, y: np.ndarray, square: np.ndarray, *numbers: np.
     return moved + x
 
 
+def _quotient(y: Any, square: Any, root: Any, eps: Any) -> tuple[Any, Any]:
+    """The divisor of a scaled step, and the derivative by it of the step at rate 1."""
+    divisor = square.sqrt() / root + eps
+    return divisor, -y / (divisor * divisor)
+
+
 # x + rate * y / (√square / root + eps)
 scaled_step = pointwise(
     "scaled_step",
@@ -80,4 +98,16 @@ scaled_step = pointwise(
     lower=lambda x, y, square, root, eps, rate: x + (y * rate) / (e.sqrt(square) / root + eps),
     accepts=(FLOAT, FLOAT),
     samples=_samples(3, 0.75, 1e-3, -0.5),
+    grad={
+        "x": lambda g: g,
+        "y": lambda g, y, square, root, eps, rate: g * rate / _quotient(y, square, root, eps)[0],
+        "square": lambda g, y, square, root, eps, rate: (
+            g * rate * _quotient(y, square, root, eps)[1] / (2 * square.sqrt() * root)
+        ),
+        "root": lambda g, y, square, root, eps, rate: (
+            -g * rate * _quotient(y, square, root, eps)[1] * square.sqrt() / (root * root)
+        ),
+        "eps": lambda g, y, square, root, eps, rate: g * rate * _quotient(y, square, root, eps)[1],
+        "rate": lambda g, y, square, root, eps: g * y / _quotient(y, square, root, eps)[0],
+    },
 )

@@ -166,7 +166,12 @@ def _linear_weight_grad(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return product
 
 
-_LINEAR: tuple[tuple[Sizes, Sizes], ...] = (((2, 3), (4, 3)), ((2, 2, 3), (1, 3)), ((3,), (2, 3)), ((0, 3), (2, 3)))
+_LINEAR: tuple[tuple[Sizes, Sizes], ...] = (
+    ((2, 3), (4, 3)),
+    ((2, 2, 3), (1, 3)),
+    ((3,), (2, 3)),
+    ((0, 3), (2, 3)),
+)
 
 linear: Custom = custom(
     "linear",
@@ -208,5 +213,8 @@ linear_weight_grad: Custom = custom(
     accepts=NO_BOOL,
     backward_name="Linear",
     grad={"y": lambda g, x: linear(x.conj(), g), "x": lambda g, y: _product(y.conj(), g)},
-    samples=lambda: [Sample((spread((2, 4)), spread((2, 3), seed=1))), Sample((spread((2, 2, 1)), spread((2, 2, 3))))],
+    samples=lambda: [
+        Sample((spread((2, 4)), spread((2, 3), seed=1))),
+        Sample((spread((2, 2, 1)), spread((2, 2, 3)))),
+    ],
 )

@@ -185,15 +185,14 @@ class Pointwise(Op):
             if xn.dtype.category == FLOAT and self.takes_floats:
                 return self._finish(Node(self, (xn,), (), xn.shape, self.result(xn.dtype)), (xn,), (x._edge,))
         elif len(operands) > 2:
-            alike = self.alike(operands)
+            alike = self._alike(operands)
             if alike is not None:
                 edges = tuple([x._edge if isinstance(x, Tensor) else None for x in operands])
                 return self._finish(alike, alike.inputs, edges)
         return self._general(operands)
 
-    def alike(self, operands: Sequence[Any]) -> Node | None:
-        """The node, not yet recorded, for tensors of one shape and floating dtype, and numbers; None if they
-        aren't."""
+    def _alike(self, operands: Sequence[Any]) -> Node | None:
+        """The node for tensors of one shape and floating dtype, and numbers; None if they aren't."""
         first = operands[0]
         if not isinstance(first, Tensor) or first._node.dtype.category != FLOAT or not self.takes_floats:
             return None
@@ -471,9 +470,9 @@ class Custom(Op):
         n = len(args) - len(self.attrs)
         tensors, attrs = args[:n], args[n:]
         self.check_dtype(tensors[0]._node.dtype)
-        if self.composition is not None and modes.grad and any(t._edge is not None for t in tensors):
+        if self.composition is not None and modes.grad and any([t._edge is not None for t in tensors]):
             return self.composition(*args)
-        found = self.infer(*tensors, *attrs)
+        found = self.infer(*args)
         if self.results > 1:
             return record_many(self, tensors, attrs, found)
         shape, d = found

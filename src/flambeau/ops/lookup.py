@@ -62,14 +62,14 @@ def class_dim(rank: int) -> int:
 
 def check_labels(what: str, labels: np.ndarray, classes: int, ignore: int) -> None:
     """IndexError, naming the value, if a label that isn't ignored is no class."""
-    wrong = (labels < 0) | (labels >= classes)
+    if labels.size == 0 or labels.astype(np.uint64).max() < classes:  # negative ones are large there
+        return
+    wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore)
     if wrong.any():
-        wrong &= labels != ignore
-        if wrong.any():
-            raise IndexError(
-                f"{what}: target {labels[wrong].flat[0]} is out of bounds for {classes} classes; labels must "
-                f"lie in [0, {classes - 1}] or be ignore_index={ignore}"
-            )
+        raise IndexError(
+            f"{what}: target {labels[wrong].flat[0]} is out of bounds for {classes} classes; labels must "
+            f"lie in [0, {classes - 1}] or be ignore_index={ignore}"
+        )
 
 
 def _at(labels: np.ndarray, dim: int, ignore: int) -> tuple[np.ndarray, np.ndarray]:

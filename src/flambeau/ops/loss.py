@@ -10,7 +10,7 @@ from ..core import dtype as dt
 from ..core.dtype import dtype
 from .kinds import Custom, cast, custom, opmath
 from .lookup import check_labels, class_dim
-from .pointwise import ne, select
+from .pointwise import maximum, ne, select
 from .reduction import softmax, sum
 from .samples import Sample, integers, spread
 from .view import reshape
@@ -44,7 +44,9 @@ def _cross_entropy_grad(g: np.ndarray, x: np.ndarray, labels: np.ndarray, ignore
     dim = class_dim(x.ndim)
     if x.size == 0:
         return np.zeros_like(x)
-    share = np.where(np.expand_dims(labels != ignore, dim), g / x.dtype.type(np.count_nonzero(labels != ignore)), 0)
+    share = np.where(
+        np.expand_dims(labels != ignore, dim), g / x.dtype.type(np.count_nonzero(labels != ignore)), 0
+    )
     p = np.exp(_log_softmax(x, dim))
     return (p - _labelled(labels, dim, x.shape[dim], ignore)) * share.astype(x.dtype)
 
@@ -53,7 +55,8 @@ def _composed(g: Any, x: Any, labels: Any, ignore: int) -> Any:
     """The gradient in operations that can be differentiated."""
     dim = class_dim(len(x._node.shape))
     found = ne(labels, ignore)
-    share = g / cast(sum(cast(found, opmath(x._node.dtype))), x._node.dtype)
+    count = cast(sum(cast(found, opmath(x._node.dtype))), x._node.dtype)
+    share = g / maximum(count, 1.0)  # where nothing is found no share is used, but its gradient would be NaN
     thin = (*x._node.shape[:dim], 1, *x._node.shape[dim + 1 :])
     label = reshape.plain(labels, (thin,))
     number = _numbers(x, dim)

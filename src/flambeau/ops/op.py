@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .samples import Sample
 
 Formula = Callable[..., Any]
-_ALWAYS = (True,)  # like PyTorch, an operation on one tensor saves also what nobody is going to need
 
 
 class Op:
@@ -71,7 +70,7 @@ class Op:
             getattr(self, flag)  # a misspelt flag is an error
             setattr(self, flag, value)
         self.grads = None if grad is None else self._formulas(grad)
-        self._saves: dict[tuple[Any, ...], tuple[frozenset[int], bool]] = {}
+        self._saves: dict[Any, tuple[frozenset[int], bool]] = {}
         self.registry[name] = self
 
     def __repr__(self) -> str:
@@ -101,12 +100,15 @@ class Op:
 
     def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
         """Which inputs, and whether the result, the formulas for the inputs with an edge need."""
-        wanted = tuple([e is not None for e in edges]) if len(edges) > 1 else _ALWAYS
+        n = len(edges)
+        wanted = tuple([e is not None for e in edges]) if n > 1 and None in edges else n
         known = self._saves.get(wanted)
         if known is None:
             names: set[str] = set()
-            for i, want in enumerate(wanted):
-                rule = self.rule(i)
+            for i in range(
+                n
+            ):  # of a single input always: like PyTorch, what nobody is going to need is saved
+                rule, want = self.rule(i), wanted == n or edges[i] is not None
                 if want and rule is not None:
                     names.update(rule[1])
             need = frozenset(i for i, n in enumerate(self.inputs) if n in names)

@@ -8,7 +8,7 @@ from ..core.tensor import Tensor
 from ..functions.creation import full_like
 from ..ops.blend import scaled_step, weighted_square
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import count_step, new_count, number, renew, with_decay
+from .renewal import by_count, new_count, number, renew, with_decay
 
 
 class Adagrad(Optimizer):
@@ -81,12 +81,12 @@ class Adagrad(Optimizer):
         start = group["initial_accumulator_value"]
         return {"step": new_count(), "sum": full_like(p, complex(start, start) if p.is_complex() else start)}
 
-    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
-        lr, decay = number(group["lr"]), number(group["weight_decay"])
-        return decay, 1, group["eps"], -lr / (1 + (count - 1) * group["lr_decay"])
-
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        decay, one, eps, rate = self.shared(group, count_step(state))
-        g = with_decay(g, p, decay)
-        total = renew(state["sum"], weighted_square, one, g, one)
-        renew(p, scaled_step, g, total, one, eps, rate)
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        gs = with_decay(gs, ps, group)
+        totals = renew([state["sum"] for state in states], weighted_square, 1, gs, 1)
+        for count, places in by_count(states):
+            rate = -number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
+            columns = [[xs[i] for i in places] for xs in (ps, gs, totals)]
+            renew(columns[0], scaled_step, *columns[1:], 1, group["eps"], rate)

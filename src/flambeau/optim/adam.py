@@ -9,7 +9,7 @@ from ..functions.creation import zeros_like
 from ..ops.blend import lerp, scaled_step, weighted_square
 from ..ops.pointwise import maximum, mul
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import count_step, new_count, number, renew, with_decay
+from .renewal import by_count, new_count, number, renew, with_decay
 
 
 class Adam(Optimizer):
@@ -82,20 +82,19 @@ class Adam(Optimizer):
         state = {"step": new_count(), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
         return {**state, "max_exp_avg_sq": zeros_like(p)} if group["amsgrad"] else state
 
-    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
-        lr, decay = number(group["lr"]), number(group["weight_decay"])
-        beta1, beta2 = (number(beta) for beta in group["betas"])
-        root, rate = (1 - beta2**count) ** 0.5, -lr / (1 - beta1**count)
-        return decay, 1 - lr * decay, 1 - beta1, beta2, 1 - beta2, root, group["eps"], rate
-
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        decay, kept, weight, beta2, share, *step = self.shared(group, count_step(state))
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        lr, (beta1, beta2) = number(group["lr"]), map(number, group["betas"])
         if not group["decoupled_weight_decay"]:
-            g = with_decay(g, p, decay)
-        elif decay.value:
-            renew(p, mul, kept)
-        m = renew(state["exp_avg"], lerp, g, weight)
-        v = renew(state["exp_avg_sq"], weighted_square, beta2, g, share)
+            gs = with_decay(gs, ps, group)
+        elif group["weight_decay"]:
+            renew(ps, mul, 1 - lr * group["weight_decay"])
+        ms = renew([state["exp_avg"] for state in states], lerp, gs, 1 - beta1)
+        vs = renew([state["exp_avg_sq"] for state in states], weighted_square, beta2, gs, 1 - beta2)
         if group["amsgrad"]:
-            v = renew(state["max_exp_avg_sq"], maximum, v)
-        renew(p, scaled_step, m, v, *step)
+            vs = renew([state["max_exp_avg_sq"] for state in states], maximum, vs)
+        for count, places in by_count(states):
+            root, rate = (1 - beta2**count) ** 0.5, -lr / (1 - beta1**count)
+            columns = [[xs[i] for i in places] for xs in (ps, ms, vs)]
+            renew(columns[0], scaled_step, *columns[1:], root, group["eps"], rate)

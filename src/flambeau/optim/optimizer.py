@@ -6,16 +6,16 @@ import copy
 import functools
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from ..autograd.grad_mode import enable_grad, no_grad
+from ..core.dtype import COMPLEX
 from ..core.gradient import RemovableHandle
 from ..core.realize import recorder
 from ..core.tensor import Tensor
 from ..functions.shape import view_as_real
-from ..ops.kinds import Once
 
 ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 StateDict: TypeAlias = dict[str, Any]
@@ -102,8 +102,7 @@ class Optimizer:
     """Base class of all optimizers.
 
     A subclass gives its options as `defaults` and overrides `update`, and `init_state` if it keeps any; or it
-    overrides `step` altogether. What an update computes from options and counts alone can be given as
-    `numbers`: `shared` makes them once for all parameters of a group.
+    overrides `step` altogether.
 
     Args:
         params: parameters, (name, parameter) pairs, or groups: dicts with a list under `params` and with
@@ -137,7 +136,6 @@ class Optimizer:
 
     _stepping: bool = False
     _opt_called: bool = False  # whether there was a step; schedules warn if there was none before theirs
-    _shared: dict[Any, list[Once]] | None = None  # during a step: by group and count
     linear: ClassVar[bool] = False  # whether the rule treats complex numbers like real ones
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, dict[str, Any]]
@@ -203,19 +201,13 @@ class Optimizer:
         """Moves parameter `p` in place, given its gradient, its state (changed in place, too) and options."""
         raise NotImplementedError(f"{type(self).__name__}: override update(p, g, state, group), or step()")
 
-    def numbers(self, group: dict[str, Any], count: float) -> Sequence[Any]:
-        """The numbers that step `count` of a group's parameters needs."""
-        return ()
-
-    def shared(self, group: dict[str, Any], count: float = 0) -> list[Once]:
-        """`numbers(group, count)` as operands, the same ones throughout a step."""
-        if self._shared is None or type(count) not in (int, float):  # one that isn't known yet has no hash
-            return [Once(x) for x in self.numbers(group, count)]
-        key = (id(group), count)
-        found = self._shared.get(key)
-        if found is None:
-            found = self._shared[key] = [Once(x) for x in self.numbers(group, count)]
-        return found
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        """Moves the parameters of a group that have gradients: by `update`, one after the other, unless a
+        rule does them all at once."""
+        for p, g, state in zip(ps, gs, states, strict=True):
+            self.update(p, g, state, group)
 
     @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -240,33 +232,33 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self._shared = {}
-        try:
-            with no_grad():
-                for group in self.param_groups:
-                    self._update_all(group)
-        finally:
-            self._shared = None
+        with no_grad():
+            for group in self.param_groups:
+                self._update_group(group)
         return loss
 
-    def _update_all(self, group: dict[str, Any]) -> None:
-        maximize = group.get("maximize")
+    def _update_group(self, group: dict[str, Any]) -> None:
+        """Updates the parameters that have a gradient; complex ones as pairs where the rule wants them so."""
+        maximize, ps, gs, states = group.get("maximize"), [], [], []
         for p in group["params"]:
             g = p.grad
-            if g is not None:
-                self._update(p, -g if maximize else g, group)
-
-    def _update(self, p: Tensor, g: Tensor, group: dict[str, Any]) -> None:
-        state = self.state.get(p)
-        if state is None:
-            state = self.init_state(p, group)
-            if state:
-                self.state[p] = state
-        if not self.linear and p.is_complex():  # both parts are numbers of their own
-            parts = {name: x if not _is_complex(x) else view_as_real(x) for name, x in state.items()}
-            self.update(view_as_real(p), view_as_real(g), parts, group)
-        else:
-            self.update(p, g, state, group)
+            if g is None:
+                continue
+            if maximize:
+                g = -g
+            state = self.state.get(p)
+            if state is None:
+                state = self.init_state(p, group)
+                if state:
+                    self.state[p] = state
+            if not self.linear and p._node.dtype.category == COMPLEX:
+                state = {name: x if not _is_complex(x) else view_as_real(x) for name, x in state.items()}
+                p, g = view_as_real(p), view_as_real(g)
+            ps.append(p)
+            gs.append(g)
+            states.append(state)
+        if ps:
+            self.update_all(ps, gs, states, group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops the gradients of the parameters, or, with `set_to_none=False`, fills them with zeros.

@@ -9,7 +9,7 @@ from ..functions.creation import zeros_like
 from ..ops.blend import lerp, scaled_step, weighted_square
 from ..ops.pointwise import add_scaled, mul
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import count_step, new_count, number, renew, with_decay
+from .renewal import count_steps, each, new_count, number, renew, with_decay
 
 
 class RMSprop(Optimizer):
@@ -74,20 +74,18 @@ class RMSprop(Optimizer):
         wanted = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
         return {"step": new_count(), **{name: zeros_like(p) for name, w in wanted.items() if w}}
 
-    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
-        decay, alpha, rate = number(group["weight_decay"]), group["alpha"], -number(group["lr"])
-        return decay, alpha, 1 - alpha, group["momentum"], group["eps"], rate, 1, -1
-
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        count_step(state)
-        decay, alpha, share, momentum, eps, rate, one, minus = self.shared(group)
-        g = with_decay(g, p, decay)
-        square = renew(state["square_avg"], weighted_square, alpha, g, share)
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        gs, alpha, rate = with_decay(gs, ps, group), group["alpha"], -number(group["lr"])
+        squares = renew([state["square_avg"] for state in states], weighted_square, alpha, gs, 1 - alpha)
         if group["centered"]:
-            mean = renew(state["grad_avg"], lerp, g, share)
-            square = weighted_square(square, one, mean, minus)
-        if momentum.value > 0:
-            buffer = renew(state["momentum_buffer"], mul, momentum)
-            renew(p, add_scaled, renew(buffer, scaled_step, g, square, one, eps, one), rate)
+            means = renew([state["grad_avg"] for state in states], lerp, gs, 1 - alpha)
+            squares = each(weighted_square, squares, 1, means, -1)
+        if group["momentum"] > 0:
+            buffers = renew([state["momentum_buffer"] for state in states], mul, group["momentum"])
+            renew(buffers, scaled_step, gs, squares, 1, group["eps"], 1)
+            renew(ps, add_scaled, buffers, rate)
         else:
-            renew(p, scaled_step, g, square, one, eps, rate)
+            renew(ps, scaled_step, gs, squares, 1, group["eps"], rate)
+        count_steps(states)

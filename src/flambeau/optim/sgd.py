@@ -8,7 +8,7 @@ from ..core.tensor import Tensor
 from ..ops.blend import weighted_sum
 from ..ops.pointwise import add_scaled
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import number, renew, with_decay
+from .renewal import each, number, renew, with_decay
 
 
 class SGD(Optimizer):
@@ -79,18 +79,18 @@ class SGD(Optimizer):
     def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None} if group["momentum"] else {}
 
-    def numbers(self, group: dict[str, Any], count: float) -> tuple[Any, ...]:
-        decay, rate = number(group["weight_decay"]), -number(group["lr"])
-        return decay, group["momentum"], 1 - group["dampening"], rate
-
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        decay, momentum, share, rate = self.shared(group)
-        g = with_decay(g, p, decay)
-        if momentum.value:
-            buffer = state.get("momentum_buffer")
-            if buffer is None:
-                state["momentum_buffer"] = buffer = g.clone()
-            else:
-                renew(buffer, weighted_sum, momentum, g, share)
-            g = add_scaled(g, buffer, momentum) if group["nesterov"] else buffer
-        renew(p, add_scaled, g, rate)
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        gs, momentum = with_decay(gs, ps, group), group["momentum"]
+        if momentum:
+            buffers = [state.get("momentum_buffer") for state in states]
+            old = [i for i, buffer in enumerate(buffers) if buffer is not None]
+            share = 1 - group["dampening"]
+            renew([buffers[i] for i in old], weighted_sum, momentum, [gs[i] for i in old], share)
+            for state, g, buffer in zip(states, gs, buffers, strict=True):
+                if buffer is None:
+                    state["momentum_buffer"] = g.clone()
+            buffers = [state["momentum_buffer"] for state in states]
+            gs = each(add_scaled, gs, buffers, momentum) if group["nesterov"] else buffers
+        renew(ps, add_scaled, gs, -number(group["lr"]))

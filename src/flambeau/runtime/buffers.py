@@ -17,13 +17,13 @@ from ..core.memory import Block, Memory
 SMALL = 128 << 10  # bytes; below this NumPy's own allocator is as good
 _ALIGN = 64
 _SPARE = 64 << 20  # bytes that may always be kept
-_DATA = object.__basicsize__  # where an array object keeps the address of its elements
+DATA = object.__basicsize__  # where an array object keeps the address of its elements
 _read = ctypes.c_int64.from_address
 
 
 def address(array: np.ndarray) -> int:
     """Where an array's first element is."""
-    return _read(id(array) + _DATA).value
+    return _read(id(array) + DATA).value
 
 
 class Buffers:

@@ -8,7 +8,8 @@ from .kernels import Kernel
 
 
 class Address(NamedTuple):
-    """`offset` bytes after the start of a buffer; a word of a call that is filled in when the program runs."""
+    """`offset` bytes after the start of a buffer; a word of a call that is filled in when the program
+    runs."""
 
     buffer: int
     offset: int = 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
+from struct import Struct
 from typing import Any
 
 import numpy as np
 
 from . import threads, walk
+from .buffers import DATA
 from .calls import Address, Call, Word
 from .kernels import Kernel, build, kernel
 from .pool import POOL, Pool
@@ -67,6 +69,29 @@ def _places(words: list[Any], buffers: int, at: int) -> tuple[np.ndarray, np.nda
     found = [(w.buffer, i) for i, w in enumerate(words) if isinstance(w, Address)]
     table = np.array(sorted(found), np.int64).reshape(-1, 2)
     return at + 8 * table[:, 1], np.searchsorted(table[:, 0], np.arange(buffers + 1)).astype(np.int64)
+
+
+class Locator:
+    """Writes down where arrays are: their addresses go to given places of a table of int64."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self._places, self._objects = np.array(places, np.int64), np.zeros(len(places), np.int64)
+        self._where = int(self._objects.ctypes.data), int(self._places.ctypes.data), len(places)
+        self._note = Struct(f"{len(places)}q").pack_into
+        self._locate, self._code = _locate()
+
+    def __call__(self, arrays: list[np.ndarray], addresses: Any) -> None:
+        """Does so for as many arrays as there are places."""
+        self._note(self._objects, 0, *map(id, arrays))
+        self._locate(*self._where, addresses)
+
+
+@cache
+def _locate() -> tuple[Any, Any]:
+    """The native function that looks into array objects, and the kernel that holds its code."""
+    code = kernel("flambeau_locate", ("walk",), lambda module: walk.emit_locate(module, DATA // 8))
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+    return kind(code.address), code
 
 
 @cache

@@ -47,8 +47,11 @@ def host() -> Target:
     cpu = _BASELINES.get(wish) or llvm.get_host_cpu_name()
     found = llvm.get_host_cpu_features()
     if wish:
-        keep = {"avx2": ("sse2", "sse4.2", "avx", "avx2", "fma", "f16c", "bmi", "bmi2", "popcnt"), "sse2": ("sse2",)}
-        found = {name: True for name in keep[wish]}
+        keep = {
+            "avx2": ("sse2", "sse4.2", "avx", "avx2", "fma", "f16c", "bmi", "bmi2", "popcnt"),
+            "sse2": ("sse2",),
+        }
+        found = dict.fromkeys(keep[wish], True)
     else:
         found = dict(found)
     if found.get("avx512f"):

@@ -275,6 +275,15 @@ def _relocate(c: _Code, program: Any, addresses: Any) -> None:
                 c.write(b.add(c.read(place, 0), by), place, 0)
 
 
+def emit_locate(module: ir.Module, word: int) -> None:
+    """`locate(objects, places, count, addresses)`: writes word `word` of each object to its place."""
+    c = _Code(module, "flambeau_locate", 4)
+    objects, places, count, addresses = c.arguments
+    with c.count(count) as i:
+        c.write(c.read(c.read(objects, i), word), addresses, c.read(places, i))
+    c.finish()
+
+
 def _publish(c: _Code, pool: Any, shares: Any, pieces: Any) -> Any:
     """Tells the workers of a call, waking those that sleep; the word that says so."""
     b = c.b

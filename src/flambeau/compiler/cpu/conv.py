@@ -1,7 +1,8 @@
 """Convolution and its gradient towards the weight (`conv_phases` has the one towards the input).
 
-Each is a contraction that reads the large operand in place (see `conv_kernel`); here is which. Spatial sizes,
-kernels and so on have one to three entries; offsets are in elements.
+Each is a contraction that reads the large operand in place (see `conv_kernel`), or, where few channels meet,
+a sum of shifted planes (see `conv_planes`); here is which. Spatial sizes, kernels and so on have one to three
+entries; offsets are in elements.
 
     conv              y[b, o, pixel] = sum over tap of x[b, c, pixel * stride + tap * dilation] * w[o, c, tap]
     conv_weight_grad  rows are taps, and the sum runs over the pixels of all images
@@ -9,6 +10,7 @@ kernels and so on have one to three entries; offsets are in elements.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -16,80 +18,107 @@ import numpy as np
 
 from ...core.node import numel
 from ..calls import Array, Plan
-from ..planner import planner
+from ..planner import Finish, finisher, planner
 from . import conv_phases as _conv_phases  # noqa: F401  registers its planner
+from .conv_finish import Ending, stored
 from .conv_kernel import Tile
-from .conv_pack import Source, packed_array, plan_pack
-from .conv_planes import MOST, SLACK, Weights, few, geometry_of, plan_plane_products, plan_planes
+from .conv_pack import Source, pack_step, packed_array, plan_pack
+from .conv_planes import SLACK, Weights, few, geometry_of, in_planes, plan_plane_products, plan_planes
 from .conv_reduce import plan_sum
+from .conv_sweep import Moved, Sweep, moved
 from .conv_tables import (
     ROWS,
     Columns,
+    Layout,
     Rows,
     Sizes,
     Strides,
+    alone,
     choose_tile,
     divisor,
     grid,
-    part_of,
+    layout_of,
     product_of,
     sums,
 )
-from .pad import COMPUTE, Padded, converted, finish, images_of, plan_zero, result_for
+from .pad import COMPUTE, Padded, converted, finish, plan_zero, result_for
 
 _TASKS = 16  # a gradient towards the weight with fewer tasks is split along its sum
+_PARTS = 5 << 18  # bytes that partial gradients take at most where threads do images of their own
 _INNER = 512  # a sum over about so many pixels, of one or several small images, is one table
 
 
 @planner("conv")
 def plan_conv(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
     """conv(x, w, stride, padding, dilation, groups)."""
-    (y,), (x, w), (stride, padding, dilation, groups) = results, inputs, attrs
-    d = COMPUTE.get(y.dtype)
-    if d is None or not numel(y.shape):
-        return d is not None
-    if not numel(w.shape):
+    (y,), (_, w) = results, inputs
+    if y.dtype in COMPUTE and not numel(w.shape):
         plan_zero(plan, y)
         return True
-    w, out = converted(plan, w, d), result_for(plan, y, d)
+    return finish_conv(plan, stored(y), inputs, attrs)
+
+
+@finisher("conv")
+def finish_conv(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bool:
+    """conv(x, w, stride, padding, dilation, groups) and what follows."""
+    (x, w), (stride, padding, dilation, groups) = inputs, attrs
+    d, shape = COMPUTE.get(x.dtype), finish.results[0][1].shape
+    if d is None or not numel(w.shape):
+        return False
+    if not numel(shape):
+        return True
+    ending, w = Ending(plan, finish), converted(plan, w, d)
+    geometry = geometry_of(w.shape[2:], stride, dilation)
     n = w.shape[0] // groups
-    if few(n, d.itemsize) and w.shape[-1] <= MOST:
+    if in_planes(geometry, n, w.shape[1], shape[-1], d):
         weights = Weights(w, n * w.strides[0], w.strides[0], w.strides[1], w.strides[2:])
-        geometry = geometry_of(w.shape[2:], stride, dilation)
-        plan_planes(plan, Padded(x, padding, d, slack=SLACK), weights, out, geometry, groups)
+        plan_planes(plan, Padded(x, padding, d, slack=SLACK), weights, ending, geometry, groups)
     else:
-        _plan_contraction(plan, out, Padded(x, padding, d), w, stride, dilation, groups)
-    finish(plan, out, y)
+        _plan_contraction(plan, ending, Padded(x, padding, d), w, stride, dilation, groups)
     return True
 
 
 def _plan_contraction(
-    plan: Plan, out: Array, x: Padded, w: Array, stride: Sizes, dilation: Sizes, groups: int
+    plan: Plan, ending: Ending, x: Padded, w: Array, stride: Sizes, dilation: Sizes, groups: int
 ) -> None:
     """Adds the calls for the convolution of many channels."""
-    like, size = x.like, out.dtype.itemsize
+    like, size, out = x.like, w.dtype.itemsize, ending.out
     n, channels, pixels = w.shape[0] // groups, w.shape[1], prod(out.shape[2:])
     steps = scaled(stride, like)
     tile = choose_tile(size, pixels, n, out.shape[-1], steps[-1])
-    taps = grid((channels, *w.shape[2:]), (like.strides[1], *scaled(dilation, like)))
-    packed = packed_array(plan, out.dtype, groups, 1, 1, len(taps), n, tile.vectors)
+    packed = packed_array(plan, w.dtype, groups, 1, 1, prod(w.shape[1:]), n, tile.vectors)
     plan_pack(plan, Source(w, n * w.strides[0], 0, 0, 1, w.strides[0]), packed, n)
     images = divisor(like.shape[0], ROWS // pixels)
     outers = like.shape[0] // images
-    part = part_of(outers, images * like.strides[0] * size, numel(packed.shape) * size, plan.threads)
-    part = part if x.copies else outers
-    every = np.ones(pixels, np.int64)
-    rows = Rows(
-        [grid(out.shape[2:], steps)], np.arange(pixels), every, images, like.strides[0], out.strides[0]
-    )
+    sweep = Sweep(plan, outers, alone=x.copies and alone(outers, plan.threads, numel(packed.shape) * size))
+    source = x.place(sweep, images, like.shape[1], outer=images)
+    taps = ((channels, *w.shape[2:]), (like.strides[1], *scaled(dilation, like)))
+    layout = _forward_layout(tile, taps, out.shape[2:], steps, images, like.strides[0], out.strides[0])
+    seen = 1 if sweep.alone else outers
     strides = Strides(
         channels * like.strides[1], images * like.strides[0], n * pixels, images * out.strides[0], pixels
     )
-    columns = [Columns(taps, np.arange(len(taps)))]
-    product = product_of(plan, tile, rows, columns, packed, strides, n, part, part)
-    for start in range(0, outers * images, part * images):
-        piece = x.part(plan, start, part * images)
-        product.call(plan, piece, packed, images_of(out, start, part * images))
+    product = product_of(plan, tile, ending, layout, packed, strides, n, seen, seen)
+    words = product.words(source, packed.address, ending.words(images * out.strides[0]))
+    sweep.add(product.kernel, words, product.tasks, product.grain)
+    sweep.end(grain=-(-(1 << 18) // (product.work * product.tasks)))
+
+
+@lru_cache(64)
+def _forward_layout(
+    tile: Tile,
+    taps: tuple[Sizes, Sizes],
+    size: Sizes,
+    steps: Sizes,
+    images: int,
+    x_image: int,
+    out_image: int,
+) -> Layout:
+    """The tables of a convolution: rows are pixels, columns are channels and taps."""
+    pixels = prod(size)
+    rows = Rows([grid(size, steps)], np.arange(pixels), np.ones(pixels, np.int64), images, x_image, out_image)
+    offsets = grid(*taps)
+    return layout_of(tile, rows, [Columns(offsets, np.arange(len(offsets)))])
 
 
 @planner("conv_weight_grad")
@@ -103,9 +132,8 @@ def plan_weight_grad(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
         plan_zero(plan, dw)
         return True
     dy, out, kernel = converted(plan, dy, d), result_for(plan, dw, d), dw.shape[2:]
-    thin = few(dw.shape[0] // groups, d.itemsize) and few(dw.shape[1], d.itemsize)
-    if thin and prod(kernel[-2:]) <= MOST:
-        geometry = geometry_of(kernel, stride, dilation)
+    geometry = geometry_of(kernel, stride, dilation)
+    if few(dw.shape[0] // groups, d.itemsize) and few(dw.shape[1], d.itemsize) and geometry.writable:
         plan_plane_products(plan, dy, Padded(x, padding, d, slack=SLACK), out, geometry, groups)
     else:
         _plan_products(plan, out, dy, Padded(x, padding, d), stride, dilation, groups)
@@ -122,35 +150,51 @@ def _plan_products(
     pixels, n, m = prod(dy.shape[2:]), dw.shape[0] // groups, prod(dw.shape[1:])
     images = divisor(like.shape[0], _INNER // pixels)
     outers = like.shape[0] // images
-    tile = choose_tile(size, m, n, dw.shape[-1], dilation[-1] * like.strides[-1])
-    tile = tile._replace(adds=True)
-    batches, part = _parts(tile, m, n, groups, outers), outers
-    if batches == 1:
-        nbytes = images * (like.strides[0] + dy.strides[0]) * size
-        part = part_of(outers, nbytes, numel(dw.shape) * size, 2)
-    taps = grid(dw.shape[1:], (like.strides[1], *scaled(dilation, like)))
-    columns = sums(np.arange(images) * like.strides[0], grid(dy.shape[2:], scaled(stride, like)))
-    packed = packed_array(plan, dw.dtype, groups, part, images, pixels, n, tile.vectors)
+    tile = choose_tile(size, m, n, dw.shape[-1], dilation[-1] * like.strides[-1])._replace(adds=True)
+    parts = min(outers, 16, _PARTS // (numel(dw.shape) * size))
+    own = x.copies and parts >= 4
+    batches = parts if own else _parts(tile, m, n, groups, outers)
+    each = -(-outers // batches)
+    batches = -(-outers // each)
+    sweep = Sweep(plan, batches, 1, each, outers, alone=own)
+    source = x.place(sweep, images, like.shape[1], outer=each * images, repeat=images)
+    seen = 1 if own else outers
+    packed = packed_array(sweep, dw.dtype, groups, seen, images, pixels, n, tile.vectors)
+    grads = moved(dy, each * images * dy.strides[0], 0, images * dy.strides[0])
+    pack_step(
+        sweep, Source(dy, n * pixels, images * dy.strides[0], dy.strides[0], 1, pixels), grads, packed, n
+    )
     partial = dw if batches == 1 else plan.array((batches, *dw.shape), dw.dtype)
     strides = Strides(dw.shape[1] * like.strides[1], images * like.strides[0], n * m, numel(dw.shape), m)
-    rows = Rows([taps], np.arange(m), np.ones(m, np.int64))
-    pairs = [Columns(columns, np.arange(len(columns)))]
-    product = product_of(plan, tile, rows, pairs, packed, strides, n, part, batches)
-    for start in range(0, outers * images, part * images):
-        piece, grads = x.part(plan, start, part * images), images_of(dy, start, part * images)
-        plan_pack(
-            plan, Source(grads, n * pixels, images * dy.strides[0], dy.strides[0], 1, pixels), packed, n
-        )
-        product.call(plan, piece, packed, partial, old=start > 0)
+    taps = (dw.shape[1:], (like.strides[1], *scaled(dilation, like)))
+    layout = _products_layout(tile, taps, dy.shape[2:], scaled(stride, like), images, like.strides[0])
+    product = product_of(
+        plan, tile, Ending(plan, stored(partial)), layout, packed, strides, n, seen, 1 if own else batches
+    )
+    results = [moved(partial, numel(dw.shape))]
+    old = Moved(0, repeat=1) if own else 0
+    words = product.words(source, packed.address, results, old)  # type: ignore[arg-type]
+    sweep.add(product.kernel, words, product.tasks, product.grain)
+    sweep.end()
     if batches > 1:
         plan_sum(plan, partial, dw)
+
+
+@lru_cache(64)
+def _products_layout(
+    tile: Tile, taps: tuple[Sizes, Sizes], size: Sizes, steps: Sizes, images: int, x_image: int
+) -> Layout:
+    """The tables of a gradient towards the weight: rows are channels and taps, columns are pixels."""
+    offsets = grid(*taps)
+    rows = Rows([offsets], np.arange(len(offsets)), np.ones(len(offsets), np.int64))
+    pixels = sums(np.arange(images) * x_image, grid(size, steps))
+    return layout_of(tile, rows, [Columns(pixels, np.arange(len(pixels)))])
 
 
 def _parts(tile: Tile, m: int, n: int, groups: int, outers: int) -> int:
     """In how many parts to split a sum over `outers` items, so that there are enough tasks."""
     tasks = groups * -(-n // tile.columns) * -(-m // (tile.rows * tile.block))
-    each = -(-outers // min(outers, max(1, _TASKS // tasks)))
-    return -(-outers // each)
+    return min(outers, max(1, _TASKS // tasks))
 
 
 def scaled(factor: Sizes, x: Array) -> Sizes:

@@ -10,7 +10,7 @@ weight m is a tap and k a pixel.
 Rows come in tiles of P * R: P places from a table, and from each R elements a constant step apart. A tile of
 sums stays in registers over a block of k, whose part of w stays in the first-level cache while a block of
 tiles passes by. The sums of blocks are added in order. At the end squares of sums are turned in registers, so
-that out is written in whole vectors along m.
+that results are written in whole vectors along m (see `conv_finish`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from llvmlite import ir
 from ...runtime.kernels import Kernel, kernel
 from ...runtime.target import host
 from . import conv_lanes as lane
+from .conv_finish import Ending, Writer
 from .emit import F32, F64, I8, I64, Function, i64, vector
 
 SUMS = 16 << 10  # bytes that the sums of a block of tiles take at most
@@ -65,36 +66,39 @@ class Tile(NamedTuple):
         return max(1, SUMS // (self.rows * self.columns * self.size * self.weave))
 
 
-# The kernel's words by name. Strides, and places in tables, are in bytes.
+# The kernel's words by name; those of the results follow. Strides and places are in bytes, those of results
+# in elements.
 #   rows      for each product and tile: the places of its runs in x
 #   products  for each product: where in `columns` it begins (in pairs), and its number of k
 #   columns   for each k: its place in x and in a panel of w
 #   starts    for each block of tiles, and after the last: its first chunk
 #   chunks    for each: its first sum (from the block's), its place in the result, how many elements it has
 WORDS = (
-    "x", "w", "out", "rows", "products", "columns", "starts", "chunks", "tiles", "block_tiles", "block_k",
+    "x", "w", "rows", "products", "columns", "starts", "chunks", "tiles", "block_tiles", "block_k",
     "n", "out_n", "out_step", "x_group", "x_outer", "w_group", "w_panel", "w_outer", "out_group",
     "out_batch", "outer", "outers", "panels", "blocks", "batches", "by_panel", "by_block", "by_batch",
     "old",
 )  # fmt: skip
 
 
-def conv_kernel(tile: Tile) -> Kernel:
+def conv_kernel(tile: Tile, ending: Ending) -> Kernel:
     """The kernel for such tiles. A task does one panel of columns for a block of tiles, for one group and
     batch."""
-    return kernel("conv", tile, lambda m: _Emission(m, tile).emit())
+    return kernel("conv", (tile, ending.key), lambda m: _Emission(m, tile, ending).emit())
 
 
 class _Emission:
     """The kernel under construction."""
 
-    def __init__(self, module: Any, tile: Tile) -> None:
+    def __init__(self, module: Any, tile: Tile, ending: Ending) -> None:
         self.f, self.tile = Function(module, "conv"), tile
         self.element = F32 if tile.size == 4 else F64
         self.vector = vector(self.element, tile.lanes)
         self.w = {name: self.f.word(i) for i, name in enumerate(WORDS)}
         self.product = tile.block * tile.rows * tile.vectors  # vectors of sums of one product
         self.sums = self.f.local(self.vector, self.product * tile.weave + tile.lanes * tile.vectors)
+        self.turned = self.f.local(self.vector, tile.lanes * tile.weave)
+        self.writer = Writer(self.f, ending, len(WORDS), tile.lanes)
 
     def emit(self) -> None:
         """A task: the sums of each product for a block of tiles, then their chunks."""
@@ -107,15 +111,19 @@ class _Emission:
             x = b.add(w["x"], b.mul(group, w["x_group"]))
             packed = b.add(w["w"], b.add(b.mul(group, w["w_group"]), b.mul(panel, w["w_panel"])))
             first_n = b.mul(panel, i64(self.tile.columns))
-            out = b.add(w["out"], b.add(b.mul(group, w["out_group"]), b.mul(batch, w["out_batch"])))
+            out = b.add(b.mul(group, w["out_group"]), b.mul(batch, w["out_batch"]))
             start = b.mul(block, w["block_tiles"])
             stop = f.minimum(b.add(start, w["block_tiles"]), w["tiles"])
             for q in range(self.tile.weave):
                 self.add_up(q, x, packed, start, stop, batch)
-            out = b.add(out, b.mul(first_n, w["out_n"]))
             bounds = f.at(self.table("starts"), block)
-            with f.loop(f.load(bounds, 8), f.load(f.at(bounds, i64(1)), 8), name="chunk") as c:
-                self.write(c, out, b.sub(w["n"], first_n))
+            from_, to = (f.load(f.at(bounds, i64(i)), 8) for i in range(2))
+            with f.loop(0, self.tile.vectors, name="vector") as v:
+                n = b.add(first_n, b.mul(v, i64(self.tile.lanes)))
+                left = f.minimum(b.sub(w["n"], n), self.tile.lanes)
+                here = b.add(out, b.mul(n, w["out_n"]))
+                with f.loop(from_, to, name="chunk") as c:
+                    self.write(c, v, here, b.add(b.mul(group, w["n"]), n), left)
         f.finish()
 
     def table(self, name: str) -> Any:
@@ -159,7 +167,7 @@ class _Emission:
             here, there = f.load(pair, 8), f.load(f.at(pair, i64(1)), 8)
             row = f.at(weights, there, self.vector)
             right = [f.load(f.at(row, i64(v)), tile.lanes * tile.size) for v in range(tile.vectors)]
-            following = []
+            following: list[Any] = []
             for place in places:
                 base = f.at(place, here, self.element)
                 for r in range(tile.run):
@@ -180,48 +188,43 @@ class _Emission:
                 for i, s in enumerate(sums):
                     f.store(b.fadd(f.load(f.at(kept, i64(i)), 16), s), f.at(kept, i64(i)), 16)
 
-    def write(self, c: Any, out: Any, left: Any) -> None:
-        """Stores a chunk: for each column the elements of (up to) as many rows as a vector has lanes."""
+    def write(self, c: Any, v: Any, out: Any, channel: Any, columns: Any) -> None:
+        """Stores a vector of columns of a chunk: for each the elements of (up to) as many rows as a vector
+        has lanes. `columns` of them exist; the first is `channel`, which begins at `out` in the results."""
         f, b, tile = self.f, self.f.b, self.tile
         entry = f.at(self.table("chunks"), b.mul(c, i64(3)))
         first, place, count = (f.load(f.at(entry, i64(i)), 8) for i in range(3))
-        place = b.add(out, place)
+        out = b.add(out, place)
         sums = b.bitcast(f.at(b.bitcast(self.sums, I8.as_pointer()), first), self.vector.as_pointer())
-        whole = b.icmp_signed("==", count, i64(tile.lanes * tile.weave))
-        whole = b.and_(whole, b.icmp_signed(">=", left, i64(tile.columns)))
-        if tile.strided:
-            whole = ir.Constant(whole.type, 0)
-        for v in range(tile.vectors):
-            turned = []
-            for q in range(tile.weave):
-                at = [q * self.product + r * tile.vectors + v for r in range(tile.lanes)]
-                turned.append(lane.turned(f, [f.load(f.at(sums, i64(i)), 16) for i in at]))
-            columns = [lane.turned(f, list(same)) for same in zip(*turned, strict=True)]
-            with b.if_else(whole) as (then, otherwise):
-                for branch, partial in ((then, False), (otherwise, True)):
-                    with branch:
-                        for i, pieces in enumerate(columns, v * tile.lanes):
-                            self.column(
-                                pieces, b.add(place, b.mul(self.w["out_n"], i64(i))), i, count, left, partial
-                            )
-
-    def column(
-        self, pieces: list[Any], place: Any, number: int, count: Any, left: Any, partial: bool
-    ) -> None:
-        """Stores one column of a chunk; if `partial`, its first `count` elements, if there is such a
-        column."""
-        f, b, tile = self.f, self.f.b, self.tile
-        rows = b.select(b.icmp_signed("<", i64(number), left), count, i64(0)) if partial else count
+        turned = []
+        for q in range(tile.weave):
+            at = [b.add(v, i64(q * self.product + r * tile.vectors)) for r in range(tile.lanes)]
+            turned.append(lane.turned(f, [f.load(f.at(sums, i), 16) for i in at]))
+        pieces = [p for same in zip(*turned, strict=True) for p in lane.turned(f, list(same))]
         for i, piece in enumerate(pieces):
-            target = f.at(b.inttoptr(place, self.element.as_pointer()), i64(i * tile.lanes))
-            mask = lane.first(f, b.sub(rows, i64(i * tile.lanes)), tile.lanes)
-            if tile.adds:
-                old = b.and_(mask, f.splat(b.icmp_signed("!=", self.w["old"], i64(0)), tile.lanes))
-                piece = b.fadd(piece, lane.load(f, target, old))
-            if tile.strided:
-                steps = lane.multiples(f, i64(0), self.w["out_step"], tile.lanes)
-                lane.scatter(f, piece, target, steps, mask)
-            elif partial:
-                lane.store(f, piece, target, mask)
-            else:
-                f.store(piece, b.bitcast(target, self.vector.as_pointer()), tile.size)
+            f.store(piece, f.at(self.turned, i64(i)), 16)
+        whole = b.icmp_signed("==", count, i64(tile.lanes * tile.weave))
+        if tile.strided or tile.adds:
+            self.columns(out, channel, columns, count)
+            return
+        with b.if_else(whole) as (then, otherwise):
+            with then:
+                self.columns(out, channel, columns)
+            with otherwise:
+                self.columns(out, channel, columns, count)
+
+    def columns(self, out: Any, channel: Any, columns: Any, count: Any = None) -> None:
+        """Stores each column of a chunk; with `count`, so many elements of it."""
+        f, b, tile, w = self.f, self.f.b, self.tile, self.w
+        with f.loop(0, columns, name="column") as i:
+            for q in range(tile.weave):
+                piece = f.load(f.at(self.turned, b.add(b.mul(i, i64(tile.weave)), i64(q))), 16)
+                at = b.add(b.add(out, b.mul(i, w["out_n"])), i64(q * tile.lanes))
+                mask = None
+                if count is not None:
+                    mask = lane.first(f, b.sub(count, i64(q * tile.lanes)), tile.lanes)
+                if tile.adds:
+                    old = b.and_(mask, f.splat(b.icmp_signed("!=", w["old"], i64(0)), tile.lanes))
+                    piece = b.fadd(piece, lane.load(f, f.at(self.writer.outs[0], at), old))
+                step = w["out_step"] if tile.strided else None
+                self.writer.store(piece, at, b.add(channel, i), mask, step)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...core.dtype import dtype
-from ...runtime.kernels import kernel
+from ...runtime.calls import Word
+from ...runtime.kernels import Kernel, kernel
 from ...runtime.target import host
 from ..calls import Array, Plan
 from . import conv_lanes as lane
+from .conv_sweep import Moved, Sweep
 from .emit import STORED, Function, i64
 
 _CHUNK = 256  # k in a task
@@ -27,28 +29,38 @@ class Source(NamedTuple):
 
 
 def packed_array(
-    plan: Plan, d: dtype, groups: int, outers: int, inners: int, k: int, n: int, vectors: int
+    memory: Plan | Sweep, d: dtype, groups: int, outers: int, inners: int, k: int, n: int, vectors: int
 ) -> Array:
     """Memory for packed elements: [group][outer][panel][inner][k][column], with panels of `vectors`
     vectors."""
     width = vectors * host().lanes(d.itemsize)
-    return plan.array((groups, outers, -(-n // width), inners, k, width), d)
+    shape = (groups, outers, -(-n // width), inners, k, width)
+    return memory.memory(shape, d) if isinstance(memory, Sweep) else memory.array(shape, d)
 
 
 def plan_pack(plan: Plan, source: Source, packed: Array, n: int) -> None:
     """Adds the call that packs elements; what lies beyond column n - 1 is arbitrary."""
+    plan.call(*_pack(source, source.array.address, packed, n))
+
+
+def pack_step(sweep: Sweep, source: Source, place: Moved, packed: Array, n: int) -> None:
+    """The same as a step of a sweep, whose items lie at `place`."""
+    sweep.add(*_pack(source, place, packed, n))
+
+
+def _pack(source: Source, place: Word | Moved, packed: Array, n: int) -> tuple[Kernel, Any, int, int]:
+    """The kernel that packs, its words, its tasks and their grain."""
     d = packed.dtype
     groups, outers, panels, inners, k, width = packed.shape
     vectors = width // host().lanes(d.itemsize)
     chunks, straight = -(-k // _CHUNK), source.n == 1
     words = [
-        source.array.address, packed.address, k, n, source.group, source.outer, source.inner,
+        place, packed.address, k, n, source.group, source.outer, source.inner,
         source.k if straight else source.n, outers, panels, inners, chunks,
     ]  # fmt: skip
     code = kernel("conv_pack", (d.name, vectors, straight), lambda m: _emit(m, d, vectors, straight))
-    plan.call(
-        code, words, groups * outers * panels * inners * chunks, 1 + (1 << 13) // (min(k, _CHUNK) * width)
-    )
+    grain = 1 + (1 << 13) // (min(k, _CHUNK) * width)
+    return code, words, groups * outers * panels * inners * chunks, grain
 
 
 def _emit(module: Any, d: dtype, vectors: int, straight: bool) -> None:

@@ -1,84 +1,98 @@
 """The gradient of a convolution towards its input, which is also the transposed convolution.
 
 It is the convolution of the padded dy for each phase, the pixels of equal remainder by the stride: a phase
-meets its own subset of the taps, so nothing is multiplied by zero. (Compare `conv`.)
+meets its own subset of the taps, so nothing is multiplied by zero. (Compare `conv`.) For few channels, whose
+phases are small, all phases are computed at once, as if they were channels.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.dtype import dtype
 from ...core.node import numel
 from ..calls import Array, Plan
-from ..planner import planner
+from ..planner import Finish, finisher, planner
+from .conv_finish import Ending, stored
+from .conv_kernel import Tile
 from .conv_pack import Source, packed_array, plan_pack
-from .conv_planes import MOST, SLACK, Weights, few, geometry_of, plan_planes
+from .conv_planes import SLACK, Weights, few, geometry_of, plan_planes
+from .conv_shuffle import Shuffle
+from .conv_sweep import Sweep
 from .conv_tables import (
     ROWS,
     Columns,
-    Product,
+    Layout,
     Rows,
     Sizes,
     Strides,
+    alone,
     choose_tile,
     divisor,
     grid,
-    part_of,
+    layout_of,
     product_of,
     sums,
     with_run,
 )
-from .pad import COMPUTE, Padded, Pairs, converted, finish, images_of, plan_zero, result_for
+from .linear import contiguous
+from .pad import COMPUTE, Padded, Pairs, converted, plan_pad, plan_zero
 
 
 @planner("conv_input_grad")
 def plan_input_grad(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
     """conv_input_grad(dy, w, spatial, stride, padding, dilation, groups)."""
-    (dx,), (dy, w), (_, stride, padding, dilation, groups) = results, inputs, attrs
-    d = COMPUTE.get(dx.dtype)
-    if d is None or not numel(dx.shape):
-        return d is not None
-    out = result_for(plan, dx, d)
-    if not numel(dy.shape) or not numel(w.shape):
-        plan_zero(plan, out)
-    elif few(w.shape[1], d.itemsize) and w.shape[-1] <= MOST and _may_turn(stride, w.shape[0] // groups, d):
-        _plan_turned(plan, out, dy, converted(plan, w, d), stride, padding, dilation, groups)
+    (dx,), (dy, w) = results, inputs
+    if dx.dtype in COMPUTE and not (numel(dy.shape) and numel(w.shape)):
+        plan_zero(plan, dx)
+        return True
+    return finish_input_grad(plan, stored(dx), inputs, attrs)
+
+
+@finisher("conv_input_grad")
+def finish_input_grad(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bool:
+    """conv_input_grad(dy, w, spatial, stride, padding, dilation, groups) and what follows."""
+    (dy, w), (_, stride, padding, dilation, groups) = inputs, attrs
+    d, shape = COMPUTE.get(dy.dtype), finish.results[0][1].shape
+    if d is None or not numel(dy.shape) or not numel(w.shape):
+        return False
+    if not numel(shape):
+        return True
+    ending, w = Ending(plan, finish), converted(plan, w, d)
+    sides = (shape[2:], dy.shape[2:], w.shape[2:], stride, padding, dilation)
+    axes = [_Axis(*a) for a in zip(*sides, strict=True)]
+    kernel = geometry_of(w.shape[2:], stride, dilation)
+    if few(w.shape[1], d.itemsize) and max(stride) == 1 and kernel.writable:
+        _plan_turned(plan, ending, dy, w, padding, dilation, groups)
+    elif few(w.shape[1], d.itemsize) and max(stride) > 1 and _even(axes):
+        _plan_shuffled(plan, ending, dy, w, axes, groups)
     else:
-        sides = (dx.shape[2:], dy.shape[2:], w.shape[2:], stride, padding, dilation)
-        axes = [_Axis(*a) for a in zip(*sides, strict=True)]
         source = Padded(dy, tuple(a.margin() for a in axes), d)
-        _Phases(plan, out, source, converted(plan, w, d), axes, groups).plan_all()
-    finish(plan, out, dx)
+        _Phases(plan, ending, source, w, axes, groups).plan_all()
     return True
 
 
-def _may_turn(stride: Sizes, outputs: int, d: dtype) -> bool:
-    """Whether the sums are short enough to spread dy out by the stride and multiply by the zeros."""
-    return max(stride) == 1 or (max(stride) == 2 and few(outputs, d.itemsize))
-
-
 def _plan_turned(
-    plan: Plan, dx: Array, dy: Array, w: Array, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+    plan: Plan, ending: Ending, dy: Array, w: Array, padding: Pairs, dilation: Sizes, groups: int
 ) -> None:
-    """Adds the calls for few channels: the convolution of dy, its elements spread out by the stride, with the
-    kernel turned around."""
+    """Adds the calls for few channels and a stride of 1: the convolution of dy with the kernel turned
+    around."""
     kernel, steps = w.shape[2:], w.strides[2:]
     last = sum((k - 1) * s for k, s in zip(kernel, steps, strict=True))
     by_group, back = w.shape[0] // groups * w.strides[0], tuple(-s for s in steps)
     turned = Weights(w._replace(offset=w.offset + last), by_group, w.strides[1], w.strides[0], back)
     margins = []
-    for n, o, k, s, t, (low, _) in zip(
-        dx.shape[2:], dy.shape[2:], kernel, stride, dilation, padding, strict=True
+    for n, o, k, t, (low, _) in zip(
+        ending.out.shape[2:], dy.shape[2:], kernel, dilation, padding, strict=True
     ):
         before = t * (k - 1) - low
-        margins.append((before, n + t * (k - 1) - before - ((o - 1) * s + 1)))
-    source = Padded(dy, tuple(margins), dx.dtype, stride, SLACK)
-    plan_planes(plan, source, turned, dx, geometry_of(kernel, (1,) * len(kernel), dilation), groups)
+        margins.append((before, n + t * (k - 1) - before - o))
+    source = Padded(dy, tuple(margins), w.dtype, slack=SLACK)
+    plan_planes(plan, source, turned, ending, geometry_of(kernel, (1,) * len(kernel), dilation), groups)
 
 
 class _Axis(NamedTuple):
@@ -104,46 +118,104 @@ class _Axis(NamedTuple):
         """Which element of dy the first pixel of a phase meets, for each of its taps."""
         return [(q + self.padding[0] - t * self.dilation) // self.stride for t in self.taps(q)]
 
+    def reach(self) -> range:
+        """The elements of dy that the first pixels of all phases meet."""
+        places = [p for q in range(self.stride) for p in self.places(q)]
+        return range(min(places), max(places) + 1)
+
+    def fit(self) -> tuple[int, int]:
+        """Zeros that dy needs on both sides (fewer than none: what it has too many) so that the elements that
+        phases meet begin and end with it."""
+        reach = self.reach()
+        return -reach[0], reach[-1] + self.pixels(0) - self.seen
+
     def margin(self) -> tuple[int, int]:
         """Zeros that dy needs on both sides so that every phase and tap finds an element."""
-        places = [p for q in range(self.stride) for p in self.places(q)]
-        return max(0, -min(places)), max(0, max(places) + self.pixels(0) - self.seen)
+        low, high = self.fit()
+        return max(0, low), max(0, high)
+
+
+def _even(axes: list[_Axis]) -> bool:
+    """Whether all phases meet taps the stride apart, at places that are not many more than there are taps."""
+    places = prod(len(a.reach()) * a.stride for a in axes)
+    return all(a.dilation == 1 for a in axes) and places <= 4 * prod(a.kernel for a in axes)
+
+
+def _plan_shuffled(plan: Plan, ending: Ending, dy: Array, w: Array, axes: list[_Axis], groups: int) -> None:
+    """Adds the calls for few channels and larger strides: phases are channels of one convolution of dy, whose
+    kernel has a zero where a phase has no tap, and are shuffled into their places."""
+    reaches, strides = [a.reach() for a in axes], tuple(a.stride for a in axes)
+    margins, starts = [], []
+    for a, reach in zip(axes, reaches, strict=True):
+        first, last = (a.padding[0] - place * a.stride for place in (reach[-1], reach[0]))
+        margins.append((-first, last + a.stride - a.kernel))  # so that even the last phase has a tap there
+        starts.append(last - first)
+    wide = Padded(w, tuple(margins), w.dtype).like
+    padded = plan.array(wide.shape, w.dtype)
+    plan_pad(plan, w, padded, tuple(low for low, _ in margins))
+    outputs, n, steps = w.shape[0] // groups, w.shape[1], padded.strides
+    offset = sum(s * t for s, t in zip(starts, steps[2:], strict=True))
+    phased = contiguous(plan, padded._replace(
+        offset=offset,
+        shape=(groups, n, *strides, outputs, *map(len, reaches)),
+        strides=(outputs * steps[0], steps[1], *steps[2:], steps[0],
+                 *(-a.stride * t for a, t in zip(axes, steps[2:], strict=True))),
+    ))  # fmt: skip
+    by = phased.strides
+    results, k = n * prod(strides), len(axes)
+    weights = Weights(phased, by[0], prod(phased.shape[2 + k :]), by[2 + k], by[3 + k :])
+    source = Padded(dy, tuple(a.fit() for a in axes), w.dtype, slack=SLACK)
+    geometry = geometry_of(tuple(map(len, reaches)), (1,) * k, (1,) * k)
+    shuffle = Shuffle(ending, n, strides, tuple(a.pixels(0) for a in axes))
+    plan_planes(plan, source, weights, shuffle, geometry, groups, results)
 
 
 class _Phases:
     """The contractions of all phases; two of the last dimension are done in one, as their pixels
     alternate."""
 
-    def __init__(self, plan: Plan, dx: Array, dy: Padded, w: Array, axes: list[_Axis], groups: int) -> None:
-        self.plan, self.dx, self.dy, self.w, self.axes, self.groups = plan, dx, dy, w, axes, groups
+    def __init__(
+        self, plan: Plan, ending: Ending, dy: Padded, w: Array, axes: list[_Axis], groups: int
+    ) -> None:
+        self.plan, self.ending, self.dy, self.w, self.axes, self.groups = plan, ending, dy, w, axes, groups
+        self.dx = ending.out
         self.outputs, self.n = w.shape[0] // groups, w.shape[1]
         self.across = axes[-1].stride
         self.weave = 2 if self.across == 2 and axes[-1].size > 1 else 1
         extents = tuple(a.pixels(0) for a in axes)
-        size, pixels = dx.dtype.itemsize, prod(extents)
-        tile = choose_tile(size, pixels, self.n, extents[-1], 1, self.weave)
+        pixels = prod(extents)
+        tile = choose_tile(w.dtype.itemsize, pixels, self.n, extents[-1], 1, self.weave)
         self.tile = tile._replace(strided=self.weave == 1 and self.across > 1)
-        self.images = divisor(dx.shape[0], ROWS // pixels)
+        self.images = divisor(self.dx.shape[0], ROWS // pixels)
 
     def plan_all(self) -> None:
-        """Adds the calls: all phases of one part of the images after the other."""
-        plan, dx, dy = self.plan, self.dx, self.dy
+        """Adds the calls."""
+        plan, dx, dy, images = self.plan, self.dx, self.dy, self.images
         packed = self.pack()
-        size, outers = dx.dtype.itemsize, dx.shape[0] // self.images
-        part = part_of(
-            outers, self.images * dy.like.strides[0] * size, numel(packed.shape) * size, plan.threads
-        )
-        part = part if dy.copies else outers
+        outers = dx.shape[0] // images
+        nbytes = numel(packed.shape) * packed.dtype.itemsize
         firsts = [range(min(a.stride, a.size)) for a in self.axes]
         phases = list(product(*firsts[:-1], firsts[-1][:: self.weave]))
-        products = [self.product(phase, packed, part) for phase in phases]
-        steps = dx.strides[2:]
-        for start in range(0, dx.shape[0], part * self.images):
-            piece = dy.part(plan, start, part * self.images)
-            out = images_of(dx, start, part * self.images)
-            for phase, p in zip(phases, products, strict=True):
-                origin = sum(q * s for q, s in zip(phase, steps, strict=True))
-                p.call(plan, piece, packed, out._replace(offset=out.offset + origin))
+        several = dy.copies or len(phases) > 1
+        sweep = Sweep(plan, outers, alone=several and alone(outers, plan.threads, nbytes))
+        source = dy.place(sweep, images, dy.like.shape[1], outer=images)
+        seen = 1 if sweep.alone else outers
+        work = 0
+        for phase in phases:
+            shift = sum(q * s for q, s in zip(phase, dx.strides[2:], strict=True))
+            strides = Strides(
+                self.outputs * dy.like.strides[1], images * dy.like.strides[0], self.n * dx.strides[1],
+                images * dx.strides[0], dx.strides[1], self.across if self.tile.strided else 1,
+            )  # fmt: skip
+            tile = with_run(self.tile, self.axes[-1].pixels(phase[-1]))
+            layout = _phase_layout(
+                tile, tuple(self.axes), phase, self.outputs, dy.like.strides, dx.strides, images
+            )
+            p = product_of(plan, tile, self.ending, layout, packed, strides, self.n, seen, seen)
+            results = self.ending.words(images * dx.strides[0], shift=shift)
+            sweep.add(p.kernel, p.words(source, packed.address, results), p.tasks, p.grain)
+            work += p.work * p.tasks
+        sweep.end(grain=-(-(1 << 18) // work))
 
     def pack(self) -> Array:
         """The weight as a matrix of (output channels and taps, input channels)."""
@@ -156,30 +228,26 @@ class _Phases:
         plan_pack(self.plan, source, packed, self.n)
         return packed
 
-    def product(self, phase: Sizes, packed: Array, part: int) -> Product:
-        """The contraction of one phase, or of two that alternate."""
-        dx, dy, axes, images = self.dx, self.dy.like, self.axes, self.images
-        phases = [(*phase[:-1], phase[-1] + i) for i in range(self.weave)]
-        seen = tuple(a.pixels(q) for a, q in zip(axes, phase, strict=True))
-        counts = np.full(seen, self.weave)
-        counts[..., axes[-1].pixels(phases[-1][-1]) :] = 1
-        outs = grid(seen, tuple(a.stride * s for a, s in zip(axes, dx.strides[2:], strict=True)))
-        offsets = [grid(seen, dy.strides[2:])] * self.weave
-        rows = Rows(offsets, outs, counts.ravel(), images, dy.strides[0], dx.strides[0])
-        strides = Strides(
-            self.outputs * dy.strides[1], images * dy.strides[0], self.n * dx.strides[1],
-            images * dx.strides[0], dx.strides[1], self.across if self.tile.strided else 1,
-        )  # fmt: skip
-        tile = with_run(self.tile, seen[-1])
-        columns = [self.columns(p) for p in phases]
-        return product_of(self.plan, tile, rows, columns, packed, strides, self.n, part, part)
 
-    def columns(self, phase: Sizes) -> Columns:
-        """What a phase sums over: output channels and those taps that it meets."""
-        dy, kernel = self.dy.like, self.w.shape[2:]
+@lru_cache(128)
+def _phase_layout(
+    tile: Tile, axes: tuple[_Axis, ...], phase: Sizes, outputs: int, dy: Sizes, dx: Sizes, images: int
+) -> Layout:
+    """The tables of the contraction of one phase, or of two that alternate: rows are pixels, columns are
+    output channels and those taps that the phase meets. `dy` and `dx` are strides."""
+    phases = [(*phase[:-1], phase[-1] + i) for i in range(tile.weave)]
+    seen = tuple(a.pixels(q) for a, q in zip(axes, phase, strict=True))
+    counts = np.full(seen, tile.weave)
+    counts[..., axes[-1].pixels(phases[-1][-1]) :] = 1
+    outs = grid(seen, tuple(a.stride * s for a, s in zip(axes, dx[2:], strict=True)))
+    rows = Rows([grid(seen, dy[2:])] * tile.weave, outs, counts.ravel(), images, dy[0], dx[0])
+    columns = []
+    for p in phases:
         places, taps = [], []
-        for i, (a, q) in enumerate(zip(self.axes, phase, strict=True)):
-            places.append((np.array(a.places(q), np.int64) + a.margin()[0]) * dy.strides[2 + i])
-            taps.append(np.array(a.taps(q), np.int64) * prod(kernel[i + 1 :]))
-        channel = np.arange(self.outputs)
-        return Columns(sums(channel * dy.strides[1], *places), sums(channel * prod(kernel), *taps))
+        for i, (a, q) in enumerate(zip(axes, p, strict=True)):
+            places.append((np.array(a.places(q), np.int64) + a.margin()[0]) * dy[2 + i])
+            taps.append(np.array(a.taps(q), np.int64) * prod(b.kernel for b in axes[i + 1 :]))
+        channel = np.arange(outputs)
+        taps_of_all = prod(a.kernel for a in axes)
+        columns.append(Columns(sums(channel * dy[1], *places), sums(channel * taps_of_all, *taps)))
+    return layout_of(tile, rows, columns, axes[-1].stride if tile.strided else 1)

@@ -1,12 +1,18 @@
-"""Convolution with few channels in a group, depthwise above all: the vector runs along rows of the image.
+"""Convolution where few channels meet, depthwise above all: the vector runs along rows of the image.
 
-Here the contraction (see `conv_kernel`) would leave most lanes of the channels empty. x is padded, so that
-rows are read without looking where they end; a vector may read beyond its row, into lanes that don't count.
+Here the contraction (see `conv_kernel`) would leave most lanes empty, or have so short sums that turning
+them costs more than adding them up. x is padded, so that rows are read without looking where they end; a
+vector may read beyond its row, into lanes that don't count.
+
+A tile of sums is some rows of pixels, each some vectors wide, for some channels of the result. An element of
+x that is loaded meets all of a tile's channels, and all of its rows that it is a tap of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from math import ceil, prod
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -16,13 +22,17 @@ from ...runtime.kernels import kernel
 from ...runtime.target import host
 from ..calls import Array, Plan
 from . import conv_lanes as lane
-from .conv_tables import Sizes, part_of
+from .conv_finish import Ending, Writer, stored
+from .conv_shuffle import Shuffle
+from .conv_sweep import Moved, Sweep, Words, moved
+from .conv_tables import Sizes, alone, divisor
 from .emit import I32, STORED, Function, i64, vector
-from .pad import Padded, images_of
+from .pad import Padded
 
 MOST = 25  # taps that are written out in a kernel
 SLACK = 4096  # bytes after x that may be read
-_VECTORS = 4  # of pixels that are summed side by side
+_WRITTEN = 300  # multiplications that are written out at most
+_ITEM = 48 << 10  # bytes of x, about, that one thread pads and convolves at a time
 
 
 class Weights(NamedTuple):
@@ -43,15 +53,31 @@ class Geometry(NamedTuple):
     stride: Sizes
     dilation: Sizes
 
+    @property
+    def writable(self) -> bool:
+        """Whether the taps of a plane can be written out in a kernel."""
+        return self.kernel[1] * self.kernel[2] <= MOST
 
-# Words of both kernels: eleven of their own, then three of each of these.
-_OWN = 11
+
+# Words of the kernels: those of their own, then three for each of these, then those of the results.
+_OWN = 12
 _GROUPS = ("grown", "out", "kernel", "stride", "dilation")
+_ALL = _OWN + 3 * len(_GROUPS)
 
 
 def few(n: int, itemsize: int) -> bool:
     """Whether so few channels of the result in a group are better done in planes."""
     return 4 * n <= host().lanes(itemsize)
+
+
+def in_planes(geometry: Geometry, n: int, inner: int, width: int, d: dtype) -> bool:
+    """Whether a convolution from `inner` to n channels in a group, with results `width` pixels wide, is
+    better done in planes."""
+    if geometry.kernel[2] > MOST:
+        return False
+    lanes = host().lanes(d.itemsize)
+    short = inner * prod(geometry.kernel) <= 2 * lanes and geometry.stride[2] <= 2
+    return few(n, d.itemsize) or (short and 4 * width >= 3 * lanes * ceil(width / lanes))
 
 
 def geometry_of(kernel: Sizes, stride: Sizes, dilation: Sizes) -> Geometry:
@@ -66,60 +92,152 @@ def _three(sizes: Sequence[int], fill: int) -> Sizes:
 
 class Form(NamedTuple):
     """What a kernel is made for: the heights and widths of taps that are written out, the step between
-    windows along rows (3 for any above 2) and between taps, vectors of pixels side by side, whether one
-    channel of x with all written-out taps makes up a sum, and whether taps are in order (1) or turned around
-    (-1)."""
+    windows along rows (3 for any above 2) and between taps; a tile's channels, rows and vectors; with several
+    rows the step between windows and between taps down; whether rows are less than a tile wide; whether one
+    channel of x with all written-out taps makes up a sum, so that weights stay in registers."""
 
     dtype: str
     taps: Sizes
     step: int
     gap: int
+    results: int = 1
+    rows: int = 1
     vectors: int = 1
-    single: bool = False
-    order: int = 1
+    down: Sizes = (0, 0)
+    tail: bool = False
+    fixed: bool = False
 
 
-def plan_planes(plan: Plan, x: Padded, w: Weights, y: Array, geometry: Geometry, groups: int) -> None:
-    """Adds the calls for y[b, o] = the sum over the group's channels and taps of x * w; y is contiguous."""
-    d, like = y.dtype, x.like
-    depth, height, width = geometry.kernel
-    results, inner = y.shape[1] // groups, like.shape[1] // groups
-    wide = -(-y.shape[-1] // host().lanes(d.itemsize))
-    vectors = min(range(1, _VECTORS + 1), key=lambda v: (-(-wide // v) * (v + 1), v))
-    rows = height if height * width <= MOST else 1
-    form = Form(
-        d.name, (rows, width), min(geometry.stride[2], 3), geometry.dilation[2], vectors,
-        depth * inner == 1 and rows == height, 1 if w.taps[-1] > 0 else -1,
-    )  # fmt: skip
-    part = part_of(y.shape[0], like.strides[0] * d.itemsize, 0, plan.threads)
-    code = kernel("conv_planes", form, lambda m: _Planes(m, d, form).emit())
-    by_tap = _three(w.taps, 0)[:2]
-    for start in range(0, y.shape[0], part):
-        piece = x.part(plan, start, part)
-        words = [
-            piece.address, w.array.address, images_of(y, start, part).address, groups, results, inner,
-            w.group, w.result, w.inner, *by_tap, *_numbers(like, y, geometry),
-        ]  # fmt: skip
-        plan.call(code, words, part * y.shape[1])
+@lru_cache(256)
+def _form(d: str, size: int, geometry: Geometry, n: int, inner: int, out: Sizes) -> Form:
+    """The form that takes the fewest cycles."""
+    lanes, registers = host().lanes(size), host().registers
+    (depth, height, width), step = geometry.kernel, min(geometry.stride[2], 3)
+    wide, best, found = ceil(out[2] / lanes), float("inf"), None
+    for vectors in range(1, min(wide, 4) + 1):
+        for rows in range(1, min(out[1], 4) + 1):
+            for results in range(1, min(n, 12) + 1):
+                sums = results * rows * vectors
+                whole = height * width * sums <= _WRITTEN and height * width <= MOST
+                high = height if whole else 1
+                weights = results * high * width
+                fixed = whole and depth * inner == 1 and weights + sums + vectors < registers
+                if sums + vectors + 1 > registers - (weights if fixed or rows > 1 else 0):
+                    continue
+                if rows > 1 and not whole:
+                    continue
+                down = (geometry.stride[1], geometry.dilation[1])
+                touched = len({y * down[0] + h * down[1] for y in range(rows) for h in range(high)})
+                loads = touched * width * vectors * (1.0, 1.6, 2.4, 12.0)[step]
+                loads += 0.0 if fixed else 0.5 * weights
+                each = max(high * width * sums / 2, 4.0 * high * width, loads)
+                each = each * height // high * depth * inner + 2 * sums
+                cost = ceil(n / results) * ceil(out[1] / rows) * ceil(wide / vectors) * each
+                if cost < best:
+                    best = cost
+                    found = Form(
+                        d, (high, width), step, geometry.dilation[2], results, rows, vectors,
+                        down if rows > 1 else (0, 0), out[2] < vectors * lanes, fixed,
+                    )  # fmt: skip
+    assert found is not None
+    return found
+
+
+class _Items(NamedTuple):
+    """How planes are shared out: a sweep over images and parts of the groups, `groups` in each."""
+
+    sweep: Sweep
+    images: int
+    groups: int
+
+
+def _items(plan: Plan, images: int, groups: int, nbytes: int, repeats: bool = False) -> _Items:
+    """The items of a sweep, where a group of an image takes so many bytes. If `repeats`, an item is all
+    images, one after another."""
+    each = divisor(groups, max(1, _ITEM // nbytes))
+    count = groups // each
+    if not alone(count * (1 if repeats else images), plan.threads, 0):
+        return _Items(Sweep(plan, 1, 1, alone=False), images, groups)
+    if repeats:
+        return _Items(Sweep(plan, 1, count, images), 1, each)
+    return _Items(Sweep(plan, images, count), 1, each)
+
+
+def plan_planes(
+    plan: Plan,
+    x: Padded,
+    w: Weights,
+    target: Ending | Shuffle,
+    geometry: Geometry,
+    groups: int,
+    results: int = 0,
+) -> None:
+    """Adds the calls for the sum over the group's channels and taps of x * w for each pixel of each channel
+    of the target, or of its phases (`results` for each group)."""
+    d, like, size = w.array.dtype, x.like, w.array.dtype.itemsize
+    shape, extents = (
+        (target.ending.out.shape, target.extents)
+        if isinstance(target, Shuffle)
+        else (target.out.shape, target.out.shape[2:])
+    )
+    n, inner, out = results or shape[1] // groups, like.shape[1] // groups, _three(extents, 1)
+    form = _form(d.name, size, geometry, n, inner, out)
+    sweep, images, each = _items(plan, like.shape[0], groups, inner * like.strides[1] * size)
+    source = x.place(sweep, images, each * inner, outer=1, inner=each * inner)
+    pixels = prod(out)
+    if isinstance(target, Shuffle):
+        phases = sweep.memory((images, each * n, *out), d)
+        ending = Ending(plan, stored(phases))
+        places = ending.words()
+    else:
+        ending = target
+        places = ending.words(shape[1] * pixels, each * n * pixels, each * n)
+    blocks = ceil(n / form.results)
+    words: Words = [
+        source, moved(w.array, 0, each * w.group), blocks, each, n, inner, w.group, w.result, w.inner,
+        *_three(w.taps, 0), *_numbers(like, out, geometry), *places,
+    ]  # fmt: skip
+    code = kernel("conv_planes", (form, ending.key), lambda m: _Planes(m, d, form, ending).emit())
+    work = 2 * form.results * pixels * inner * prod(geometry.kernel)
+    grain = 1 + (1 << 18) // max(work, 1)
+    sweep.add(code, words, images * each * blocks, grain)
+    if isinstance(target, Shuffle):
+        target.step(sweep, phases, images, each)
+    sweep.end(grain=1 + (grain - 1) // (images * each * blocks))
 
 
 def plan_plane_products(plan: Plan, dy: Array, x: Padded, dw: Array, geometry: Geometry, groups: int) -> None:
     """Adds the calls for dw[o, c, tap] = the sum over images and pixels of dy * x; dy and dw are
     contiguous."""
-    d = dw.dtype
-    form = Form(d.name, geometry.kernel[1:], min(geometry.stride[2], 3), geometry.dilation[2])
-    results, inner = dw.shape[0] // groups, dw.shape[1]
-    code = kernel("conv_plane_products", form, lambda m: _Products(m, d, form).emit())
-    piece = x.part(plan, 0, dy.shape[0])
-    words = [
-        piece.address, dy.address, dw.address, groups, results, inner, dy.shape[0], 0, 0, 0, 0,
-        *_numbers(x.like, dy, geometry),
+    d, size, like, out = dw.dtype, dw.dtype.itemsize, x.like, _three(dy.shape[2:], 1)
+    height, width = geometry.kernel[1:]
+    down = (geometry.stride[1], geometry.dilation[1])
+    rows = min(4, out[1]) if height * width <= 9 and host().registers >= 32 else 1
+    form = Form(
+        d.name, (height, width), min(geometry.stride[2], 3), geometry.dilation[2], rows=rows,
+        down=down if rows > 1 else (0, 0),
+    )  # fmt: skip
+    n, inner = dw.shape[0] // groups, dw.shape[1]
+    sweep, images, each = _items(plan, dy.shape[0], groups, inner * like.strides[1] * size, True)
+    source = x.place(sweep, images, each * inner, inner=each * inner, repeat=1)
+    taps = prod(geometry.kernel)
+    kept = sweep.memory((each * n * inner * taps, host().lanes(size)), d)
+    left = Moved(dy.shape[0] - 1, repeat=-1) if sweep.alone else 0
+    old = Moved(0, repeat=1) if sweep.alone else 0
+    words: Words = [
+        source, moved(dy, 0, each * n * dy.strides[1], dy.strides[0]),
+        moved(dw, 0, each * n * inner * taps), each, n, inner, images, like.shape[1], dy.shape[1],
+        kept.address, old, left, *_numbers(like, out, geometry),
     ]  # fmt: skip
-    plan.call(code, words, dw.shape[0] * inner)
+    if not sweep.alone:
+        words[7:9] = [each * inner, each * n]
+    code = kernel("conv_plane_products", form, lambda m: _Products(m, d, form).emit())
+    sweep.add(code, words, each * n * inner)
+    sweep.end()
 
 
-def _numbers(x: Array, y: Array, g: Geometry) -> list[int]:
-    return [n for numbers in (_three(x.shape[2:], 1), _three(y.shape[2:], 1), *g) for n in numbers]
+def _numbers(x: Array, out: Sizes, g: Geometry) -> list[int]:
+    return [n for numbers in (_three(x.shape[2:], 1), out, *g) for n in numbers]
 
 
 class _Kernel:
@@ -135,7 +253,6 @@ class _Kernel:
         groups = {name: [self.f.word(_OWN + 3 * g + i) for i in range(3)] for g, name in enumerate(_GROUPS)}
         self.grown, self.out, self.kernel = groups["grown"], groups["out"], groups["kernel"]
         self.strides, self.dilation = groups["stride"], groups["dilation"]
-        self.groups, self.results, self.inner = (self.f.word(i) for i in (3, 4, 5))
         self.volume, self.pixels = self.product(self.grown), self.product(self.out)
 
     def product(self, numbers: list[Any]) -> Any:
@@ -150,105 +267,173 @@ class _Kernel:
         )
         return self.f.at(plane, b.mul(b.add(b.mul(z, self.grown[1]), y), self.grown[2]))
 
+    def touched(self, start: Any, rows: int) -> list[tuple[Any, list[tuple[int, int]]]]:
+        """The rows of x that `rows` rows of windows meet with the written-out taps: where each begins, and
+        which windows and taps, both down, meet there. `start` is where the first window's first tap is."""
+        by_window, by_tap = self.form.down if rows > 1 else (0, 1)
+        found: dict[int, list[tuple[int, int]]] = {}
+        for y in range(rows):
+            for h in range(self.taps[0]):
+                found.setdefault(y * by_window + h * by_tap, []).append((y, h))
+        b, step = self.f.b, self.grown[2]
+        if rows == 1:
+            step = b.mul(step, self.dilation[1])
+        return [(self.f.at(start, b.mul(step, i64(r))), found[r]) for r in sorted(found)]
+
     def read(self, row: Any, window: Any, tap: int, mask: Any = None) -> Any:
         """x at a tap of a vector of windows; with a mask, zeros in the lanes that are off."""
-        f, b, lanes = self.f, self.f.b, self.lanes
-        step = self.form.step
-        by = i64(step) if step < 3 else self.strides[2]
-        place = f.at(f.at(row, b.mul(window, by)), i64(tap * self.form.gap))
+        f, b, lanes, step = self.f, self.f.b, self.lanes, self.form.step
+        by, at = i64(step) if step < 3 else self.strides[2], tap * self.form.gap
+        place = f.at(row, b.mul(window, by))
         if step == 1:
-            return (
-                f.load(f.at(place, i64(0), self.kind), self.d.itemsize)
-                if mask is None
-                else lane.load(f, place, mask)
-            )
+            place = f.at(place, i64(at))
+            if mask is not None:
+                return lane.load(f, place, mask)
+            return f.load(f.at(place, i64(0), self.kind), self.d.itemsize)
         if step == 2:
-            halves = [f.load(f.at(place, i64(n), self.kind), self.d.itemsize) for n in (0, lanes)]
-            even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
-            value = b.shuffle_vector(*halves, even)
+            odd = at % 2
+            halves = [f.load(f.at(place, i64(at - odd + n), self.kind), self.d.itemsize) for n in (0, lanes)]
+            value = b.shuffle_vector(
+                *halves, ir.Constant(ir.VectorType(I32, lanes), list(range(odd, 2 * lanes, 2)))
+            )
             return value if mask is None else b.select(mask, value, self.zero)
         on = lane.first(f, b.sub(self.out[2], window), lanes) if mask is None else mask
-        return lane.gather(
-            f, place, lane.multiples(f, i64(0), b.mul(self.strides[2], i64(self.d.itemsize)), lanes), on
-        )
+        steps = lane.multiples(f, i64(0), b.mul(self.strides[2], i64(self.d.itemsize)), lanes)
+        return lane.gather(f, f.at(place, i64(at)), steps, on)
 
 
 class _Planes(_Kernel):
-    """y = conv(x, w). A task is a plane of y; some vectors of pixels are summed side by side."""
+    """y = conv(x, w). A task is some planes of y, of one image and group. Words: x, w, blocks of planes in a
+    group, groups, planes and channels of a group, and the strides of w."""
 
     symbol = "conv_planes"
 
+    def __init__(self, module: Any, d: dtype, form: Form, ending: Ending) -> None:
+        super().__init__(module, d, form)
+        self.writer = Writer(self.f, ending, _ALL, self.lanes)
+        self.kept = self.f.local(self.kind, form.results * form.rows * form.vectors)
+        self.plain = ending.plain
+        names = (
+            "blocks",
+            "groups",
+            "results",
+            "inner",
+            "w_group",
+            "w_result",
+            "w_inner",
+            "w_z",
+            "w_y",
+            "w_x",
+        )
+        self.w = {name: self.f.word(2 + i) for i, name in enumerate(names)}
+
     def emit(self) -> None:
-        """The loops over planes and vectors of pixels."""
-        f, b = self.f, self.f.b
-        x, w, y = (f.pointer(i, STORED[self.d]) for i in range(3))
-        with f.loop(f.begin, f.end, name="plane") as t:
-            above, result = b.sdiv(t, self.results), b.srem(t, self.results)
-            group = b.srem(above, self.groups)
-            source = f.at(x, b.mul(b.mul(above, self.inner), self.volume))
-            weights = f.at(w, b.add(b.mul(group, f.word(6)), b.mul(result, f.word(7))))
-            target = f.at(y, b.mul(t, self.pixels))
-            fixed = self.weights(weights) if self.form.single else None
+        """The loops over blocks of planes and tiles of pixels; what is left at an end is done together with
+        what was done before it."""
+        f, b, form, w = self.f, self.f.b, self.form, self.w
+        x, weights = (f.pointer(i, STORED[self.d]) for i in range(2))
+        wide = form.vectors * self.lanes
+        with f.loop(f.begin, f.end, name="block") as t:
+            above, block = b.sdiv(t, w["blocks"]), b.srem(t, w["blocks"])
+            group = b.srem(above, w["groups"])
+            first = f.minimum(b.mul(block, i64(form.results)), b.sub(w["results"], i64(form.results)))
+            channel = b.add(b.mul(group, w["results"]), first)
+            self.channel = channel
+            self.target = b.mul(b.add(b.mul(above, w["results"]), first), self.pixels)
+            source = f.at(x, b.mul(b.mul(above, w["inner"]), self.volume))
+            own = f.at(weights, b.add(b.mul(group, w["w_group"]), b.mul(first, w["w_result"])))
+            fixed = self.weights(own) if form.fixed else None
             with (
                 f.loop(0, self.out[0], name="z") as z,
-                f.loop(0, self.out[1], name="y") as row,
-                f.loop(0, self.out[2], self.form.vectors * self.lanes, name="x") as first,
+                f.loop(0, self.out[1], form.rows, name="y") as y,
+                f.loop(0, self.out[2], wide, name="x") as column,
             ):
-                place = b.mul(b.add(b.mul(z, self.out[1]), row), self.out[2])
-                zeros = [self.zero] * self.form.vectors
+                y = f.minimum(y, b.sub(self.out[1], i64(form.rows)))
+                if not form.tail:
+                    column = f.minimum(column, b.sub(self.out[2], i64(wide)))
+                zeros = [self.zero] * (form.results * form.rows * form.vectors)
                 if fixed:
-                    values = self.taps_of(source, fixed, (z, row), (i64(0), i64(0)), first, zeros)
+                    values = self.tap_sums(source, fixed, (z, y), (i64(0), i64(0)), column, zeros)
                 else:
-                    values = self.sums(source, weights, (z, row), first, zeros)
-                for v, value in enumerate(values):
-                    at = b.add(first, i64(v * self.lanes))
-                    mask = lane.first(f, b.sub(self.out[2], at), self.lanes)
-                    here = b.add(place, at)
-                    lane.store_row(f, value, f.at(target, here), mask, b.sub(self.pixels, here))
+                    values = self.sums(source, own, (z, y), column, zeros)
+                place = b.add(b.mul(b.add(b.mul(z, self.out[1]), y), self.out[2]), column)
+                self.write(values, b.add(self.target, place), b.sub(self.out[2], column))
         f.finish()
 
-    def weights(self, place: Any) -> list[Any]:
-        """The weights of the taps that are written out, each in all lanes."""
-        f, count = self.f, self.taps[0] * self.taps[1]
-        places = (f.at(place, i64(self.form.order * i)) for i in range(count))
-        return [f.splat(f.load(p, self.d.itemsize), self.lanes) for p in places]
+    def weights(self, place: Any) -> dict[tuple[int, int, int], Any]:
+        """The weights of the written-out taps, each in all lanes, by channel, row and column."""
+        f, b, w = self.f, self.f.b, self.w
+        found = {}
+        for i in range(self.form.results):
+            for h in range(self.taps[0]):
+                at = b.add(b.mul(w["w_result"], i64(i)), b.mul(w["w_y"], i64(h)))
+                for t in range(self.taps[1]):
+                    there = f.at(place, b.add(at, b.mul(w["w_x"], i64(t))))
+                    found[i, h, t] = f.splat(f.load(there, self.d.itemsize), self.lanes)
+        return found
 
     def sums(
         self, source: Any, weights: Any, window: Sequence[Any], first: Any, zeros: list[Any]
     ) -> list[Any]:
-        """The sums over channels and taps for some vectors of pixels."""
-        f, b = self.f, self.f.b
-        by_inner, by_depth, by_height = (f.word(i) for i in (8, 9, 10))
-        with f.carry(0, self.inner, 1, zeros, "channel") as channels:
+        """A tile's sums over channels and taps."""
+        f, b, w = self.f, self.f.b, self.w
+        with f.carry(0, w["inner"], 1, zeros, "channel") as channels:
             plane = f.at(source, b.mul(channels.i, self.volume))
-            own = f.at(weights, b.mul(channels.i, by_inner))
+            own = f.at(weights, b.mul(channels.i, w["w_inner"]))
             with f.carry(0, self.kernel[0], 1, channels.values, "d") as deep:
                 with f.carry(0, self.kernel[1], self.taps[0], deep.values, "h") as high:
-                    at = b.add(b.mul(deep.i, by_depth), b.mul(high.i, by_height))
+                    at = b.add(b.mul(deep.i, w["w_z"]), b.mul(high.i, w["w_y"]))
                     fixed = self.weights(f.at(own, at))
-                    high.next = self.taps_of(plane, fixed, window, (deep.i, high.i), first, high.values)
+                    high.next = self.tap_sums(plane, fixed, window, (deep.i, high.i), first, high.values)
                 deep.next = high.values
             channels.next = deep.values
         return list(channels.values)
 
-    def taps_of(
-        self, plane: Any, weights: list[Any], window: Sequence[Any], tap: Sequence[Any], first: Any,
-        values: Sequence[Any],
+    def tap_sums(
+        self, plane: Any, weights: dict[tuple[int, int, int], Any], window: Sequence[Any], tap: Sequence[Any],
+        first: Any, values: Sequence[Any],
     ) -> list[Any]:  # fmt: skip
         """Adds the taps that are written out."""
-        f, b, totals = self.f, self.f.b, list(values)
-        for h in range(self.taps[0]):
-            row = self.row(plane, window, (tap[0], b.add(tap[1], i64(h))))
+        form, totals = self.form, list(values)
+        for row, meets in self.touched(self.row(plane, window, tap), form.rows):
             for t in range(self.taps[1]):
-                weight = weights[h * self.taps[1] + t]
-                for v in range(self.form.vectors):
-                    value = self.read(row, b.add(first, i64(v * self.lanes)), t)
-                    totals[v] = lane.fma(f, value, weight, totals[v])
+                for v in range(form.vectors):
+                    value = self.read(row, self.f.b.add(first, i64(v * self.lanes)), t)
+                    for y, h in meets:
+                        for i in range(form.results):
+                            n = (i * form.rows + y) * form.vectors + v
+                            totals[n] = lane.fma(self.f, value, weights[i, h, t], totals[n])
         return totals
+
+    def write(self, values: list[Any], at: Any, left: Any) -> None:
+        """Stores a tile; `left` pixels remain of its rows."""
+        f, b, form = self.f, self.f.b, self.form
+
+        def put(value: Any, i: Any, y: Any, v: int) -> None:
+            place = b.add(b.add(at, b.mul(i, self.pixels)), b.add(b.mul(y, self.out[2]), i64(v * self.lanes)))
+            mask = None
+            if form.tail and v == form.vectors - 1:
+                mask = lane.first(f, b.sub(left, i64(v * self.lanes)), self.lanes)
+            self.writer.store(value, place, b.add(self.channel, i), mask)
+
+        if self.plain:
+            for n, value in enumerate(values):
+                above, v = divmod(n, form.vectors)
+                i, y = divmod(above, form.rows)
+                put(value, i64(i), i64(y), v)
+            return
+        for n, value in enumerate(values):
+            f.store(value, f.at(self.kept, i64(n)), 16)
+        with f.loop(0, form.results, name="result") as i, f.loop(0, form.rows, name="row") as y:
+            n = b.mul(b.add(b.mul(i, i64(form.rows)), y), i64(form.vectors))
+            for v in range(form.vectors):
+                put(f.load(f.at(self.kept, b.add(n, i64(v))), 16), i, y, v)
 
 
 class _Products(_Kernel):
-    """The gradient towards the weight. A task is all taps for one channel of dy and one of x."""
+    """The gradient towards the weight. A task is all taps for one channel of dy and one of x. Words: x, dy,
+    dw, groups, channels of dy and of x in a group, images, channels of x and of dy in an image, room for
+    vectors of sums, whether to begin with what is there, and 0 if these are the last images."""
 
     symbol = "conv_plane_products"
 
@@ -256,36 +441,58 @@ class _Products(_Kernel):
         """The loops over channels, depth and images."""
         f, b = self.f, self.f.b
         x, dy, dw = (f.pointer(i, STORED[self.d]) for i in range(3))
-        images, taps = f.word(6), self.taps[0] * self.taps[1]
+        results, inner, images, inputs, outputs = (f.word(i) for i in range(4, 9))
+        kept, taps = f.pointer(9, self.kind), self.taps[0] * self.taps[1]
+        old, last = b.icmp_signed("!=", f.word(10), i64(0)), b.icmp_signed("==", f.word(11), i64(0))
         with f.loop(f.begin, f.end, name="pair") as t:
-            result, inner = b.sdiv(t, self.inner), b.srem(t, self.inner)
-            channel = b.add(b.mul(b.sdiv(result, self.results), self.inner), inner)
-            outputs, inputs = b.mul(self.groups, self.results), b.mul(self.groups, self.inner)
+            result, own = b.sdiv(t, inner), b.srem(t, inner)
+            channel = b.add(b.mul(b.sdiv(result, results), inner), own)
             with f.loop(0, self.kernel[0], name="d") as depth:
-                with f.carry(0, images, 1, [self.zero] * taps, "image") as image:
+                n = b.mul(b.add(b.mul(t, self.kernel[0]), depth), i64(taps))
+                rooms = [f.at(kept, b.add(n, i64(i))) for i in range(taps)]
+                before = [b.select(old, f.load(room, 16), self.zero) for room in rooms]
+                with f.carry(0, images, 1, before, "image") as image:
                     source = f.at(x, b.mul(b.add(b.mul(image.i, inputs), channel), self.volume))
                     grad = f.at(dy, b.mul(b.add(b.mul(image.i, outputs), result), self.pixels))
                     image.next = self.plane(source, grad, depth, image.values)
-                target = f.at(dw, b.mul(b.add(b.mul(t, self.kernel[0]), depth), i64(taps)))
-                for i, value in enumerate(image.values):
-                    f.store(lane.total(f, value), f.at(target, i64(i)), self.d.itemsize)
+                with b.if_else(last) as (then, otherwise):
+                    with then:
+                        for i, value in enumerate(image.values):
+                            f.store(lane.total(f, value), f.at(dw, b.add(n, i64(i))), self.d.itemsize)
+                    with otherwise:
+                        for room, value in zip(rooms, image.values, strict=True):
+                            f.store(value, room, 16)
         f.finish()
 
     def plane(self, source: Any, grad: Any, depth: Any, values: Sequence[Any]) -> list[Any]:
-        """Adds the products of one image."""
-        f, b = self.f, self.f.b
+        """Adds the products of one image: several rows together, then those that are left one by one."""
+        f, b, rows = self.f, self.f.b, self.form.rows
         with f.carry(0, self.out[0], 1, list(values), "z") as deep:
-            with f.carry(0, self.out[1], 1, deep.values, "y") as rows:
-                start = f.at(grad, b.mul(b.add(b.mul(deep.i, self.out[1]), rows.i), self.out[2]))
-                with f.carry(0, self.out[2], self.lanes, rows.values, "x") as c:
-                    on = lane.first(f, b.sub(self.out[2], c.i), self.lanes)
-                    left, following = lane.load(f, f.at(start, c.i), on), []
-                    for h in range(self.taps[0]):
-                        row = self.row(source, (deep.i, rows.i), (depth, i64(h)))
-                        for t in range(self.taps[1]):
-                            total = c.values[len(following)]
-                            following.append(lane.fma(f, left, self.read(row, c.i, t, on), total))
-                    c.next = following
-                rows.next = c.values
-            deep.next = rows.values
+            totals, start = list(deep.values), i64(0)
+            for count in dict.fromkeys((rows, 1)):
+                stop = b.sub(self.out[1], i64(count - 1))
+                with f.carry(start, stop, count, totals, "y") as state:
+                    state.next = self.strip(source, grad, (deep.i, state.i), depth, count, state.values)
+                totals, start = list(state.values), state.i
+            deep.next = totals
         return list(deep.values)
+
+    def strip(
+        self, source: Any, grad: Any, window: Sequence[Any], depth: Any, rows: int, values: Sequence[Any]
+    ) -> list[Any]:
+        """Adds the products of some rows."""
+        f, b = self.f, self.f.b
+        first = b.mul(b.add(b.mul(window[0], self.out[1]), window[1]), self.out[2])
+        lefts = [f.at(grad, b.add(first, b.mul(self.out[2], i64(y)))) for y in range(rows)]
+        touched = self.touched(self.row(source, window, (depth, i64(0))), rows)
+        with f.carry(0, self.out[2], self.lanes, list(values), "x") as c:
+            on = lane.first(f, b.sub(self.out[2], c.i), self.lanes)
+            left, totals = [lane.load(f, f.at(p, c.i), on) for p in lefts], list(c.values)
+            for row, meets in touched:
+                for t in range(self.taps[1]):
+                    value = self.read(row, c.i, t, on)
+                    for y, h in meets:
+                        n = h * self.taps[1] + t
+                        totals[n] = lane.fma(f, left[y], value, totals[n])
+            c.next = totals
+        return list(c.values)

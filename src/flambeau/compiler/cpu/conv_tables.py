@@ -11,7 +11,9 @@ from ...core import dtype as dt
 from ...runtime.kernels import Kernel
 from ...runtime.target import host
 from ..calls import Array, Plan
+from .conv_finish import Ending
 from .conv_kernel import WORDS, Tile, conv_kernel
+from .conv_sweep import Words
 
 Sizes = tuple[int, ...]
 ROWS = 256  # about so many pixels, of one or several small images, make up one table of rows
@@ -67,13 +69,11 @@ def divisor(n: int, most: int) -> int:
     return max((m for m in range(1, min(n, most) + 1) if n % m == 0), default=1)
 
 
-def part_of(outers: int, nbytes: int, other: int, shares: int) -> int:
-    """Of how many outer items to do all steps before the next ones, so that what the steps hand on (`nbytes`
-    for an item and thread) stays near the processor; `other` bytes are needed besides. A divisor of
-    `outers`."""
-    if other > host().l2 // 2 or nbytes > host().l2:
-        return outers
-    return divisor(outers, max(1, host().l2 // 3 // nbytes) * shares)
+def alone(items: int, threads: int, other: int) -> bool:
+    """Whether each item is better done by one thread, all steps of it: if they can be shared out evenly and
+    what is needed besides (`other` bytes) fits the cache."""
+    rounds = -(-items // threads)
+    return other <= host().l2 // 2 and 10 * items >= 9 * rounds * threads
 
 
 def choose_tile(size: int, m: int, n: int, width: int, step: int, weave: int = 1) -> Tile:
@@ -124,30 +124,60 @@ def _chunks(tile: Tile, rows: Rows, step: int, block_tiles: int) -> tuple[np.nda
     position = index - np.maximum.accumulate(np.where(fresh, index, 0))
     first = np.flatnonzero((counts > 0) & (position % tile.lanes == 0))
     number = np.add.reduceat(counts, first)
-    chunks = np.stack([in_block[first] * tile.columns * size, outs[first] * size, number], 1)
+    chunks = np.stack([in_block[first] * tile.columns * size, outs[first], number], 1)
     ends = np.arange(0, len(outs) + block_tiles * tile.rows, block_tiles * tile.rows)
     return chunks, np.searchsorted(first, ends)
 
 
+class Layout(NamedTuple):
+    """The tables of a contraction (see `conv_kernel.WORDS`), and its numbers of tiles, tiles of a block and
+    longest sum."""
+
+    tables: dict[str, np.ndarray]
+    tiles: int
+    block_tiles: int
+    longest: int
+    total: int
+
+
+def layout_of(tile: Tile, rows: Rows, columns: list[Columns], out_step: int = 1) -> Layout:
+    """The tables for rows and, for each interleaved product, columns."""
+    size = tile.size
+    places = _places(tile, rows)
+    tiles = places.shape[1]
+    block_tiles = _block_tiles(tile, tiles)
+    chunks, starts = _chunks(tile, rows, out_step * tile.weave, block_tiles)
+    counts = [len(c.x) for c in columns]
+    ends = np.cumsum([0, *counts])
+    pairs = np.concatenate([np.stack([c.x * size, c.w * tile.columns * size], 1) for c in columns])
+    tables = {
+        "rows": places * size, "products": np.stack([ends[:-1], counts], 1), "columns": pairs,
+        "starts": starts, "chunks": chunks,
+    }  # fmt: skip
+    tables = {name: np.ascontiguousarray(table, np.int64) for name, table in tables.items()}
+    return Layout(tables, tiles, block_tiles, max(counts), sum(counts))
+
+
 class Product(NamedTuple):
-    """The contraction, ready to be called for one part of the images after another."""
+    """The contraction, ready to be called."""
 
     kernel: Kernel
-    words: dict[str, Any]
+    fixed: dict[str, Any]
     tasks: int
     grain: int
+    work: int  # multiplications and additions of a task
 
-    def call(self, plan: Plan, x: Array, packed: Array, out: Array, old: bool = False) -> None:
-        """Adds a call; if `old`, it adds to what is in `out`."""
-        places = {"x": x.address, "w": packed.address, "out": out.address, "old": int(old)}
-        plan.call(self.kernel, [(self.words | places)[name] for name in WORDS], self.tasks, self.grain)
+    def words(self, x: Any, packed: Any, results: Words, old: Any = 0) -> Words:
+        """The kernel's words; if `old`, it adds to what is in the result."""
+        words = self.fixed | {"x": x, "w": packed, "old": old}
+        return [words[name] for name in WORDS] + results
 
 
 def product_of(
     plan: Plan,
     tile: Tile,
-    rows: Rows,
-    columns: list[Columns],
+    ending: Ending,
+    layout: Layout,
     packed: Array,
     strides: Strides,
     n: int,
@@ -155,31 +185,24 @@ def product_of(
     batches: int,
 ) -> Product:
     """The contraction of x (read in place) and a packed operand like `packed` (groups, outers or 1, panels,
-    …, columns), with one list of columns for each interleaved product, over `outers` items in `batches`
-    parts."""
+    …, columns) over `outers` items in `batches` parts."""
     size = tile.size
     groups, panels = packed.shape[0], packed.shape[2]
-    places = _places(tile, rows)
-    tiles = places.shape[1]
-    block_tiles = _block_tiles(tile, tiles)
-    blocks = -(-tiles // block_tiles)
-    chunks, starts = _chunks(tile, rows, strides.out_step * tile.weave, block_tiles)
-    counts = [len(c.x) for c in columns]
-    ends = np.cumsum([0, *counts])
-    pairs = np.concatenate([np.stack([c.x * size, c.w * tile.columns * size], 1) for c in columns])
+    blocks = -(-layout.tiles // layout.block_tiles)
+    places = {name: Array(plan.table(t), 0, (), (), dt.int64).address for name, t in layout.tables.items()}
     words = {
-        "rows": _table(plan, places * size), "products": _table(plan, np.stack([ends[:-1], counts], 1)),
-        "columns": _table(plan, pairs), "starts": _table(plan, starts), "chunks": _table(plan, chunks),
-        "tiles": tiles, "block_tiles": block_tiles, "block_k": _block_k(tile, max(counts)), "n": n,
-        "w_group": packed.strides[0] * size, "w_panel": packed.strides[2] * size,
+        **places,
+        "tiles": layout.tiles, "block_tiles": layout.block_tiles, "block_k": _block_k(tile, layout.longest),
+        "n": n, "w_group": packed.strides[0] * size, "w_panel": packed.strides[2] * size,
         "w_outer": packed.strides[1] * size if packed.shape[1] > 1 else 0,
         "outer": -(-outers // batches), "outers": outers, "panels": panels, "blocks": blocks,
-        "batches": batches,
-        **{name: stride * size for name, stride in strides._asdict().items()},
+        "batches": batches, "x_group": strides.x_group * size, "x_outer": strides.x_outer * size,
+        **{name: value for name, value in strides._asdict().items() if name.startswith("out")},
         **_order(panels, blocks, batches, packed.strides[1] * size),
     }  # fmt: skip
-    work = 2 * block_tiles * tile.rows * tile.columns * sum(counts) * -(-outers // batches)
-    return Product(conv_kernel(tile), words, groups * batches * panels * blocks, (1 << 18) // max(work, 1))
+    work = 2 * layout.block_tiles * tile.rows * tile.columns * layout.total * -(-outers // batches)
+    tasks = groups * batches * panels * blocks
+    return Product(conv_kernel(tile, ending), words, tasks, max(1, (1 << 18) // max(work, 1)), work)
 
 
 def _block_tiles(tile: Tile, tiles: int) -> int:
@@ -204,8 +227,3 @@ def _order(panels: int, blocks: int, batches: int, nbytes: int) -> dict[str, int
     if nbytes <= host().l2 // 2:
         return {"by_panel": 1, "by_block": panels, "by_batch": panels * blocks}
     return {"by_panel": blocks * batches, "by_block": 1, "by_batch": blocks}
-
-
-def _table(plan: Plan, values: np.ndarray) -> Any:
-    """The address of a table of int64."""
-    return Array(plan.table(values.astype(np.int64)), 0, (), (), dt.int64).address

@@ -81,7 +81,9 @@ class Function:
         """`for i in range(start, stop, step)`, with int64 values or ints; tested before the first round."""
         start, stop, step = (i64(v) if isinstance(v, int) else v for v in (start, stop, step))
         b = self.b
-        head, body, done = (self.function.append_basic_block(f"{name}.{part}") for part in ("head", "body", "done"))
+        head, body, done = (
+            self.function.append_basic_block(f"{name}.{part}") for part in ("head", "body", "done")
+        )
         before = b.block
         b.branch(head)
         b.position_at_end(head)
@@ -100,7 +102,9 @@ class Function:
         block; `carry.values` are the current ones inside and the final ones after the loop."""
         start, stop, step = (i64(v) if isinstance(v, int) else v for v in (start, stop, step))
         b = self.b
-        head, body, done = (self.function.append_basic_block(f"{name}.{part}") for part in ("head", "body", "done"))
+        head, body, done = (
+            self.function.append_basic_block(f"{name}.{part}") for part in ("head", "body", "done")
+        )
         before = b.block
         b.branch(head)
         b.position_at_end(head)

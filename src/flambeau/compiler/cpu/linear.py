@@ -55,7 +55,8 @@ def _finish_product(plan: Plan, finish: Finish, inputs: tuple[Array, ...], _: tu
     (epilogue, out), *more = finish.results
     if not inputs[0].dtype.is_floating_point:
         return False
-    return product(plan, out, *inputs, epilogue, finish.extras, tuple(more))
+    x, y = inputs
+    return product(plan, out, x, y, epilogue, finish.extras, tuple(more))
 
 
 def _total(d: dtype) -> dtype:

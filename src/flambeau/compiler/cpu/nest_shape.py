@@ -197,13 +197,19 @@ def _with_inner(nest: Nest) -> Nest:
 
 
 def merged(nest: Nest) -> Nest:
-    """Neighbouring loops made one where every access moves evenly through both."""
+    """Neighbouring loops made one where every access moves evenly through both. The inner loops of a sum of
+    floats stay: how its terms are grouped must not depend on how arrays lie."""
+    fixed = any(
+        r.combine in ("sum", "prod") and r.value.dtype.is_floating_point
+        for p in nest.phases
+        for r in p.reductions
+    )
     counted = {e.data for p in nest.phases for e in subexpressions(roots(p)) if e.op == "index"}
     extents, outer = nest.outer + nest.inner, len(nest.outer)
     groups: list[list[int]] = []
     for d, n in enumerate(extents):
         even = all(a.strides[d - 1] == a.strides[d] * n for a in nest.accesses)
-        if d and d != outer and even and not {d - 1, d} & counted:
+        if d and d != outer and even and not (fixed and d > outer) and not {d - 1, d} & counted:
             groups[-1].append(d)
         else:
             groups.append([d])

@@ -15,7 +15,7 @@ from .nest_shape import arg, rewritten
 
 PIECE = 32768  # elements of a row that are worth a task
 PIECE_ROWS = 1024  # rows of a strip of columns
-_FEW = 64  # rows that are enough tasks
+_FEW = 15  # rows that are too few tasks
 _FEW_COLUMNS = 16384
 
 

@@ -9,10 +9,12 @@ from llvmlite import ir
 from ...core import dtype as dt
 from ...core.dtype import dtype
 from ...core.node import numel
-from ...runtime.kernels import kernel
+from ...runtime.calls import Word
+from ...runtime.kernels import Kernel, kernel
 from ...runtime.target import host
 from ..calls import Array, Plan, strides_of
 from . import conv_lanes as lane
+from .conv_sweep import Moved, Sweep, moved
 from .emit import F32, F64, STORED, Function, i64
 from .scalar import decode, encode
 
@@ -24,7 +26,7 @@ _SRC, _DST, _CHANNELS, _STRIDES, _SIZE, _LOW, _GROWN, _SHIFTS = 0, 1, 2, 3, 8, 1
 class Padded:
     """x (B, C, *S), at most three spatial dimensions, with zeros around it (negative amounts crop) and
     between its elements (`spread` places from one to the next, powers of two), in dtype `d` and contiguous.
-    It is made in parts, in memory that all parts share, unless x is all that already.
+    It is made item by item (see `conv_sweep`), unless x is all that already.
 
     `like` has the shape and strides of the whole; `copies` says whether there is anything to make. With
     `slack` there always is, and so many bytes after the last element may be read."""
@@ -40,24 +42,23 @@ class Padded:
         spatial = (max(n + lo + hi, 0) for n, (lo, hi) in zip(size, padding, strict=True))
         shape = (*x.shape[:2], *spatial)
         self.like = Array(-1, 0, shape, strides_of(shape), d)
-        self.memory: Array | None = None
 
-    def part(self, plan: Plan, start: int, images: int) -> Array:
-        """So many images, made now; what the last part was is lost. All parts are of one size."""
-        x = images_of(self.x, start, images)
+    def place(
+        self, sweep: Sweep, images: int, channels: int, outer: int = 0, inner: int = 0, repeat: int = 0
+    ) -> Moved:
+        """Where a padded item of so many images and channels is: outer and repeated items are so many images
+        apart, inner ones so many channels. Adds the step that makes it."""
+        b, c = self.x.strides[:2]
+        source = moved(self.x, outer * b, inner * c, repeat * b)
         if not self.copies:
-            return x
-        if self.memory is None:
-            part = images_of(self.like, 0, images)
-            buffer = plan.scratch(numel(part.shape) * part.dtype.itemsize + self.slack)
-            self.memory = part._replace(buffer=buffer)
-        plan_pad(plan, x, self.memory, self.low, self.spread)
-        return self.memory
-
-
-def images_of(x: Array, start: int, images: int) -> Array:
-    """Some of x's images."""
-    return x._replace(offset=x.offset + start * x.strides[0], shape=(images, *x.shape[1:]))
+            return source
+        every = not sweep.alone
+        shape = self.like.shape if every else (images, channels, *self.like.shape[2:])
+        memory = sweep.memory(shape, self.like.dtype, self.slack)
+        x = self.x if every else self.x._replace(shape=(images, channels, *self.x.shape[2:]))
+        code, words, tasks, grain = _pad(x, memory, self.low, self.spread)
+        sweep.add(code, [source, *words[1:]], tasks, grain)
+        return Moved(memory.address)
 
 
 def converted(plan: Plan, x: Array, d: dtype) -> Array:
@@ -101,6 +102,13 @@ def plan_zero(plan: Plan, y: Array) -> None:
 def plan_pad(plan: Plan, x: Array, y: Array, low: tuple[int, ...], spread: tuple[int, ...] = ()) -> None:
     """Adds the call that copies x (B, C, *S) into the contiguous y (B, C, *S'), `low` elements from its start
     in each spatial dimension and `spread` (a power of two) places apart, with zeros elsewhere."""
+    plan.call(*_pad(x, y, low, spread))
+
+
+def _pad(
+    x: Array, y: Array, low: tuple[int, ...], spread: tuple[int, ...]
+) -> tuple[Kernel, list[Word], int, int]:
+    """The kernel that pads, its words (x's place first), its tasks and their grain."""
     gap = 3 - len(low)
     size, grown = ((1,) * gap + a.shape[2:] for a in (x, y))
     strides = x.strides[:2] + (0,) * gap + x.strides[2:]
@@ -111,11 +119,21 @@ def plan_pad(plan: Plan, x: Array, y: Array, low: tuple[int, ...], spread: tuple
     dense = not any(shifts)
     whole = lanes if unit and dense and lanes > 1 and min(margins) >= 0 and max(margins) <= lanes else 0
     key = (x.dtype.name, y.dtype.name, unit, dense, whole)
-    words = [x.address, y.address, x.shape[1], *strides, *size, *(0,) * gap, *low, *grown, *shifts]
+    words: list[Word] = [
+        x.address,
+        y.address,
+        x.shape[1],
+        *strides,
+        *size,
+        *(0,) * gap,
+        *low,
+        *grown,
+        *shifts,
+    ]
     tasks = x.shape[0] * x.shape[1] * grown[0] if numel(grown) else 0
     grain = max(1, (1 << 14) // max(1, grown[1] * grown[2]))
     code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, unit, dense).emit(whole))
-    plan.call(code, words, tasks, grain)
+    return code, words, tasks, grain
 
 
 class _Emission:
@@ -211,6 +229,8 @@ class _Emission:
 
     def converted(self, value: Any) -> Any:
         """Stored elements of one dtype as those of the other."""
+        if self.of is self.to:
+            return value
         value, wanted = decode(self.f, value, self.of), F64 if self.to.itemsize == 8 else F32
         if value.type.element != wanted:
             kind = ir.VectorType(wanted, value.type.count)

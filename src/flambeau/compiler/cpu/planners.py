@@ -11,8 +11,8 @@ _MODULES = {
     "contraction": "matmul linear",
     "linear": "affine linear_weight_grad",
     "conv": "conv conv_weight_grad conv_input_grad",
-    "pool": "max_pool_index avg_pool avg_pool_grad adaptive_avg_pool adaptive_max_index adaptive_avg_pool_grad "
-    "pool_take pool_put",
+    "pool": "max_pool_index avg_pool avg_pool_grad adaptive_avg_pool adaptive_max_index "
+    "adaptive_avg_pool_grad pool_take pool_put",
     "attention": "attention attention_grad",
     "recurrent": "lstm lstm_backward gru gru_backward rnn rnn_backward",
     "scatter": "index_put scatter scatter_add",

@@ -15,7 +15,7 @@ from ...core.node import numel
 from ...runtime.calls import Word
 from ...runtime.kernels import kernel
 from ...runtime.target import host
-from ..calls import Array, Plan, strides_of
+from ..calls import Array, Plan
 from ..expression import Expr, counter, load, where
 from ..nest import Nest, Phase, Store
 from ..planner import planner
@@ -28,9 +28,15 @@ _ENOUGH = 20_000  # elements that are worth a thread
 
 
 @planner("index_put")
-def _index_put(plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]) -> bool:
+def _index_put(
+    plan: Plan, results: tuple[Array, ...], inputs: tuple[Array, ...], attrs: tuple[Any, ...]
+) -> bool:
     (out,), (x, src, *indices), (dims, accumulate) = results, inputs, attrs
-    if dims != tuple(range(len(dims))) or out.dtype not in STORED or any(i.dtype is dt.bool_ for i in indices):
+    if (
+        dims != tuple(range(len(dims)))
+        or out.dtype not in STORED
+        or any(i.dtype is dt.bool_ for i in indices)
+    ):
         return False
     picked = _broadcast(tuple(i.shape for i in indices))
     rest = out.shape[len(dims) :]
@@ -104,8 +110,8 @@ def _contiguous(plan: Plan, x: Array) -> Array:
 def _places(
     plan: Plan, shape: tuple[int, ...], terms: list[tuple[Array, int, int]], own: tuple[int, ...]
 ) -> Array:
-    """Where each row goes: the sum of the indices' elements (negative ones from the end of their extent) times
-    their strides, and of the position itself times the strides `own`."""
+    """Where each row goes: the sum of the indices' elements (negative ones from the end of their extent)
+    times their strides, and of the position itself times the strides `own`."""
     places = plan.array(shape, dt.int64)
     total: Expr = Expr("const", (), dt.int64, 0)
     for k, (a, stride, extent) in enumerate(terms):

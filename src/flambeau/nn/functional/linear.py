@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from ...core.dtype import FLOAT, dtype
 from ...core.node import numel
+from ...core.record import record
 from ...core.tensor import Tensor
 from ...functions.linear import matmul
 from ...ops import conv as ops
@@ -21,18 +25,26 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> torch.nn.functional.linear(torch.tensor([1., 2.]), torch.tensor([[3., 4.]]), torch.tensor([0.5]))
     tensor([11.5000])
     """
+    if isinstance(input, Tensor) and isinstance(weight, Tensor) and isinstance(bias, Tensor):
+        x, w, b = input._node, weight._node, bias._node
+        shape = _usual_shape(x.shape, w.shape, b.shape, x.dtype, w.dtype, b.dtype)
+        if shape is not None:
+            return record(ops.affine, (input, weight, bias), (), shape, x.dtype)
     _check_linear(check_tensor("linear", "input", input), check_tensor("linear", "weight", weight), bias)
     if weight.ndim == 1:
         return matmul(input, weight)
-    y: Tensor
-    if bias is not None and bias._node.shape == weight._node.shape[:1]:
-        y = ops.affine(input, weight, bias)
-        return y
-    y = ops.linear(input, weight)
+    y: Tensor = ops.linear(input, weight)
     if bias is None:
         return y
     out: Tensor = y + _fitting(bias, y._node.shape)
     return out
+
+
+@lru_cache(maxsize=4096)
+def _usual_shape(x: Shape, w: Shape, b: Shape, *dtypes: dtype) -> Shape | None:
+    """The shape of the result for (*, in), (out, in) and (out) of one floating dtype; None for all others."""
+    fits = len(w) == 2 and b == w[:1] and x[-1:] == w[1:]
+    return (*x[:-1], w[0]) if fits and len(set(dtypes)) == 1 and dtypes[0].category >= FLOAT else None
 
 
 def _fitting(bias: Tensor, shape: Shape) -> Tensor:
