@@ -19,8 +19,9 @@ ONCE = $(addprefix tests/test_, budgets.py cli.py compile.py compile_programs.py
     explain.py fusion.py generator.py kernel_cache.py native_training.py nest.py ops.py passes.py profiler.py \
     reference_kernels.py reference_special.py runtime.py scalar.py sorting_kernels.py)
 AGAIN = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
-NATIVE = tests/test_ops.py $(AGAIN)
-PEERS = $(addprefix tests/oracle/test_, ops.py opinfo.py programs.py)
+NATIVE = $(addprefix tests/test_, attention.py autograd.py core.py function.py functional.py functions.py nn_layers.py \
+    op_programs.py ops.py optim.py programs.py rnn.py smoke.py)
+PEERS = $(addprefix tests/oracle/test_, functional.py programs.py)
 TORCH = torch==2.13.0
 
 .PHONY: demo test smoke lint format oracle shape clean

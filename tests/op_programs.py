@@ -12,33 +12,16 @@ from programs import Statement, World, compiled, flambeau_worlds
 FLOATS = ["float64"] * 5 + ["float32"] * 3 + ["bfloat16", "float16"]
 WHOLE = ["int64", "int64", "int32", "uint8", "int8", "int16"]
 UNARY = [
-    "exp",
-    "log1p",
-    "sqrt",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "neg",
-    "abs",
-    "square",
-    "sin",
-    "cos",
-    "erf",
-    "floor",
-    "round",
-    "reciprocal",
-    "rsqrt",
-    "sign",
-    "expm1",
-    "atan",
-    "isnan",
-    "clone",
-    "contiguous",
-    "detach",
-    "logical_not",
-]
-FUNCTIONAL = ["gelu", "silu", "softplus", "elu", "leaky_relu", "hardtanh", "logsigmoid", "mish", "relu6"]
-REDUCING = ["sum", "mean", "prod", "amax", "amin", "any", "all", "logsumexp", "var", "std", "norm"]
+    "exp", "log1p", "sqrt", "sigmoid", "tanh", "relu", "neg", "abs", "square", "sin", "cos", "erf",
+    "reciprocal", "rsqrt", "expm1", "atan", "isnan", "clone", "contiguous", "detach",
+]  # fmt: skip
+FUNCTIONAL = [
+    "gelu", "silu", "softplus", "elu", "leaky_relu", "hardtanh", "logsigmoid", "mish", "relu6",
+]  # fmt: skip
+REDUCING = [
+    "sum", "mean", "prod", "amax", "amin", "any", "all", "logsumexp", "var", "std", "norm",
+]  # fmt: skip
+EDGE = 0.31379  # no number that calculations with round numbers come near to
 EXTENTS = [0, 1, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17, 33]
 
 
@@ -130,19 +113,26 @@ class OpWriter:
         if x.is_floating_point() and self.rng.random() < 0.3:
             self.add(f"F.{self.rng.choice(FUNCTIONAL)}({t})")
         else:
-            self.add(f"{t}.{self.rng.choice(UNARY)}()")
+            f = self.rng.choice(UNARY)
+            steep = x.is_floating_point() and f in ("sqrt", "rsqrt", "log1p", "reciprocal")
+            self.add(f"({t}.abs() + {EDGE}).{f}()" if steep else f"{t}.{f}()")
 
     def binary(self) -> None:
         rng, (t, x) = self.rng, self.tensor()
         fits = self.tensors(lambda y: _broadcasts(tuple(x.shape), tuple(y.shape)))
         u = rng.choice([*fits, *fits, "2", "-0.5", "3", "True"])
-        options = [f"{t} {o} {u}" for o in ("+", "-", "*", "/", ">", "==", "<=", "//", "%")]
-        options += [f"torch.{f}({t}, {u})" for f in ("maximum", "minimum", "atan2") if u in fits]
-        options += [f"torch.where({t} > 0, {t}, {u})", f"{t} & {u}", f"torch.lerp({t}, {u}, 0.3)"]
+        options = [f"{t} {o} {u}" for o in ("+", "-", "*", "/")]
+        if x.is_floating_point():  # what jumps does so where rounding doesn't lead
+            options += [f"{t} > {EDGE}", f"torch.where({t} > {EDGE}, {t}, {u})", f"torch.lerp({t}, {u}, 0.3)"]
+        else:
+            options += [f"{t} {o} {u}" for o in (">", "==", "<=", "//", "%", "&")]
+        options += [f"torch.{f}({t}, {u})" for f in ("maximum", "minimum") if u in fits]
         self.add(rng.choice(options))
 
     def cast(self) -> None:
-        self.add(f"{self.tensor()[0]}.to(torch.{self.rng.choice(FLOATS + WHOLE + ['bool'])})")
+        t, x = self.tensor()
+        dtypes = FLOATS if x.is_floating_point() else [*FLOATS, *WHOLE, "bool"]
+        self.add(f"{t}.to(torch.{self.rng.choice(dtypes)})")
 
     def reducing(self) -> None:
         t, x = self.tensor()
@@ -192,17 +182,20 @@ class OpWriter:
         e = x.shape[d] if x.ndim else 1
         some = [rng.choice([0, 1, 2, 3, 5]) for _ in range(rng.choice([0, 1, 2]))]
         like = [n if i == d else max(n - rng.randrange(2), 0) for i, n in enumerate(x.shape)]
-        i, j, k = (
-            self.positions(n, s, g)
-            for n, s, g in ((e, some, True), (e, like, False), (x.shape[0], [4], False))
-        )
-        lead = ":, " * d
+        i, k, m = self.positions(e, some, True), self.positions(e, [4], False), self.positions(e, [e], False)
+        rows = f"({self.positions(x.shape[0], [4], False)}).long()"
+        at = f"({self.positions(e, like, False)}).long()"
         options = [
-            f"{t}[{lead}{i}]", f"torch.gather({t}, {d}, ({j}).long())", f"torch.index_select({t}, {d}, {self.positions(e, [4], False)})",
-            f"F.embedding(({k}).long(), {t})", f"{t}.scatter({d}, ({j}).long(), {t} * 2)",
-            f"{t}.scatter_add({d}, ({j}).long(), {t} + 1)", f"torch.index_put({t}, (({k}).long(),), {t}[0] * 2, {rng.random() < 0.5})",
-            f"{t}.index_add({d}, {self.positions(e, [e], False)}, {t})", f"F.one_hot(({k}).long() % 7, 7)",
-        ]  # fmt: skip
+            f"{t}[{':, ' * d}{i}]",
+            f"torch.gather({t}, {d}, {at})",
+            f"torch.index_select({t}, {d}, {k})",
+            f"F.embedding({rows}, {t})",
+            f"{t}.scatter({d}, {at}, {t} * 2)",
+            f"{t}.scatter_add({d}, {at}, {t} + 1)",
+            f"torch.index_put({t}, ({rows},), {t}[0] * 2, {rng.random() < 0.5})",
+            f"{t}.index_add({d}, {m}, {t})",
+            f"F.one_hot({rows} % 7, 7)",
+        ]
         if x.ndim > 1:
             options.append(
                 f"{t}[{self.positions(x.shape[0], [2, 1], True)}, {self.positions(x.shape[1], [3], True)}]"
@@ -226,10 +219,12 @@ class OpWriter:
             order = rng.sample(range(rank), rank)
             index = ", ".join(rng.choice([":", ":", "0", "-1", "1:", ":-1", "::2", "None"]) for _ in shape)
             options += [
-                f"{t}.permute({order})", f"{t}.permute({order})", f"{t}[{index}]", f"{t}[{index}]", f"{t}.flip({d})",
-                f"{t}.reshape({shape[::-1]})", f"{t}.permute({order}).reshape(-1, {shape[0]})",
+                f"{t}.permute({order})", f"{t}.permute({order})", f"{t}[{index}]", f"{t}[{index}]",
+                f"{t}.flip({d})", f"{t}.reshape({shape[::-1]})",
+                f"{t}.permute({order}).reshape(-1, {shape[0]})",
                 f"{t}.unfold({d}, {rng.randint(1, max(shape[d], 1))}, {rng.randint(1, 2)})",
-                f"{t}.as_strided({shape}, {[rng.randint(0, 2) for _ in shape]}, 0)", f"{t}.roll({rng.randint(-2, 3)}, {d})",
+                f"{t}.as_strided({shape}, {[rng.randint(0, 2) for _ in shape]}, 0)",
+                f"{t}.roll({rng.randint(-2, 3)}, {d})",
             ]  # fmt: skip
         if rank > 1:
             options += [
@@ -269,13 +264,16 @@ class OpWriter:
                 f"{t}.lerp_({u}, 0.2)",
             ]
         if x.ndim:
-            i = self.positions(x.shape[0], [2], True)
+            i, part = (
+                self.positions(x.shape[0], [2], True),
+                rng.choice(["0", "1:", "..., 0", "::2", "..., -1:"]),
+            )
             options += [
-                f"{t}[{rng.choice(['0', '1:', '..., 0', '::2', '..., -1:'])}] = {rng.choice(['3', t + '[0]'])}",
+                f"{t}[{part}] = {rng.choice(['3', t + '[0]'])}",
                 f"{t}[{i}] = 5",
                 f"{t}[{i}] += 1",
             ]
-            options += [f"{t}[{t} > 0] = 1", f"{t}.masked_fill_({t} > 1, 0)"]
+            options += [f"{t}[{t} > {EDGE}] = 1", f"{t}.masked_fill_({t} > {EDGE}, 0)"]
         self.add(rng.choice(options), None)
 
     def drawing(self) -> None:
@@ -300,7 +298,7 @@ class OpWriter:
 
     def sharing(self) -> None:
         """Memory that NumPy sees, too."""
-        t, x = self.tensor(lambda t: not t.requires_grad and t.dtype != self.torch.bfloat16)
+        t, _ = self.tensor(lambda t: not t.requires_grad and t.dtype != self.torch.bfloat16)
         self.count += 1
         self.add(f"{t}.detach().numpy()", f"a{self.count}")
 
@@ -315,8 +313,8 @@ class OpWriter:
 
 KINDS = {
     "creation": 4, "unary": 6, "binary": 8, "cast": 2, "reducing": 6, "ordering": 2, "norming": 4, "loss": 2,
-    "lookup": 5, "view": 7, "joining": 3, "product": 2, "writing": 7, "drawing": 1, "gradient": 3, "sharing": 1,
-    "deletion": 3, "look": 2,
+    "lookup": 5, "view": 7, "joining": 3, "product": 2, "writing": 7, "drawing": 1, "gradient": 3,
+    "sharing": 1, "deletion": 3, "look": 2,
 }  # fmt: skip
 
 

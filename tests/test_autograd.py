@@ -161,7 +161,9 @@ def test_a_pass_lets_go_of_saved_values():
     assert x.grad is not None and value() is not None
     z.backward()
     torch.synchronize()
-    assert value() is None or value() is x.grad._value("test")  # whose memory the gradient may have taken over
+    assert value() is None or value() is x.grad._value(
+        "test"
+    )  # whose memory the gradient may have taken over
 
 
 def test_values_are_let_go_of_during_the_pass():

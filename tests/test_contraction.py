@@ -11,7 +11,10 @@ import pytest
 from flambeau.compiler import expression as ex
 from flambeau.compiler.calls import Array, Plan, run_calls
 from flambeau.compiler.cpu import contraction as c
-from flambeau.compiler.cpu.contraction import Batch, Operand
+from flambeau.compiler.cpu.cutting import Cut
+from flambeau.compiler.cpu.nest import plan_nest
+from flambeau.compiler.cpu.problem import Batch, Operand, matrix
+from flambeau.compiler.nest import Nest, Phase, Store
 from flambeau.core import dtype as dt
 
 DTYPES = {
@@ -101,6 +104,48 @@ def test_larger_products_are_the_same_for_every_sharing(size):
         same(got, product(x, y, threads, share=2))
 
 
+CUTS = [
+    (1, 1, 999, "local", "local"), (3, 1, 40, "packed", "packed"), (1, 3, 64, "local", "packed"),
+    (2, 2, 22, "packed", "local"), (4, 3, 50, "direct", "direct"), (2, 1, 16, "direct", "packed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("d", [dt.float32, dt.bfloat16], ids=lambda d: d.name)
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_cutting_does_not_change_the_result(d, batch, monkeypatch):
+    rng = np.random.default_rng(7)
+    x, y = numbers(rng, (*batch, 75, 130), d, d is dt.bfloat16), numbers(rng, (130, 107), d)
+    expected = product(x, y)
+    close(expected, x, y)
+    for *cut, a, b in CUTS:
+        if d is dt.bfloat16:
+            a, b = a.replace("direct", "local"), b.replace("direct", "packed")
+        chosen = Cut(*cut, a, b)
+        monkeypatch.setattr(c, "cut_up", lambda *_, chosen=chosen: chosen)
+        for threads in (1, 3):
+            same(expected, product(x, y, threads))
+
+
+@pytest.mark.parametrize("size", [(1, 200, 300), (3, 100, 90), (7, 33, 40), (8, 97, 20), (12, 500, 4)])
+def test_few_rows_against_a_matrix_read_in_place(size):
+    m, n, k = size
+    rng = np.random.default_rng(8)
+    for d in (dt.float32, dt.float64):
+        x, y = numbers(rng, (m, k), d), numbers(rng, (k, n), d)
+        got = product(x, y)
+        close(got, x, y)
+        same(got, product(x, y, 3))
+
+
+def test_few_columns_along_k():
+    rng = np.random.default_rng(9)
+    for m, n, k in ((300, 10, 130), (65, 1, 500), (129, 2, 128), (70, 16, 200), (500, 3, 64)):
+        x, y = numbers(rng, (2, m, k), dt.float32), numbers(rng, (2, k, n), dt.float32, True)
+        got = product(x, y)
+        close(got, x, y)
+        same(got, product(x, y, 3))
+
+
 BATCHES = [
     ((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 1)), ((2, 1, 2), (3, 1)), ((), (4,)),
     ((4,), ()), ((0,), (0,)), ((1, 5), (1, 1)),
@@ -178,7 +223,7 @@ def test_epilogues_see_the_sum_and_extras_of_any_layout(size, d):
     def make(plan, out, before, *inputs):
         p, q, *more = inputs
         batch = (Batch(2, p.strides[0], q.strides[0], out.strides[0]),)
-        operands = (c.matrix(z) for z in (out, p, q))
+        operands = (matrix(z) for z in (out, p, q))
         return c.contract(plan, *operands, m, n, k, batch, e.cast(d), tuple(more), ((F32 * 2.0, before),))
 
     results = []
@@ -195,6 +240,24 @@ def test_epilogues_see_the_sum_and_extras_of_any_layout(size, d):
     same(out, expected)
 
 
+def test_a_fused_map_has_the_bits_of_the_map_alone():
+    rng = np.random.default_rng(10)
+    x, y = numbers(rng, (40, 30), dt.float32), numbers(rng, (30, 50), dt.float32)
+    out, before, alone = (np.empty((40, 50), np.float32) for _ in range(3))
+
+    def gelu(e):
+        return e * (0.5 * ex.erfc(e * -0.70710678))
+
+    def make(plan, result, total, p, q):
+        operands = (matrix(z) for z in (result, p, q))
+        return c.contract(plan, *operands, 40, 50, 30, epilogue=gelu(F32), more=((F32, total),))
+
+    run(make, out, before, x, y)
+    phase = Phase(stores=(Store(0, gelu(ex.load(1, dt.float32))),))
+    run(lambda plan, *z: plan_nest(plan, Nest((40,), (50,), False, z, (phase,))) is not False, alone, before)
+    same(out, alone)
+
+
 @pytest.mark.parametrize("size", [(3, 5, 7), (40, 33, 600), (1, 70, 20), (12, 32, 0)])
 def test_accumulation(size):
     m, n, k = size
@@ -204,7 +267,7 @@ def test_accumulation(size):
     old = out.copy()
 
     def make(plan, to, p, q):
-        matrices = (c.matrix(z) for z in (to, p, q))
+        matrices = (matrix(z) for z in (to, p, q))
         return c.contract(plan, *matrices, m, n, k, accumulate=True)
 
     run(make, out, x, y)
@@ -223,10 +286,13 @@ def test_what_is_declined():
     assert not plan.calls
 
 
-@pytest.mark.parametrize("cpu", ["avx2", "sse2"])
-def test_lesser_processors(cpu):
-    chosen = "layouts or specials or (epilogues and (size2 or size4)) or (larger and size2)"
+def test_lesser_processors():
+    chosen = "layouts or specials or cutting or (epilogues and (size2 or size4)) or few_rows"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
-    environment = os.environ | {"FLAMBEAU_CPU": cpu}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stdout
+    runs = [
+        subprocess.Popen(command, env=os.environ | {"FLAMBEAU_CPU": cpu}, stdout=subprocess.PIPE, text=True)
+        for cpu in ("avx2", "sse2")
+    ]
+    for done in runs:
+        output, _ = done.communicate(timeout=110)
+        assert done.returncode == 0, output

@@ -34,28 +34,34 @@ def described(number: int, a: np.ndarray) -> Array:
 
 
 def planned(
-    name: str, arrays: tuple[np.ndarray, ...], like: np.ndarray, attrs: tuple[Any, ...], shares: int
-) -> np.ndarray:
-    """What the planner's calls compute; the result's memory has other numbers before."""
-    out = np.full(like.shape, 77, like.dtype)
-    plan = Plan(1 + len(arrays), shares)
-    inputs = tuple(described(i, a) for i, a in enumerate(arrays, 1))
-    assert PLANNERS[name](plan, (described(0, out),), inputs, attrs)
-    run_calls(plan, [out, *arrays], shares)
-    return out
+    name: str,
+    arrays: tuple[np.ndarray, ...],
+    like: tuple[np.ndarray, ...],
+    attrs: tuple[Any, ...],
+    shares: int,
+) -> list[np.ndarray]:
+    """What the planner's calls compute; the results' memory has other numbers before."""
+    outs = [np.full(a.shape, 77, a.dtype) for a in like]
+    plan, n = Plan(len(outs) + len(arrays), shares), len(outs)
+    inputs = tuple(described(i, a) for i, a in enumerate(arrays, n))
+    assert PLANNERS[name](plan, tuple(described(i, a) for i, a in enumerate(outs)), inputs, attrs)
+    run_calls(plan, [*outs, *arrays], shares)
+    return outs
 
 
-def check(name: str, arrays: tuple[np.ndarray, ...], expected: np.ndarray, attrs: tuple[Any, ...]) -> None:
+def check(name: str, arrays: tuple[np.ndarray, ...], expected: Any, attrs: tuple[Any, ...]) -> None:
     """One share and three give the reference's numbers, the same to the last bit."""
+    expected = expected if isinstance(expected, tuple) else (expected,)
     found = planned(name, arrays, expected, attrs, 1)
-    assert found.tobytes() == planned(name, arrays, expected, attrs, 3).tobytes()
-    tolerance = TOLERANCE[expected.dtype.name]
-    wide = np.float64 if expected.dtype.itemsize == 8 else np.float32
-    scale = max(1.0, float(np.abs(np.nan_to_num(expected.astype(wide), posinf=0, neginf=0)).max(initial=0)))
-    np.testing.assert_allclose(
-        found.astype(wide), expected.astype(wide), rtol=tolerance, atol=tolerance * scale,
-        err_msg=f"{name} {[a.shape for a in arrays]} {attrs}",
-    )  # fmt: skip
+    assert [a.tobytes() for a in found] == [a.tobytes() for a in planned(name, arrays, expected, attrs, 3)]
+    for a, b in zip(found, expected, strict=True):
+        tolerance = TOLERANCE[b.dtype.name]
+        wide = np.float64 if b.dtype.itemsize == 8 else np.float32
+        scale = max(1.0, float(np.abs(np.nan_to_num(b.astype(wide), posinf=0, neginf=0)).max(initial=0)))
+        np.testing.assert_allclose(
+            a.astype(wide), b.astype(wide), rtol=tolerance, atol=tolerance * scale,
+            err_msg=f"{name} {[a.shape for a in arrays]} {attrs}",
+        )  # fmt: skip
 
 
 def check_all(x: np.ndarray, w: np.ndarray, geometry: tuple[Any, ...]) -> None:
@@ -150,7 +156,7 @@ def finished(
     inputs = tuple(described(i, a) for i, a in enumerate(arrays, len(outs)))
     assert FINISHERS[name](plan, Finish(results, extras), inputs, attrs)
     run_calls(plan, buffers, shares)
-    plain = planned(name, arrays, outs[0], attrs, 1).astype(np.float64)
+    plain = planned(name, arrays, (outs[0],), attrs, 1)[0].astype(np.float64)
     column = (slice(None), *(None,) * spatial)
     before = plain + bias.astype(np.float64)[column]
     after = np.maximum(1 / (1 + np.exp(-before)), 0.25) + rest.astype(np.float64)
@@ -241,7 +247,8 @@ def test_pools(seed: int) -> None:
     for values in (spotted, np.full_like(x, -np.inf)):
         out = pool_out_size(size, kernel, stride, padding, dilation, bool(seed % 2))
         at = pool_reference.max_pool_indices(values, kernel, stride, padding, dilation, out)
-        check("max_pool_index", (values,), at, (kernel, stride, padding, dilation, out))
+        largest = pool_reference.take(values, at, n)
+        check("max_pool", (values,), (largest, at), (kernel, stride, padding, dilation, out))
     g = rng.standard_normal(at.shape).astype(x.dtype)
     check("pool_take", (x, at), pool_reference.take(x, at, n), (n,))
     check("pool_put", (g, at), pool_reference.put(g, at, size), (size,))
@@ -273,7 +280,7 @@ def test_pools_of_halves(d: Any) -> None:
     how = ((2, 2), (2, 2), (0, 0))
     out = (4, 4)
     at = pool_reference.max_pool_indices(wide, *how, (1, 1), out)
-    check("max_pool_index", (x,), at, (*how, (1, 1), out))
+    check("max_pool", (x,), (pool_reference.take(x, at, 2), at), (*how, (1, 1), out))
     check("pool_take", (x, at), pool_reference.take(x, at, 2), (2,))
     mean = pool_reference.avg_pool(wide, *how, out)
     check("avg_pool", (x,), mean.astype(d), (*how, out, True, None))

@@ -183,7 +183,7 @@ F.max_pool2d(x44, 2, stride=0)
 F.max_pool1d(ones(1, 3), 2, dilation=4, padding=1)
     ValueError: steps over the whole input
 F.max_pool2d(x44.bool(), 2)
-    NotImplementedError: max_pool_index
+    NotImplementedError: max_pool
 F.avg_pool2d(x44, 2, divisor_override=0)
     RuntimeError: must be not zero
 F.adaptive_avg_pool2d(x44, (1, 2, 3))

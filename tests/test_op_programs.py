@@ -1,11 +1,14 @@
 """Random programs of many operations mean the same to the interpreter and as native code, whenever work is
 done."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 from op_programs import OpWriter, worlds
 from programs import check
 
+import flambeau as torch
 from flambeau import recorder
 from flambeau.core.config import config
 
@@ -60,3 +63,51 @@ def test_programs_that_fail(chunk, monkeypatch):
         program = OpWriter(seed, wrong=True).write(LENGTH)
         base, other = (worlds(seed, mode)["never"] for mode in ("interpret", "compile"))
         check_closely(program, base, {"compiled": other}, monkeypatch)
+
+
+# ----- sums have fixed trees -----
+
+TERMS = {
+    "together with a bias": lambda s, x, b: s(x + b),
+    "of a transposed view": lambda s, x, b: s(s(x * 2).transpose(-1, -2)),
+    "of squares": lambda s, x, b: s(s(x + b) * s(x + b)),
+    "of a reversed view": lambda s, x, b: s(s(x * 2).flip(-1)),
+    "of what is broadcast": lambda s, x, b: s(s(b * 2).expand(x.shape)),
+}
+SUMS = {
+    "sum": lambda s, t, d: [s(t.sum(d))],
+    "sum beside a store": lambda s, t, d: [s(t.sum(d)), s(t * 2)],
+    "several": lambda s, t, d: [s(t.sum(d)), s(s(t * t).sum(d)), s(t.amax(d))],
+    "normalized": lambda s, t, d: [s(t / s(t.abs().sum(d, keepdim=True)))],
+    "variance": lambda s, t, d: [s(t.var(d))],
+}
+SHAPES = [
+    (37, 50),
+    (3, 5),
+    (5, 33, 17),
+    (6, 20, 7, 7),
+    (20, 70_000),
+    (3, 30_001),
+    (4096, 70),
+    (2501, 3),
+    (70_000,),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sums_do_not_depend_on_what_is_done_together(shape, monkeypatch):
+    monkeypatch.setattr(config, "mode", "compile")
+    rng = np.random.default_rng(0)
+    x, b = (torch.tensor(rng.normal(size=s), dtype=torch.float32) for s in (shape, shape[-1:]))
+    rank = len(shape)
+    dims = [d for r in range(1, rank + 1) for d in combinations(range(rank), r)]
+    for (_, terms), (_, sums), d in product(TERMS.items(), SUMS.items(), dims[-3:]):
+        if rank > 1 or terms is not TERMS["of a transposed view"]:
+            together, apart = (sums(s, terms(s, x, b), d) for s in (lambda t: t, done))
+            for one, other in zip(together, apart, strict=True):
+                np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def done(t):
+    recorder.flush("test")
+    return t

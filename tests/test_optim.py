@@ -80,6 +80,90 @@ def test_the_parameter_stays_the_same_leaf_and_its_views_see_the_step(cls):
     assert detached[0] == p[0] == view != 1.0
 
 
+@keeping
+def test_odd_parameters_are_updated_like_plain_ones(cls, options):
+    """A view, a parameter whose memory NumPy sees, one whose gradient is a view, one that came later."""
+
+    def after(odd):
+        values = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+        whole = values.clone()
+        p = (whole[0].detach() if odd else values[0].clone()).requires_grad_()
+        q, late = (values[1].clone().requires_grad_() for _ in range(2))
+        seen = q.detach().numpy() if odd else None
+        optimizer = cls([p, q], lr=0.1, weight_decay=0.01, **options)
+        for i in range(3):
+            grads = torch.tensor([[0.5, i - 1.0], [-0.25, 2.0]])
+            p.grad = grads[0] if odd else grads[0].clone()
+            q.grad, late.grad = grads[1].clone(), grads[1].clone()
+            if i == 1:
+                optimizer.param_groups[0]["params"].append(late)
+            optimizer.step()
+        assert not odd or (seen.tolist() == q.tolist() and whole[0].tolist() == p.tolist())
+        return p.tolist(), q.tolist(), late.tolist()
+
+    assert after(odd=True) == after(odd=False)
+
+
+@keeping
+def test_parameters_of_several_dtypes_in_one_group(cls, options):
+    dtypes = (torch.float32, torch.float64, torch.bfloat16)
+    together = [torch.tensor([1.0, -2.0], dtype=d, requires_grad=True) for d in dtypes]
+    alone = [t.detach().clone().requires_grad_() for t in together]
+    optimizers = [cls(together, lr=0.1, **options), *[cls([p], lr=0.1, **options) for p in alone]]
+    for _ in range(3):
+        for p in (*together, *alone):
+            p.grad = torch.tensor([0.5, 0.25], dtype=p.dtype)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert [p.dtype for p in together] == list(dtypes)
+    assert [p.tolist() for p in together] == [p.tolist() for p in alone]
+
+
+def test_step_counts_are_each_parameter_s_own():
+    p, q = param(), param()
+    optimizer = torch.optim.Adam([p, q], lr=0.1)
+    descend(optimizer, p)
+    for _ in range(3):
+        descend(optimizer, p, q)
+    a, b = (optimizer.state[x]["step"] for x in (p, q))
+    assert (a.item(), b.item()) == (4.0, 3.0)
+    b.fill_(4)
+    descend(optimizer, p, q)
+    assert (a.item(), b.item()) == (5.0, 5.0)
+    a.numpy()[...] = 9
+    assert (a.item(), b.item()) == (9.0, 5.0)
+    view, version = b.view(1), b._version
+    descend(optimizer, p, q)
+    assert (a.item(), b.item(), view.tolist(), b._version) == (10.0, 6.0, [6.0], version + 1)
+
+
+def test_an_update_is_seen_by_a_later_backward_pass():
+    p = param()
+    loss = (p * p).sum()
+    p.grad = torch.ones(2)
+    sgd(p).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("cls", "most"), [(torch.optim.SGD, 1), (torch.optim.Adam, 3), (torch.optim.RMSprop, 2)]
+)
+def test_few_operations_a_parameter(cls, most, monkeypatch):
+    params = [param() for _ in range(5)]
+    for p in params:
+        p.grad = torch.ones(2)
+    optimizer, recorded = cls(params), []
+    optimizer.step()
+    monkeypatch.setattr(torch.config, "mode", "auto")
+    recorder.relax()
+    monkeypatch.setattr(recorder, "flush", lambda reason: recorded.extend(recorder.pending))
+    optimizer.step()
+    monkeypatch.undo()
+    recorder.relax()
+    assert len(recorded) == most * len(params)
+
+
 @every
 def test_parameters_without_gradient_are_left_alone(cls):
     p, q = param(), param()

@@ -143,7 +143,7 @@ def test_programs_survive_as_text(monkeypatch):
 
 def test_an_operation_with_several_results_survives_as_text():
     x = leaf()
-    many = Value(g.registry["max_pool_index"], (x,), (), ((2, 3), (2,)), (torch.float32, torch.int64))
+    many = Value(g.registry["max_pool"], (x,), (), ((2, 3), (2,)), (torch.float32, torch.int64))
     graph = Graph([x], [many], [])
     assert str(parse(str(graph))) == str(graph)
 
@@ -205,11 +205,13 @@ SIMPLER = [
         "value('expand', ((3,),), (3,), float32, value('const', (2,), (), float32))",
     ),
     (
-        "value('permute', ((1, 0, 2),), (2, 4, 3), float32, value('permute', ((2, 1, 0),), (4, 2, 3), float32, z))",
+        "value('permute', ((1, 0, 2),), (2, 4, 3), float32, "
+        "value('permute', ((2, 1, 0),), (4, 2, 3), float32, z))",
         "value('permute', ((1, 2, 0),), (2, 4, 3), float32, z)",
     ),
     (
-        "value('transpose', ((0, 2, 1),), (3, 2, 4), float32, value('permute', ((0, 2, 1),), (3, 4, 2), float32, z))",
+        "value('transpose', ((0, 2, 1),), (3, 2, 4), float32, "
+        "value('permute', ((0, 2, 1),), (3, 4, 2), float32, z))",
         "z",
     ),
 ]

@@ -53,8 +53,9 @@ def test_programs_mean_the_same_as_native_code(kinds):
 
 
 SHARED = [
-    "t1 = torch.tensor([-3.0, 5.0], dtype=torch.float32)", "t2 = t1.neg()", "t3 = torch.zeros([2, 2], dtype=torch.float32)",
-    "t3.copy_(t2)", "a1 = t2.numpy()", "t2[0] = 7", "a1[1] = 9",
+    "t1 = torch.tensor([-3.0, 5.0], dtype=torch.float32)", "t2 = t1.neg()",
+    "t3 = torch.zeros([2, 2], dtype=torch.float32)", "t3.copy_(t2)",
+    "a1 = t2.numpy()", "t2[0] = 7", "a1[1] = 9",
 ]  # fmt: skip
 
 

@@ -10,13 +10,13 @@ with this one: the ordinary pass finds the words for it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..core.dtype import get_default_dtype
 from ..core.gradient import Accumulate, GradNode, Port
 from ..core.node import LEAF, Node, numel, several
+from ..core.program import picker
 from ..core.realize import recorder, user_line
 from ..core.storage import Shared
 from ..core.tensor import Tensor, make
@@ -38,7 +38,7 @@ class Template(NamedTuple):
     `gradients` says which slot each leaf gets (None: nothing)."""
 
     constants: list[Node]
-    steps: list[tuple[Any, Callable[[list[Node]], tuple[Node, ...]], tuple[Any, ...], Any, Any]]
+    steps: list[tuple[Any, Callable[[Sequence[Node]], tuple[Node, ...]], tuple[Any, ...], Any, Any]]
     gradients: list[int | None]
     nbytes: int
     checks: bool  # some operation can fail on values, and so remembers the user's line
@@ -126,7 +126,7 @@ def replay(template: Template, ends: list[Any], found: Survey) -> list[Tensor | 
     if len(recorder.pending) + len(template.steps) >= recorder.limit:
         return None
     slots = _inputs(ends, found.functions)
-    if recorder.shared and any(type(x.op) is Shared for x in slots):
+    if recorder.shared and Shared in {type(x.op) for x in slots}:
         return None
     slots += template.constants
     for op, pick, attrs, shape, dtype in template.steps:
@@ -142,18 +142,11 @@ def replay(template: Template, ends: list[Any], found: Survey) -> list[Tensor | 
     tensors: dict[int | None, Tensor | None] = {None: None}
     first = len(slots) - len(made)
     for slot in template.gradients:
-        if slot not in tensors:
+        if slot is not None and slot not in tensors:
             g = tensors[slot] = make(slots[slot])
             if slot < first:
                 g._given = True
     return [tensors[slot] for slot in template.gradients]
-
-
-def _picker(*places: int) -> Callable[[list[Node]], tuple[Node, ...]]:
-    """The function that takes the values in these places from a list."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda slots: tuple([slots[i] for i in places])
 
 
 class Capture:
@@ -189,7 +182,7 @@ class Capture:
         for node in nodes:
             if node.op.effect or any(id(x) not in slot for x in node.inputs):
                 return None
-            pick = _picker(*[slot[id(x)] for x in node.inputs])
+            pick = picker(*[slot[id(x)] for x in node.inputs])
             steps.append((node.op, pick, node.attrs, node.shape, node.dtype))
             if not several(node):
                 nbytes += numel(node.shape) * node.dtype.itemsize

@@ -69,14 +69,15 @@ class Group:
 
     def reshaped(self, shape: Shape) -> Group | None:
         """The group over loops of another shape; None if there is no such group."""
-        if numel(shape) != numel(self.shape):
-            return None
-        pieces = [_reshaped(p, shape) for p in self.pieces]
-        if None in pieces:
-            return None
-        group = Group(pieces[0], self.number)
-        for p in pieces[1:]:
-            group.add(p)
+        group: Group | None = None
+        for p in self.pieces:
+            made = _reshaped(p, shape)
+            if made is None:
+                return None
+            if group is None:
+                group = Group(made, self.number)
+            else:
+                group.add(made)
         return group
 
     def only(self, piece: Piece) -> Group:
@@ -299,7 +300,7 @@ def _same_loops(piece: Piece, group: Group) -> Piece | None:
 def _reshaped(piece: Piece, shape: Shape) -> Piece | None:
     if piece.shape == shape:
         return piece
-    if numel(piece.shape) == 0 or any(x.args for x in loads(piece.expr)):
+    if numel(piece.shape) != numel(shape) or numel(shape) == 0 or any(x.args for x in loads(piece.expr)):
         return None
     expr, target = moved(piece.expr, lambda a: reshaped(a, shape)), reshaped(piece.target, shape)
     return None if expr is None or target is None else piece._replace(expr=expr, target=target, shape=shape)

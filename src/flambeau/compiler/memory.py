@@ -38,16 +38,24 @@ class Aliases:
 
     def __init__(self) -> None:
         self.of: dict[int, int] = {}
+        self._all: dict[int, list[int]] = {}
 
     def root(self, buffer: int) -> int:
-        """The buffer whose memory a buffer uses in the end."""
-        while buffer in self.of:
-            buffer = self.of[buffer]
-        return buffer
+        """The buffer whose memory a buffer uses."""
+        return self.of.get(buffer, buffer)
+
+    def all(self, root: int) -> list[int]:
+        """The buffers that use one memory."""
+        return self._all.get(root, [root])
 
     def take(self, buffer: int, old: int) -> None:
-        """From now on `buffer` lies where `old` did."""
-        self.of[buffer] = self.root(old)
+        """From now on `buffer`, which is new, lies where `old` did."""
+        root = self.of[buffer] = self.root(old)
+        self._all.setdefault(root, [root]).append(buffer)
+
+    def give_back(self, buffer: int) -> None:
+        """Undoes the last `take`."""
+        self._all[self.of.pop(buffer)].remove(buffer)
 
 
 def spans_of(

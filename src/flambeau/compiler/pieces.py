@@ -340,7 +340,8 @@ class Pieces:
         made = v.op.lower(*args, *v.attrs)
         if made is NotImplemented or not _possible(v.op, tuple(a.dtype for a in args), v.attrs):
             return None
-        return made.cast(v.dtype)
+        cast: Expr = made.cast(v.dtype)
+        return cast
 
     def _shaped(self, v: Value) -> Expr:
         """full(number), and what depends on the position: the lower and upper triangle."""

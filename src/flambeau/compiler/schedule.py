@@ -73,7 +73,7 @@ class Scheduler:
         self.last = {b: i for i, read in enumerate(self.reads) for b in read}
         self.kept_alive = {a.buffer for a in self.outputs}
         self.aliases = Aliases()
-        self.native: list[Unit] = []  # the steps that kernels do
+        self.made: dict[int, bool] = {}  # the buffers filled so far; whether kernels do it
 
     def _output(self, v: Value) -> Array:
         e = self.pieces.access(v)
@@ -90,6 +90,9 @@ class Scheduler:
             part.unit, part.calls = unit, self.plan.calls[before:]
             part.needs, part.gives = set(self.reads[i]), set(self.writes[i])
             work.append(part)
+            by_numpy = () if part.step is None else part.step.results
+            for b in part.gives:
+                self.made.setdefault(b, b not in by_numpy)
             for k in range(scratches, len(self.plan.scratches)):
                 scratch_spans[self.plan.first_scratch + k] = (i, i)
         foreign = {b for w in work if w.step is not None for b in w.step.results}
@@ -124,10 +127,7 @@ class Scheduler:
             return Work(look=unit)
         if isinstance(unit, Finished):
             return self._finished(i, unit)
-        if self._planned(i, unit):
-            self.native.append(unit)
-            return Work()
-        return Work(step=unit)
+        return Work() if self._planned(i, unit) else Work(step=unit)
 
     def _finished(self, i: int, unit: Finished) -> Work:
         """A contraction with what follows it, or, where its kernels can't do both, one after the other."""
@@ -140,12 +140,9 @@ class Scheduler:
             plan = finisher_of(step.value.op.name)
             assert plan is not None
             if plan(self.plan, finish._replace(extras=extras), inputs, step.value.attrs):
-                self.native.append(unit)
                 self.writes[i] = stored
                 return Work()
         done = self._planned(i, step)
-        if done:
-            self.native.append(unit)
         for piece in unit.pieces:
             group = Group(tidy(piece), i)
             self._plan_nest(nest_of(group, set(group.members)))
@@ -165,7 +162,7 @@ class Scheduler:
         inputs = tuple(self._placed(a) for a in step.inputs)
         done = planner(self.plan, tuple(self._placed(a) for a in results), inputs, v.attrs)
         if over and not done:
-            del self.aliases.of[results[0].buffer]
+            self.aliases.give_back(results[0].buffer)
         return done
 
     def _may_write_over(self, i: int, step: Step, result: Array) -> bool:
@@ -184,7 +181,7 @@ class Scheduler:
         }
         self.writes[i] = stored
         nest = nest_of(group, stored)
-        self._reuse(i, group, nest)
+        self._reuse(i, nest)
         if not (group.closed and _copies_itself(self._in_place(nest))):
             self._plan_nest(nest)
 
@@ -199,28 +196,15 @@ class Scheduler:
     def _later(self, buffer: int, i: int) -> bool:
         return self.last.get(buffer, -1) > i
 
-    def _reuse(self, i: int, group: Group, nest: Nest) -> None:
+    def _reuse(self, i: int, nest: Nest) -> None:
         """Lets results take over the memory of values that are read here, in place, for the last time."""
-        loaded: dict[int, list[tuple[Array, int]]] = {}
-        last = len(nest.phases) - 1
-        for level, phase in enumerate(nest.phases):
-            roots = [
-                *(r.value for r in phase.reductions),
-                *(s.value for s in (*phase.stores, *phase.results)),
-            ]
-            found = [(x, level) for x in loads(*roots)]
-            found += [(x, last) for x in loads(*phase.keeps)]  # which may be computed again instead of kept
-            for x, at in found:
-                a = nest.accesses[x.data]
-                loaded.setdefault(self.aliases.root(a.buffer), []).append((a, at if not x.args else 1 << 30))
+        loaded = self._loaded(nest)
         taken: set[int] = set()
         for made_of in (True, False):  # at best each result gets what it is made of
             for level, phase in enumerate(nest.phases):
                 for store in (*phase.stores, *phase.results):
                     target = nest.accesses[store.access]
-                    if target.buffer in self.aliases.of or any(
-                        target.buffer in self.writes[k] for k in range(i)
-                    ):
+                    if target.buffer in self.aliases.of or target.buffer in self.made:
                         continue
                     own = {self.aliases.root(nest.accesses[x.data].buffer) for x in loads(store.value)}
                     for old, uses in loaded.items():
@@ -230,15 +214,27 @@ class Scheduler:
                             taken.add(old)
                             break
 
+    def _loaded(self, nest: Nest) -> dict[int, list[tuple[Array, int]]]:
+        """By memory, what a nest reads of it, and the last phase that does so."""
+        loaded: dict[int, list[tuple[Array, int]]] = {}
+        last = len(nest.phases) - 1
+        for level, p in enumerate(nest.phases):
+            roots = [*(r.value for r in p.reductions), *(s.value for s in (*p.stores, *p.results))]
+            found = [(x, level) for x in loads(*roots)]
+            found += [(x, last) for x in loads(*p.keeps)]  # which may be computed again instead of kept
+            for x, at in found:
+                a = nest.accesses[x.data]
+                loaded.setdefault(self.aliases.root(a.buffer), []).append((a, at if not x.args else 1 << 30))
+        return loaded
+
     def _may_take(self, i: int, target: Array, old: int, uses: list[tuple[Array, int]], level: int) -> bool:
-        members = [b for b in (old, *self.aliases.of) if self.aliases.root(b) == old]
-        if old in self.kept_alive and old not in self.owned:
+        """Whether an array may lie where memory is that is read through `uses`."""
+        inside = self.made.get(old, False) and target.buffer not in self.kept_alive  # both are in the arena
+        if old not in self.owned and not inside:
             return False
-        if any(b in self.kept_alive or self._later(b, i) or b in self.writes[i] for b in members):
-            return False
-        if old < len(self.graph.leaves) and old not in self.owned:
-            return False
-        if old not in self.owned and (target.buffer in self.kept_alive or not self._in_arena(old)):
+        if any(
+            b in self.kept_alive or self._later(b, i) or b in self.writes[i] for b in self.aliases.all(old)
+        ):
             return False
         if self.sizes.get(old) != self.sizes.get(target.buffer):
             return False
@@ -249,13 +245,6 @@ class Scheduler:
             and at <= level
             for a, at in uses
         )
-
-    def _in_arena(self, buffer: int) -> bool:
-        """Whether a value is the result of kernels (NumPy's own arrays are not ours to place)."""
-        for i, unit in enumerate(self.units):
-            if buffer in self.writes[i]:
-                return isinstance(unit, Group) or unit in self.native
-        return False
 
 
 def _copies_itself(nest: Nest) -> bool:

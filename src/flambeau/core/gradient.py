@@ -284,12 +284,13 @@ def _leads_nowhere(fn: Any) -> bool:
     return False
 
 
-def _save(nodes: tuple[Node, ...], need: frozenset[int]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _save(nodes: tuple[Node, ...], need: frozenset[int] | range) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The needed nodes in their places, and the versions of their storages (nothing if none has been written
     to)."""
-    # Always a tuple of its own: who holds a node is read off the number of references to it.
-    all_ = len(need) == len(nodes)
-    saved = (*nodes,) if all_ else tuple([x if i in need else None for i, x in enumerate(nodes)])
+    if type(need) is range:  # the first ones; a tuple of its own, as references to nodes are counted
+        saved: tuple[Any, ...] = (*nodes[: need.stop],)
+    else:
+        saved = tuple([x if i in need else None for i, x in enumerate(nodes)])
     for x in saved:
         if x is not None and x.version is not None:
             return saved, tuple([0 if n is None or n.version is None else n.version.count for n in saved])

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, compress, filterfalse
-from operator import add, attrgetter, sub
+from operator import add, attrgetter, itemgetter, sub
 from typing import Any, NamedTuple
 
 from .dtype import HALVES
@@ -56,6 +56,36 @@ class Trace(NamedTuple):
     outputs: list[Node]
 
 
+def picker(*places: int) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """The function that takes the elements in these places from a sequence."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[i] for i in places])
+
+
+class Known:
+    """A structure in a form in which pending work is compared with it faster than it is made out anew."""
+
+    def __init__(self, key: Structure) -> None:
+        self.key, n = key, len(key.operations)
+        first = {s: i for i, s in reversed(list(enumerate(key.inputs)))}
+        self._leaves = picker(*[first[s] for s in range(-1, -len(key.leaves) - 1, -1)])
+        self._inputs = picker(*[s if s >= 0 else n - 1 - s for s in key.inputs])
+
+    def leaves(self, pending: list[Node], inputs: list[Node], held: list[bool]) -> list[Node] | None:
+        """The leaves of pending work, whose inputs are all `inputs`, if it has this structure."""
+        key, leaves = self.key, list(self._leaves(inputs))
+        same = (
+            tuple(held) == key.held
+            and tuple(map(_what, pending)) == key.operations
+            and self._inputs((*pending, *leaves)) == tuple(inputs)
+            and tuple(map(len, map(_inputs, pending))) == key.counts
+            and tuple(map(_spec, leaves)) == key.leaves
+            and not [x for x in leaves if x.value is None]
+        )
+        return leaves if same else None
+
+
 class ProgramCache:
     """Programs by structure. The least recently used are dropped when all together have more than `size`
     steps."""
@@ -63,7 +93,28 @@ class ProgramCache:
     def __init__(self, size: int = 50_000) -> None:
         self.size, self.steps = size, 0
         self.programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
+        self.lately: dict[tuple[int, int], Known] = {}  # the last one for so many operations and inputs
         self.hits = self.misses = 0
+
+    def recall(
+        self, pending: list[Node], inputs: list[Node], held: list[bool]
+    ) -> tuple[Program, list[Node]] | None:
+        """The program and its leaves, if it is the one that was last asked for with as many operations."""
+        known = self.lately.get((len(pending), len(inputs)))
+        leaves = None if known is None else known.leaves(pending, inputs, held)
+        program = None if known is None or leaves is None else self.programs.get(known.key)
+        if known is None or leaves is None or program is None:
+            return None
+        self.programs.move_to_end(known.key)
+        self.hits += 1
+        program.runs += 1
+        return program, leaves
+
+    def remember(self, key: Structure) -> None:
+        """Notes that this structure was asked for last."""
+        if len(self.lately) > 1000:
+            self.lately.clear()
+        self.lately[len(key.operations), len(key.inputs)] = Known(key)
 
     def lookup(self, key: tuple[Any, ...], build: Callable[[], Program]) -> Program:
         """The program of this structure, built if it is new."""
@@ -81,14 +132,12 @@ class ProgramCache:
         return program
 
 
-programs = ProgramCache()
-
-
 def references(nodes: list[Any]) -> list[int]:
     """How many references there are to each node."""
     return list(map(sys.getrefcount, nodes))
 
 
+programs = ProgramCache()
 ALONE = references([Node(LEAF, (), (), (), None)])[0]  # type: ignore[arg-type]  # what a list alone accounts for
 _inputs, _what, _spec = attrgetter("inputs"), attrgetter("op", "attrs", "dtype"), attrgetter("dtype", "shape")
 
@@ -143,11 +192,27 @@ def _sweep(pending: list[Any]) -> None:
 def trace(pending: list[Node], cache: ProgramCache = programs) -> Trace:
     """Empties `pending` of what is dead or failed and finds or builds the program for the rest."""
     held, inputs = drop_dead(pending)
+    found = cache.recall(pending, inputs, held)
+    if found is None:
+        found = _identify(pending, inputs, held, cache)
+    if found is None:
+        _drop_failed(pending)
+        return trace(pending, cache)
+    program, leaves = found
+    before = references(leaves)
+    del inputs
+    owned = [now - ALONE == n - now for n, now in zip(before, references(leaves), strict=True)]
+    return Trace(program, leaves, owned, list(pending), list(compress(pending, held)))
+
+
+def _identify(
+    pending: list[Node], inputs: list[Node], held: list[bool], cache: ProgramCache
+) -> tuple[Program, list[Node]] | None:
+    """The program, and its leaves in the order in which they are read first; None if one has failed."""
     slot = dict(zip(pending, range(len(pending)), strict=True))
     leaves = list(filterfalse(slot.__contains__, dict.fromkeys(inputs)))
     if [x for x in leaves if x.value is None]:
-        _drop_failed(pending)
-        return trace(pending, cache)
+        return None
     slot.update(zip(leaves, range(-1, -len(leaves) - 1, -1), strict=True))
     key = Structure(
         tuple(map(_what, pending)),
@@ -156,12 +221,8 @@ def trace(pending: list[Node], cache: ProgramCache = programs) -> Trace:
         tuple(held),
         tuple(map(_spec, leaves)),
     )
-    program = cache.lookup(key, lambda: _build(key))
-    del slot
-    before = references(leaves)
-    del inputs
-    owned = [now - ALONE == n - now for n, now in zip(before, references(leaves), strict=True)]
-    return Trace(program, leaves, owned, list(pending), list(compress(pending, held)))
+    cache.remember(key)
+    return cache.lookup(key, lambda: _build(key)), leaves
 
 
 def _drop_failed(pending: list[Node]) -> None:

@@ -97,7 +97,7 @@ class Recorder:
         failed = self.execute(work)
         if config.debug >= 1:
             self._report(reason, recorded, work, time.perf_counter() - start)
-        for node in work.nodes:
+        for node in work.outputs:
             if node.value is not None:
                 node.inputs = ()
         return poison(work, failed) if failed else None

@@ -49,14 +49,15 @@ def look_now(node: Node) -> tuple[Node, ...]:
 
 
 def _look_now(node: Node) -> tuple[Node, ...]:
-    shared = [x for x in node.inputs if type(x.op) is Shared and x.op.alive()]
-    if sum(x.value.nbytes for x in shared) > _COPIED:
-        recorder.at_once.add(id(node))
-    else:
-        copies = {id(x): leaf(x.value.copy(), x.dtype) for x in shared}
-        for x in shared:
-            copies[id(x)].version = x.version
-        node.inputs = tuple([copies.get(id(x), x) for x in node.inputs])
+    inputs = list(node.inputs)
+    for i, x in enumerate(inputs):
+        if type(x.op) is Shared and x.op.alive():
+            if x.value.nbytes > _COPIED:
+                recorder.at_once.add(id(node))
+            else:
+                inputs[i] = leaf(x.value.copy(), x.dtype)
+                inputs[i].version = x.version
+    node.inputs = tuple(inputs)
     return node.inputs
 
 

@@ -470,7 +470,7 @@ class Custom(Op):
         n = len(args) - len(self.attrs)
         tensors, attrs = args[:n], args[n:]
         self.check_dtype(tensors[0]._node.dtype)
-        if self.composition is not None and modes.grad and any([t._edge is not None for t in tensors]):
+        if self.composition is not None and modes.grad and any(t._edge is not None for t in tensors):
             return self.composition(*args)
         found = self.infer(*args)
         if self.results > 1:

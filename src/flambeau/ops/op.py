@@ -70,7 +70,7 @@ class Op:
             getattr(self, flag)  # a misspelt flag is an error
             setattr(self, flag, value)
         self.grads = None if grad is None else self._formulas(grad)
-        self._saves: dict[Any, tuple[frozenset[int], bool]] = {}
+        self._saves: dict[Any, tuple[frozenset[int] | range, bool]] = {}
         self.registry[name] = self
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Op:
         assert self.grads is not None
         return self.grads[min(i, len(self.grads) - 1)]
 
-    def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int], bool]:
+    def saves(self, edges: tuple[Any, ...]) -> tuple[frozenset[int] | range, bool]:
         """Which inputs, and whether the result, the formulas for the inputs with an edge need."""
         n = len(edges)
         wanted = tuple([e is not None for e in edges]) if n > 1 and None in edges else n
@@ -112,7 +112,8 @@ class Op:
                 if want and rule is not None:
                     names.update(rule[1])
             need = frozenset(i for i, n in enumerate(self.inputs) if n in names)
-            known = self._saves[wanted] = (need, "out" in names)
+            first = range(len(need))
+            known = self._saves[wanted] = (first if need == {*first} else need, "out" in names)
         return known
 
     def gradient(self, fn: GradNode, i: int, g: Any) -> Any:

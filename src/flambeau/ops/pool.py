@@ -1,6 +1,6 @@
 """Pooling over the last dimensions, as many as the kernel (or the output) has.
 
-The maximum's position is an operation, its value is taken there. Averages are linear: each comes with its
+The maximum comes with its position, where its gradient is put. Averages are linear: each comes with its
 adjoint, and the two are each other's gradients.
 """
 
@@ -29,23 +29,39 @@ def _last(shape: Sizes, n: int, spatial: Sizes) -> Sizes:
 # ----- maximum -----
 
 
+class _MaxPool(Custom):
+    """Two results: the maxima, and their flat positions in the input's pooled dimensions."""
+
+    def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:
+        """The maxima."""
+        return super().on_sample(tensors, attrs)[0]
+
+
 def _max_rule(
     x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, spatial: Sizes
-) -> tuple[Sizes, dtype]:
+) -> list[tuple[Sizes, dtype]]:
     shape = x._node.shape
     if max(dilation) > 1:
         reference.first_taps(_spatial(shape, kernel), kernel, stride, padding, dilation, spatial)
-    return _last(shape, len(kernel), spatial), dt.int64
+    pooled = _last(shape, len(kernel), spatial)
+    return [(pooled, x._node.dtype), (pooled, dt.int64)]
 
 
-# Flat positions in the input's pooled dimensions: of equal values the first, of NaNs the last.
-max_pool_index = custom(
-    "max_pool_index",
-    reference.max_pool_indices,
-    _max_rule,
-    "window",
+def _max_pool(x: np.ndarray, *geometry: Any) -> tuple[np.ndarray, np.ndarray]:
+    halves = x.dtype.itemsize == 2 and x.dtype.kind in "fV"
+    index = reference.max_pool_indices(x.astype(np.float32) if halves else x, *geometry)
+    return reference.take(x, index, len(geometry[0])), index
+
+
+# Of equal values the first counts, of NaNs the last.
+max_pool = _MaxPool(
+    "max_pool",
+    _max_pool,
     attrs=_GEOMETRY + " dilation spatial",
     accepts=NO_BOOL_REAL,
+    widens=False,
+    backward_name="MaxPoolWithIndices",
+    grad=lambda g, out, x_shape, kernel: pool_put(g[0], out[1], _spatial(x_shape, kernel)),
     samples=lambda: [
         Sample(
             (spread((2, 7)),),
@@ -64,6 +80,7 @@ max_pool_index = custom(
         ),
     ],
 )
+max_pool.infer, max_pool.kind, max_pool.results = _max_rule, "window", 2
 adaptive_max_index = custom(
     "adaptive_max_index",
     reference.adaptive_max_pool_indices,

@@ -84,7 +84,7 @@ class SGD(Optimizer):
     ) -> None:
         gs, momentum = with_decay(gs, ps, group), group["momentum"]
         if momentum:
-            buffers = [state.get("momentum_buffer") for state in states]
+            buffers: list[Any] = [state.get("momentum_buffer") for state in states]
             old = [i for i, buffer in enumerate(buffers) if buffer is not None]
             share = 1 - group["dampening"]
             renew([buffers[i] for i in old], weighted_sum, momentum, [gs[i] for i in old], share)

@@ -30,13 +30,13 @@ class Kernel:
     the object does.
 
     `key` says everything that the code depends on besides the target; equal keys mean equal code. If it
-    consists of tuples, strings and numbers, the code is kept on disk.
+    consists of tuples, strings and numbers, the code is kept on disk. `light`: see `kernel`.
     """
 
-    __slots__ = ("_address", "_code", "emit", "key", "nbytes", "symbol")
+    __slots__ = ("_address", "_code", "emit", "key", "light", "nbytes", "symbol")
 
-    def __init__(self, symbol: str, key: Any, emit: Emit) -> None:
-        self.symbol, self.key, self.emit = symbol, key, emit
+    def __init__(self, symbol: str, key: Any, emit: Emit, light: bool = False) -> None:
+        self.symbol, self.key, self.emit, self.light = symbol, key, emit, light
         self._address = self.nbytes = 0
         self._code: Any = None  # LLVM's handle of the loaded code
 
@@ -57,12 +57,12 @@ class Kernels:
         self.known: OrderedDict[Any, Kernel] = OrderedDict()
         self.nbytes = 0  # of the code that was loaded
 
-    def find(self, symbol: str, key: Any, emit: Emit) -> Kernel:
+    def find(self, symbol: str, key: Any, emit: Emit, light: bool = False) -> Kernel:
         """The one kernel of this symbol and key."""
         full = (symbol, key)
         found = self.known.get(full)
         if found is None:
-            found = self.known[full] = Kernel(symbol, key, emit)
+            found = self.known[full] = Kernel(symbol, key, emit, light)
             if len(self.known) > self.most:
                 self.trim()
         else:
@@ -101,10 +101,14 @@ _lock = threading.RLock()  # LLVM is used by one thread at a time
 _numbers = count()
 
 
-def kernel(symbol: str, key: Any, emit: Emit) -> Kernel:
-    """The one kernel of this symbol and key. `emit` is called only if its code isn't known yet."""
+def kernel(symbol: str, key: Any, emit: Emit, light: bool = False) -> Kernel:
+    """The one kernel of this symbol and key. `emit` is called only if its code isn't known yet.
+
+    light: the code is written so that a few of LLVM's passes do (what a loop doesn't change is computed
+    before it, and a last call is marked as one). The usual passes take as long as making machine code.
+    """
     with _lock:
-        return _kernels.find(symbol, key, emit)
+        return _kernels.find(symbol, key, emit, light)
 
 
 def build(kernels: Sequence[Kernel]) -> None:
@@ -166,10 +170,10 @@ def _new_machine() -> Any:
 def optimized(k: Kernel, machine: Any = None) -> Any:
     """The kernel's LLVM module after optimisation."""
     machine = machine or _machine()
-    return _optimized(module_text(k, machine.triple), machine)
+    return _optimized(module_text(k, machine.triple), machine, k.light)
 
 
-def _optimized(text: str, machine: Any) -> Any:
+def _optimized(text: str, machine: Any, light: bool) -> Any:
     import llvmlite.binding as llvm
 
     module = llvm.parse_assembly(text, llvm.create_context())
@@ -177,8 +181,15 @@ def _optimized(text: str, machine: Any) -> Any:
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
-    _side_by_side("LLVMPY_RunNewModulePassManager")(builder.getModulePassManager(), module, builder)
+    passes = llvm.create_new_module_pass_manager() if light else builder.getModulePassManager()
+    if light:
+        for name in _LIGHT.split():
+            getattr(passes, f"add_{name}_pass")()
+    _side_by_side("LLVMPY_RunNewModulePassManager")(passes, module, builder)
     return module
+
+
+_LIGHT = "sroa simplify_cfg instruction_combine new_gvn loop_rotate simplify_cfg"
 
 
 def _side_by_side(name: str) -> Any:
@@ -199,28 +210,28 @@ def assembly(k: Kernel, machine: Any = None) -> str:
 def _compile(kernels: list[Kernel]) -> list[bytes]:
     """Object files with the kernels' machine code, made by several threads if there are several."""
     triple = _machine().triple
-    texts = [module_text(k, triple) for k in kernels]
+    texts, light = [module_text(k, triple) for k in kernels], [k.light for k in kernels]
     workers = min(len(kernels), usable())
     if workers > 1:
         from concurrent.futures import ThreadPoolExecutor
 
         try:
             with ThreadPoolExecutor(workers) as pool:
-                return list(pool.map(_object, texts))
+                return list(pool.map(_object, texts, light))
         except RuntimeError:
             pass  # the interpreter is ending and starts no threads; or it is LLVM's, and comes again
-    return [_object(text) for text in texts]
+    return list(map(_object, texts, light))
 
 
 _machines: list[Any] = []  # that no thread uses; making one takes a millisecond
 
 
-def _object(text: str) -> bytes:
+def _object(text: str, light: bool) -> bytes:
     """An object file with the machine code of an LLVM module."""
     from llvmlite.binding import ffi
 
     machine = _machines.pop() if _machines else _new_machine()
-    module = _optimized(text, machine)
+    module = _optimized(text, machine, light)
     with ffi.OutputString() as error:
         buffer = _side_by_side("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, error)
         if not buffer:

@@ -77,7 +77,7 @@ class Locator:
     def __init__(self, places: Sequence[int]) -> None:
         self._places, self._objects = np.array(places, np.int64), np.zeros(len(places), np.int64)
         self._where = int(self._objects.ctypes.data), int(self._places.ctypes.data), len(places)
-        self._note = Struct(f"{len(places)}q").pack_into
+        self._note: Any = Struct(f"{len(places)}q").pack_into
         self._locate, self._code = _locate()
 
     def __call__(self, arrays: list[np.ndarray], addresses: Any) -> None:

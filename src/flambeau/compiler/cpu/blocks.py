@@ -1,14 +1,16 @@
 """The kernel of a contraction: blocks of the result, tile by tile.
 
-    for each task (a block of `block_m` rows and `block_n` columns of one matrix of the batch):
+    for each task (a block of whole panels of rows and columns of one matrix of the batch):
         for each stretch of k (`block_k`, so that a panel of B stays in the first cache):
-            pack the block of A            (unless it is packed already, or read in place)
-            for each panel of B:
-                pack it                    (likewise)
-                for each panel of A: a tile; after the last stretch the epilogue, while it is in the cache
+            pack the block of A               (or it is packed already, or read in place)
+            for each group of panels of B:
+                pack it                       (likewise)
+                for each panel of B, for each panel of A:
+                    a tile; after the last stretch the epilogue, while it is in the cache
 
-A tile is summed up where it lies in the result if it fills whole registers there; else in a buffer of its
-own. Sums run through k in order from the first to the last, whatever the blocks.
+A tile is summed up where it lies in the result, or in a buffer if the result has another dtype. Sums run
+through k in order from the first to the last, whatever the blocks. How operands are read is not in the code
+but in the words.
 """
 
 from __future__ import annotations
@@ -22,24 +24,30 @@ from llvmlite import ir
 from ...core.dtype import dtype
 from ...runtime.target import host
 from ..expression import Expr
-from .emit import I1, I32, I64, STORED, Function, i64, vector
-from .microkernel import Geometry, geometry, lane_mask, masked_load, masked_store, tile_type
-from .packing import pack_type
+from .emit import I32, I64, STORED, Function, i64, vector
+from .microkernel import BYTES, Geometry, geometry, lane_mask, masked_load, masked_store, prefetch, tile_type
+from .packing import PACK
 from .scalar import decode, emit, encode, splat
+
+# The words of every contraction; names that end with "_step" are in bytes, other strides in elements.
+WORDS = (
+    "m", "n", "k", "chunk", "chunk_out", "block_k", "tasks_m", "tasks_n", "panels_m", "panels_n", "more_m",
+    "more_n", "rows", "columns", "low", "group", "tile", "own", "own_size", "own_row", "own_i", "own_j",
+)  # fmt: skip
+# Of each operand: where it is, how far apart panels (for A also lower tiles) and k lie, and if tasks pack it,
+# with which function, to which buffer.
+OPERAND = ("", "_panel_step", "_low_step", "_k_step", "_i", "_k", "_pack", "_panel", "_local", "_size")
 
 
 class Form(NamedTuple):
     """What the code of a contraction depends on.
 
-    kind: the operands' dtype. a, b: whether it is "packed", "local" (packed by the task that needs it) or
-    "direct" (read in place). batch: dimensions of the batch. out: the dtype of each result, each with its
+    kind: the operands' dtype. batch: dimensions of the batch. out: the dtype of each result, each with its
     expression (None: the sum). extras: dtype and column stride (0, 1, 2 for any other) of what expressions
     load. accumulate: whether the old result starts the sums.
     """
 
     kind: dtype
-    a: str
-    b: str
     batch: int
     out: tuple[dtype, ...]
     results: tuple[Expr | None, ...]
@@ -48,23 +56,8 @@ class Form(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """The names of the kernel's words, in order."""
-        names = [
-            "m",
-            "n",
-            "k",
-            "block_m",
-            "block_n",
-            "block_k",
-            "chunk",
-            "tasks_m",
-            "tasks_n",
-            "own",
-            "own_size",
-        ]
-        names += ["own_row", "own_i", "own_j", "chunk_out", "tile"]
-        for x in ("a", "b"):
-            names += [x, f"{x}_i", f"{x}_k", f"{x}_depth", f"{x}_local", f"{x}_size", f"{x}_pack"]
+        """The names of the kernel's words, in order. Steps of operands in the batch are in bytes."""
+        names = [*WORDS, *(x + part for x in ("a", "b") for part in OPERAND)]
         moving = ["a", "b"]
         for o in range(len(self.out)):
             names += [f"out{o}", f"out{o}_i"]
@@ -95,19 +88,37 @@ class Writer:
         place = self.f.b.inttoptr(self.word[name], kind.as_pointer())
         self.starts[name] = self.f.b.gep(place, [offsets[name]]) if name in offsets else place
 
-    def rows(self, rows: Any, columns: Any, body: Callable[[Any, Any, Any, Any], None]) -> None:
+    def fetch(self, i: Any, j: Any, rows: Any, columns: Any) -> None:
+        """Has what is read and written of a tile at (i, j) fetched, besides the first result."""
+        f = self.f
+        read = [f"extra{e}" for e, (_, kind) in enumerate(self.form.extras) if kind == 1]
+        names = [*read, *(f"out{o}" for o in range(1, len(self.form.out)))]
+        if not names:
+            return
+        with f.loop(0, rows, 1, "fetch") as r, f.loop(0, columns, self.g.lanes, "vector") as c:
+            row, column = f.b.add(i, r), f.b.add(j, c)
+            for x in names:
+                start = f.b.gep(self.starts[x], [f.b.mul(row, self.word[f"{x}_i"])])
+                prefetch(f, f.b.gep(start, [column]), x not in read)
+
+    def vectors(self, rows: Any, columns: Any, body: Callable[[Any, Any, Any, Any], None]) -> None:
         """Runs `body(r, c, mask, count)` for a tile's vectors: `count` lanes from column c; no mask: all."""
         f, lanes = self.f, self.g.lanes
-        with f.loop(0, rows, 1, "row") as r, f.loop(0, columns, lanes, "column") as c:
+
+        def down(c: Any, mask: Any, count: Any) -> None:
+            with f.loop(0, rows, 1, "row") as r:
+                body(r, c, mask, count)
+
+        with f.loop(0, columns, lanes, "column") as c:
             count = f.b.sub(columns, c)
             if host().vector == 64:
-                body(r, c, lane_mask(f, lanes, count), f.minimum(lanes, count))
+                down(c, lane_mask(f, lanes, count), f.minimum(lanes, count))
             else:
                 with f.b.if_else(f.b.icmp_signed(">=", count, i64(lanes))) as (then, otherwise):
                     with then:
-                        body(r, c, None, i64(lanes))
+                        down(c, None, i64(lanes))
                     with otherwise:
-                        body(r, c, lane_mask(f, lanes, count), count)
+                        down(c, lane_mask(f, lanes, count), count)
 
     def write(self, sums: Callable[[Any, Any, Any], Any], i: Any, j: Any, rows: Any, columns: Any) -> None:
         """Writes the results of a tile at (i, j); `sums(r, c, mask)` gives a vector of sums."""
@@ -126,7 +137,7 @@ class Writer:
                 value = total if e is None else splat(f, next(values), self.g.lanes)
                 self._store(o, encode(f, value, d), row, column, mask)
 
-        self.rows(rows, columns, body)
+        self.vectors(rows, columns, body)
 
     def _extra(self, number: int, row: Any, column: Any, mask: Any, count: Any) -> Any:
         """The vector of an extra at (row, column)."""
@@ -168,9 +179,9 @@ class Blocks:
         self.writer = Writer(f, form, self.g, self.word)
         self.in_place = STORED[form.out[0]] == self.g.total
         self.plain = form.results == (None,)
-        self.zeros = f.local(self.g.total, self.g.columns)
-        zero = ir.Constant(vector(self.g.total, self.g.columns), None)
-        f.store(zero, f.b.bitcast(self.zeros, zero.type.as_pointer()), 64)
+        widest = vector(self.g.total, self.g.flat.columns)
+        self.zeros = f.local(self.g.total, widest.count)
+        f.store(ir.Constant(widest, None), f.b.bitcast(self.zeros, widest.as_pointer()), 64)
         with f.loop(f.begin, f.end, 1, "task") as task:
             self._task(task)
         f.finish()
@@ -183,140 +194,102 @@ class Blocks:
         chunk = f.b.mul(task, w["chunk_out"])
         offsets["out0"] = f.b.add(offsets["out0"], chunk) if "out0" in offsets else chunk
         self.writer.begin(offsets)
-        self.i, self.j = f.b.mul(i, w["block_m"]), f.b.mul(j, w["block_n"])
-        self.rows = f.minimum(w["block_m"], f.b.sub(w["m"], self.i))
-        self.columns = f.minimum(w["block_n"], f.b.sub(w["n"], self.j))
+        self.bases = {x: f.b.add(w[x], offsets[x]) if x in offsets else w[x] for x in ("a", "b")}
+        self.panels: dict[str, Any] = {}
+        self.i, self.rows = self._share("a", i, "m", "rows")
+        self.j, self.columns = self._share("b", j, "n", "columns")
         self.k = f.b.mul(task, w["chunk"])
         length = f.minimum(w["chunk"], f.b.sub(w["k"], self.k))
-        self.bases = {x: self._base(x, offsets) for x in ("a", "b")}
         with f.loop(
             0, f.b.select(f.b.icmp_signed("<", length, i64(1)), i64(1), length), w["block_k"], "stretch"
         ) as k:
             self._stretch(k, length)
 
-    def _base(self, x: str, offsets: dict[str, Any]) -> Any:
-        """Where an operand starts, packed or not, for the current matrix of the batch."""
-        f, way = self.f, getattr(self.form, x)
-        kind = self.g.element if way == "packed" else STORED[self.form.kind]
-        place = f.b.inttoptr(self.word[x], kind.as_pointer())
-        return f.b.gep(place, [offsets[x]]) if x in offsets else place
+    def _share(self, x: str, number: Any, extent: str, width: str) -> tuple[Any, Any]:
+        """A task's part of the panels of an operand: the first index and how many. The first `more` tasks
+        have a panel more than the others."""
+        f, w = self.f, self.word
+        panels, more = w[f"panels_{extent}"], w[f"more_{extent}"]
+        first = f.b.add(f.b.mul(number, panels), f.minimum(number, more))
+        count = f.b.add(panels, f.b.zext(f.b.icmp_signed("<", number, more), I64))
+        self.panels[x], start = first, f.b.mul(first, w[width])
+        return start, f.minimum(f.b.mul(count, w[width]), f.b.sub(w[extent], start))
 
     def _stretch(self, k: Any, length: Any) -> None:
         """All tiles of the block, for one stretch of k."""
-        f, w, g = self.f, self.word, self.g
+        f, w = self.f, self.word
         self.depth = f.minimum(w["block_k"], f.b.sub(length, k))
         self.first = f.b.icmp_signed("==", k, i64(0))
         self.last = f.b.icmp_signed(">=", f.b.add(k, w["block_k"]), length)
         self.at_k = f.b.add(self.k, k)
-        if self.form.a == "local":
-            self._pack("a", self.i, self.rows)
-        with f.loop(0, self.columns, g.columns, "panel_b") as j:
-            if self.form.b == "local":
-                self._pack("b", f.b.add(self.j, j), f.minimum(g.columns, f.b.sub(self.columns, j)))
-            with _until(f, self.rows) as (i, advance):
-                high = f.b.icmp_signed(">=", f.b.sub(self.rows, i), i64(g.rows))
-                height = f.b.select(high, i64(g.rows), i64(g.low))
-                self._tile(i, j, height)
-                advance(height)
+        left = self._operand("a", self.i, self.rows)
+        with f.loop(0, self.columns, w["group"], "group") as group:
+            here = f.minimum(w["group"], f.b.sub(self.columns, group))
+            right = self._operand("b", f.b.add(self.j, group), here)
+            with f.carry(0, here, w["columns"], [right], "panel") as state:
+                self._column(f.b.add(group, state.i), left, state.values[0])
+                state.next = [f.b.gep(state.values[0], [w["b_panel_step"]])]
 
-    def _local(self, x: str, kind: Any) -> Any:
-        """This thread's part of a scratch buffer."""
+    def _operand(self, x: str, start: Any, count: Any) -> Any:
+        """Where the first panel of an operand's part lies; packs `count` indices from `start` if tasks do."""
         f, w = self.f, self.word
-        size = w["own_size" if x == "own" else f"{x}_size"]
-        address = f.b.add(w["own" if x == "own" else f"{x}_local"], f.b.mul(f.thread, size))
-        return f.b.inttoptr(address, kind.as_pointer())
+        here = f.b.icmp_signed("!=", w[f"{x}_pack"], i64(0))
+        own = f.b.add(w[f"{x}_local"], f.b.mul(f.thread, w[f"{x}_size"]))
+        with f.when(here):
+            at = f.b.add(f.b.mul(start, w[f"{x}_i"]), f.b.mul(self.at_k, w[f"{x}_k"]))
+            at = f.b.add(self.bases[x], f.b.mul(at, i64(self.form.kind.itemsize)))
+            pack = f.b.inttoptr(w[f"{x}_pack"], PACK.as_pointer())
+            source, to = (f.b.inttoptr(place, BYTES) for place in (at, own))
+            f.b.call(pack, [source, count, self.depth, to, w[f"{x}_panel"], w[f"{x}_i"], w[f"{x}_k"]])
+        at = f.b.add(self.bases[x], f.b.mul(self.panels[x], w[f"{x}_panel_step"]))
+        at = f.b.add(at, f.b.mul(self.at_k, w[f"{x}_k_step"]))
+        return f.b.inttoptr(f.b.select(here, own, at), BYTES)
 
-    def _pack(self, x: str, start: Any, count: Any) -> None:
-        f, w, g = self.f, self.word, self.g
-        width = g.rows if x == "a" else g.columns
-        panel = f.b.mul(w[f"{x}_depth"], i64(width))
-        i_step, k_step = w[f"{x}_i"], w[f"{x}_k"]
-        source = f.b.gep(self.bases[x], [f.b.add(f.b.mul(start, i_step), f.b.mul(self.at_k, k_step))])
-        pack = f.b.inttoptr(w[f"{x}_pack"], pack_type(g, self.form.kind).as_pointer())
-        f.b.call(pack, [source, count, self.depth, self._local(x, g.element), panel, i_step, k_step])
+    def _column(self, j: Any, left: Any, right: Any) -> None:
+        """The tiles of a panel of B: of all rows while there are as many left, then lower ones."""
+        f, w = self.f, self.word
+        self.right = right
+        columns = f.minimum(w["columns"], f.b.sub(self.columns, j))
+        with _until(f, self.rows, left) as (i, place, advance):
+            high = f.b.icmp_signed(">=", f.b.sub(self.rows, i), w["rows"])
+            height, step = (
+                f.b.select(high, w[whole], w[part])
+                for whole, part in (("rows", "low"), ("a_panel_step", "a_low_step"))
+            )
+            self._tile(i, j, f.minimum(height, f.b.sub(self.rows, i)), columns, place)
+            advance(height, f.b.gep(place, [step]))
 
-    def _panel(self, x: str, index: Any, start: Any) -> Any:
-        """Where a tile's part of an operand lies: from index `index` of the block that begins at `start`."""
-        f, w, g = self.f, self.word, self.g
-        way, width = getattr(self.form, x), g.rows if x == "a" else g.columns
-        if way == "direct":
-            i = f.b.mul(f.b.add(start, index), w[f"{x}_i"])
-            return f.b.gep(self.bases[x], [f.b.add(i, f.b.mul(self.at_k, w[f"{x}_k"]))])
-        if way == "local":
-            panel = self._local(x, g.element)
-            return panel if x == "b" else f.b.gep(panel, [self._in_panels(index, w["a_depth"], width)])
-        unit = f.b.sdiv(self.at_k, i64(2)) if g.pairs else self.at_k
-        at = self._in_panels(f.b.add(start, index), w[f"{x}_depth"], width)
-        return f.b.gep(self.bases[x], [f.b.add(at, f.b.mul(unit, i64(width)))])
-
-    def _in_panels(self, index: Any, depth: Any, width: int) -> Any:
-        """Where an index lies in panels of `depth` elements for each of `width` indices."""
-        panel, inside = split(self.f, index, i64(width))
-        return self.f.b.add(self.f.b.mul(panel, self.f.b.mul(depth, i64(width))), inside)
-
-    def _tile(self, i: Any, j: Any, height: Any) -> None:
+    def _tile(self, i: Any, j: Any, rows: Any, columns: Any, left: Any) -> None:
         """One tile: where it is summed up, the sums, and what is done with them."""
-        f, w, g = self.f, self.word, self.g
-        rows = f.minimum(height, f.b.sub(self.rows, i))
-        columns = f.minimum(g.columns, f.b.sub(self.columns, j))
+        f, w = self.f, self.word
         row, column = f.b.add(self.i, i), f.b.add(self.j, j)
-        own = self._own(i, j)
-        place, step = own, w["own_row"]
-        old = f.b.not_(self.first)
-        exact = None
+        place, step = self._own(i, j), w["own_row"]
         if self.in_place:
-            old = I1(1) if self.form.accumulate else old
-            exact = f.b.and_(self._whole(rows, g.low), self._whole(columns, g.lanes))
-            there = f.b.gep(self.writer.starts["out0"], [f.b.add(f.b.mul(row, w["out0_i"]), column)])
-            with f.when(f.b.and_(old, f.b.not_(exact))):
-                self._copy(there, w["out0_i"], own, w["own_row"], rows, columns)
-            place, step = f.b.select(exact, there, place), f.b.select(exact, w["out0_i"], step)
-        self._sum(i, j, rows, columns, place, step, old)
-        if exact is not None and self.plain:
-            with f.when(f.b.not_(exact)):
-                self._copy(own, w["own_row"], there, w["out0_i"], rows, columns)
-            return
+            step = w["out0_i"]
+            place = f.b.gep(self.writer.starts["out0"], [f.b.add(f.b.mul(row, step), column)])
         with f.when(self.last):
-            self._finish(place, step, row, column, rows, columns)
-        if exact is not None:
-            with f.when(f.b.not_(f.b.or_(exact, self.last))):
-                self._copy(own, w["own_row"], there, w["out0_i"], rows, columns)
+            self.writer.fetch(row, column, rows, columns)
+        self._sum(left, rows, columns, place, step)
+        if not (self.in_place and self.plain):
+            with f.when(self.last):
+                self._finish(place, step, row, column, rows, columns)
 
     def _own(self, i: Any, j: Any) -> Any:
-        """Where a tile that isn't summed up in the result is."""
+        """Where a tile is that can't be summed up in the result."""
         f, w = self.f, self.word
-        return f.b.gep(
-            self._local("own", self.g.total), [f.b.add(f.b.mul(i, w["own_i"]), f.b.mul(j, w["own_j"]))]
-        )
+        own = f.b.inttoptr(f.b.add(w["own"], f.b.mul(f.thread, w["own_size"])), self.g.total.as_pointer())
+        return f.b.gep(own, [f.b.add(f.b.mul(i, w["own_i"]), f.b.mul(j, w["own_j"]))])
 
-    def _whole(self, count: Any, step: int) -> Any:
-        return self.f.b.icmp_signed("==", self.f.b.and_(count, i64(step - 1)), i64(0))
-
-    def _sum(self, i: Any, j: Any, rows: Any, columns: Any, place: Any, step: Any, old: Any) -> None:
+    def _sum(self, left: Any, rows: Any, columns: Any, place: Any, step: Any) -> None:
         """Sums up a tile; sums start at 0 or with what lies at the place."""
-        f, w, g, zero = self.f, self.word, self.g, i64(0)
+        f, w, g = self.f, self.word, self.g
         units = f.b.sdiv(f.b.add(self.depth, i64(1)), i64(2)) if g.pairs else self.depth
-        a_steps = [w["a_i"], w["a_k"]] if self.form.a == "direct" else [zero, zero]
-        b_step = w["b_k"] if self.form.b == "direct" else zero
-        start, start_row = f.b.select(old, place, self.zeros), f.b.select(old, step, zero)
-        panels = [self._panel("a", i, self.i), self._panel("b", j, self.j)]
+        old, old_row = place, step
+        if not self.form.accumulate:
+            old, old_row = f.b.select(self.first, self.zeros, old), f.b.select(self.first, i64(0), step)
         tile = f.b.inttoptr(w["tile"], tile_type(g).as_pointer())
-        f.b.call(tile, [*panels, units, rows, columns, *a_steps, b_step, start, start_row, place, step])
-
-    def _copy(self, source: Any, source_row: Any, to: Any, to_row: Any, rows: Any, columns: Any) -> None:
-        """Copies a tile's sums."""
-        f, kind = self.f, vector(self.g.total, self.g.lanes)
-        align = 4
-
-        def body(r: Any, c: Any, mask: Any, count: Any) -> None:
-            x = f.at(source, f.b.add(f.b.mul(r, source_row), c), kind)
-            y = f.at(to, f.b.add(f.b.mul(r, to_row), c), kind)
-            if mask is None:
-                f.store(f.load(x, align), y, align)
-            else:
-                masked_store(f, masked_load(f, x, mask), y, mask)
-
-        self.writer.rows(rows, columns, body)
+        steps = [w["a_i"], w["a_k"], w["b_k"]]
+        f.b.call(tile, [left, self.right, units, rows, columns, *steps, old, old_row, place, step])
 
     def _finish(self, place: Any, step: Any, i: Any, j: Any, rows: Any, columns: Any) -> None:
         """Makes the results of a tile from its sums."""
@@ -357,23 +330,26 @@ class Combine:
 
 
 @contextmanager
-def _until(f: Function, stop: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
-    """A loop over numbers from 0 below `stop`; gives the number and `advance(by)`, to be called last."""
+def _until(f: Function, stop: Any, place: Any) -> Iterator[tuple[Any, Any, Callable[[Any, Any], None]]]:
+    """A loop over numbers from 0 below `stop` with a place for each; gives both and `advance(by, next
+    place)`, to be called last."""
     b = f.b
     head, body, done = (f.function.append_basic_block(f"until.{part}") for part in ("head", "body", "done"))
     before = b.block
     b.branch(head)
     b.position_at_end(head)
-    number = b.phi(I64)
+    number, at = b.phi(I64), b.phi(place.type)
     number.add_incoming(i64(0), before)
+    at.add_incoming(place, before)
     b.cbranch(b.icmp_signed("<", number, stop), body, done)
     b.position_at_end(body)
 
-    def advance(by: Any) -> None:
+    def advance(by: Any, following: Any) -> None:
         number.add_incoming(b.add(number, by), b.block)
+        at.add_incoming(following, b.block)
         b.branch(head)
 
-    yield number, advance
+    yield number, at, advance
     b.position_at_end(done)
 
 

@@ -23,7 +23,9 @@ from . import conv_phases as _conv_phases  # noqa: F401  registers its planner
 from .conv_finish import Ending, stored
 from .conv_kernel import Tile
 from .conv_pack import Source, pack_step, packed_array, plan_pack
-from .conv_planes import SLACK, Weights, few, geometry_of, in_planes, plan_plane_products, plan_planes
+from .conv_plane_form import Planes, few, geometry_of, in_planes
+from .conv_plane_products import plan_plane_products
+from .conv_planes import Weights, plan_planes
 from .conv_reduce import plan_sum
 from .conv_sweep import Moved, Sweep, moved
 from .conv_tables import (
@@ -72,7 +74,7 @@ def finish_conv(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bool:
     n = w.shape[0] // groups
     if in_planes(geometry, n, w.shape[1], shape[-1], d):
         weights = Weights(w, n * w.strides[0], w.strides[0], w.strides[1], w.strides[2:])
-        plan_planes(plan, Padded(x, padding, d, slack=SLACK), weights, ending, geometry, groups)
+        plan_planes(plan, Planes(x, padding, d, groups), weights, ending, geometry, groups)
     else:
         _plan_contraction(plan, ending, Padded(x, padding, d), w, stride, dilation, groups)
     return True
@@ -134,7 +136,7 @@ def plan_weight_grad(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
     dy, out, kernel = converted(plan, dy, d), result_for(plan, dw, d), dw.shape[2:]
     geometry = geometry_of(kernel, stride, dilation)
     if few(dw.shape[0] // groups, d.itemsize) and few(dw.shape[1], d.itemsize) and geometry.writable:
-        plan_plane_products(plan, dy, Padded(x, padding, d, slack=SLACK), out, geometry, groups)
+        plan_plane_products(plan, dy, Planes(x, padding, d, groups), out, geometry, groups)
     else:
         _plan_products(plan, out, dy, Padded(x, padding, d), stride, dilation, groups)
     finish(plan, out, dw)

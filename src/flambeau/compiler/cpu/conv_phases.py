@@ -16,11 +16,14 @@ import numpy as np
 
 from ...core.node import numel
 from ..calls import Array, Plan
+from ..expression import load
+from ..nest import Nest, Phase, Store
 from ..planner import Finish, finisher, planner
 from .conv_finish import Ending, stored
 from .conv_kernel import Tile
 from .conv_pack import Source, packed_array, plan_pack
-from .conv_planes import SLACK, Weights, few, geometry_of, plan_planes
+from .conv_plane_form import Planes, few, geometry_of
+from .conv_planes import Weights, plan_planes
 from .conv_shuffle import Shuffle
 from .conv_sweep import Sweep
 from .conv_tables import (
@@ -39,7 +42,7 @@ from .conv_tables import (
     sums,
     with_run,
 )
-from .linear import contiguous
+from .nest import plan_nest
 from .pad import COMPUTE, Padded, Pairs, converted, plan_pad, plan_zero
 
 
@@ -91,7 +94,7 @@ def _plan_turned(
     ):
         before = t * (k - 1) - low
         margins.append((before, n + t * (k - 1) - before - o))
-    source = Padded(dy, tuple(margins), w.dtype, slack=SLACK)
+    source = Planes(dy, tuple(margins), w.dtype, groups)
     plan_planes(plan, source, turned, ending, geometry_of(kernel, (1,) * len(kernel), dilation), groups)
 
 
@@ -155,7 +158,7 @@ def _plan_shuffled(plan: Plan, ending: Ending, dy: Array, w: Array, axes: list[_
     plan_pad(plan, w, padded, tuple(low for low, _ in margins))
     outputs, n, steps = w.shape[0] // groups, w.shape[1], padded.strides
     offset = sum(s * t for s, t in zip(starts, steps[2:], strict=True))
-    phased = contiguous(plan, padded._replace(
+    phased = _in_order(plan, padded._replace(
         offset=offset,
         shape=(groups, n, *strides, outputs, *map(len, reaches)),
         strides=(outputs * steps[0], steps[1], *steps[2:], steps[0],
@@ -164,10 +167,18 @@ def _plan_shuffled(plan: Plan, ending: Ending, dy: Array, w: Array, axes: list[_
     by = phased.strides
     results, k = n * prod(strides), len(axes)
     weights = Weights(phased, by[0], prod(phased.shape[2 + k :]), by[2 + k], by[3 + k :])
-    source = Padded(dy, tuple(a.fit() for a in axes), w.dtype, slack=SLACK)
+    source = Planes(dy, tuple(a.fit() for a in axes), w.dtype, groups)
     geometry = geometry_of(tuple(map(len, reaches)), (1,) * k, (1,) * k)
     shuffle = Shuffle(ending, n, strides, tuple(a.pixels(0) for a in axes))
     plan_planes(plan, source, weights, shuffle, geometry, groups, results)
+
+
+def _in_order(plan: Plan, x: Array) -> Array:
+    """A copy of x, of any rank, in which elements lie in order."""
+    copy = plan.array(x.shape, x.dtype)
+    phase = Phase(stores=(Store(1, load(0, x.dtype)),))
+    plan_nest(plan, Nest(x.shape[:1], x.shape[1:], False, (x, copy), (phase,)))
+    return copy
 
 
 class _Phases:

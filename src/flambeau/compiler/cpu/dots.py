@@ -1,7 +1,8 @@
-"""Contractions of a few rows, where k is contiguous in both operands: every element of the result is the
-inner product of two vectors in memory, and the time is that of reading the second operand once.
+"""Contractions of few rows or few columns, where k is contiguous in both operands: every element of the
+result is the inner product of two vectors in memory, and the time is mostly that of reading the larger
+operand once.
 
-    for each task (a block of columns of one matrix of the batch, and a chunk of k):
+    for each task (a block of one matrix of the batch, and a chunk of k):
         for each group of rows and columns: sums in registers along k, then added up by halves
 """
 
@@ -24,14 +25,18 @@ class Group(NamedTuple):
     columns: int
 
 
-def group(m: int, g: Geometry) -> Group:
-    """The group for a number of rows: at least 8 sums, so that additions don't wait for each other."""
-    rows = 1 if m == 1 else 2 if m == 2 else 4
-    return Group(rows, min(max(8 // rows, 4 if g.rows == 12 else 2), g.lanes))
+def group(m: int, n: int, g: Geometry) -> Group:
+    """The group for a result of this size: at least 8 sums, so that additions don't wait for each other."""
+    most = 4 if g.rows == 12 else 2
+    rows, columns = (1 if x == 1 else 2 if x == 2 else most for x in (m, n))
+    if rows * columns < 8:
+        rows, columns = (rows, 8 // rows) if m < n else (8 // columns, columns)
+    return Group(rows, min(columns, g.lanes))
 
 
 class Dots:
-    """Emits the kernel; its words are those of `Form`. A task is `block_n` columns, at most `BLOCK`."""
+    """Emits the kernel; its words are those of `Form`. A task is a block of `rows` and `columns` (at most
+    `BLOCK`)."""
 
     BLOCK = 64
 
@@ -49,25 +54,31 @@ class Dots:
     def _task(self, task: Any) -> None:
         f, w = self.f, self.word
         task, j = split(f, task, w["tasks_n"])
+        task, i = split(f, task, w["tasks_m"])
         offsets, chunk = batch_offsets(f, self.form, w, task)
         moved = f.b.mul(chunk, w["chunk_out"])
         offsets["out0"] = f.b.add(offsets["out0"], moved) if "out0" in offsets else moved
         self.writer.begin(offsets)
-        k, j = f.b.mul(chunk, w["chunk"]), f.b.mul(j, w["block_n"])
+        k = f.b.mul(chunk, w["chunk"])
         self.depth = f.minimum(w["chunk"], f.b.sub(w["k"], k))
-        columns = f.minimum(w["block_n"], f.b.sub(w["n"], j))
-        a, b = (f.b.gep(self._base(x, offsets), [k]) for x in ("a", "b"))
-        b = f.b.gep(b, [f.b.mul(j, w["b_i"])])
-        with f.loop(0, w["m"], self.shape.rows, "row") as i:
-            rows = f.minimum(self.shape.rows, f.b.sub(w["m"], i))
+        i, j = f.b.mul(i, w["rows"]), f.b.mul(j, w["columns"])
+        rows, columns = (
+            f.minimum(w[n], f.b.sub(w[m], x)) for n, m, x in (("rows", "m", i), ("columns", "n", j))
+        )
+        a, b = self._base("a", offsets, i, k), self._base("b", offsets, j, k)
+        with f.loop(0, rows, self.shape.rows, "row") as r:
             with f.loop(0, columns, self.shape.columns, "column") as c:
-                self._group(self._places(a, i, w["m"], "a"), self._places(b, c, columns, "b"), c)
-            self.writer.write(self._sums, i, j, rows, columns)
+                self._group(self._places(a, r, rows, "a"), self._places(b, c, columns, "b"), c)
+            self.writer.write(
+                self._sums, f.b.add(i, r), j, f.minimum(self.shape.rows, f.b.sub(rows, r)), columns
+            )
 
-    def _base(self, x: str, offsets: dict[str, Any]) -> Any:
+    def _base(self, x: str, offsets: dict[str, Any], first: Any, k: Any) -> Any:
+        """Where an operand's vector number `first` starts, from k."""
         f = self.f
-        place = f.b.inttoptr(self.word[x], STORED[self.form.kind].as_pointer())
-        return f.b.gep(place, [offsets[x]]) if x in offsets else place
+        place = f.b.add(self.word[x], offsets[x]) if x in offsets else self.word[x]
+        place = f.b.inttoptr(place, STORED[self.form.kind].as_pointer())
+        return f.b.gep(place, [f.b.add(f.b.mul(first, self.word[f"{x}_i"]), k)])
 
     def _places(self, base: Any, first: Any, stop: Any, x: str) -> list[Any]:
         """Where the group's vectors of an operand begin; the last there is stands for those missing."""

@@ -11,7 +11,8 @@ from ..calls import Array, Plan
 from ..expression import Expr, kept, load
 from ..pieces import replace
 from ..planner import Finish, finisher, planner
-from .contraction import contract, matrix, product
+from .contraction import contract, product
+from .problem import matrix
 
 
 @planner("affine")

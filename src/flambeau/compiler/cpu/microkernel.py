@@ -7,7 +7,9 @@ many rows as the largest tile has; a panel of B those of its columns.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -17,14 +19,15 @@ from ...core.dtype import dtype
 from ...runtime.target import host
 from .emit import F32, F64, I8, I32, I64, Function, i64, type_name, vector
 
-BF16 = ir.IntType(16)
+BF16, BYTES = ir.IntType(16), I8.as_pointer()
 
 
 class Geometry(NamedTuple):
     """The shape of tiles for a dtype.
 
     element: what panels consist of; total: what sums are kept in; lanes: elements of a register; rows,
-    vectors: the largest tile; pairs: an element is two bfloat16 numbers, of an even k and the next.
+    vectors: the largest tile; low: rows of the lower tiles, which do what is left of the rows, a power of
+    two; pairs: an element is two bfloat16 numbers, of an even k and the next.
     """
 
     element: Any
@@ -32,6 +35,7 @@ class Geometry(NamedTuple):
     lanes: int
     rows: int
     vectors: int
+    low: int
     pairs: bool
 
     @property
@@ -40,14 +44,14 @@ class Geometry(NamedTuple):
         return self.lanes * self.vectors
 
     @property
-    def low(self) -> int:
-        """Rows of the lower tiles, which do what is left of the rows; a power of two."""
-        return 4 if self.rows == 12 else 2
-
-    @property
     def itemsize(self) -> int:
         """Bytes of a panel's element."""
         return 8 if self.element == F64 else 4
+
+    @property
+    def flat(self) -> Geometry:
+        """Tiles with few rows and as many accumulators."""
+        return self._replace(rows=self.low, vectors=self.rows * self.vectors // self.low)
 
     def units(self, k: int) -> int:
         """Elements that an extent of k takes in a panel."""
@@ -60,8 +64,9 @@ def geometry(d: dtype) -> Geometry:
     target = host()
     kind = F64 if d is dt.float64 else F32
     pairs = d is dt.bfloat16 and target.has("avx512bf16") and target.vector == 64
-    rows = 12 if target.registers >= 32 else 6 if target.has("fma") else 4
-    return Geometry(I32 if pairs else kind, kind, target.vector // (8 if kind == F64 else 4), rows, 2, pairs)
+    rows, low = (12, 4) if target.registers >= 32 else (6, 2) if target.has("fma") else (4, 2)
+    lanes = target.vector // (8 if kind == F64 else 4)
+    return Geometry(I32 if pairs else kind, kind, lanes, rows, 2, low, pairs)
 
 
 class Routine(Function):
@@ -127,87 +132,117 @@ def prefetch(f: Function, place: Any, written: bool) -> None:
 
 def tile_type(g: Geometry) -> Any:
     """The type of the function of tiles, see `Tiles`."""
-    element, total = g.element.as_pointer(), g.total.as_pointer()
-    return ir.FunctionType(ir.VoidType(), [element, element, *[I64] * 6, total, I64, total, I64])
+    total = g.total.as_pointer()
+    return ir.FunctionType(ir.VoidType(), [BYTES, BYTES, *[I64] * 6, total, I64, total, I64])
 
 
 class Tiles:
     """Emits the function of all tiles, `(a, b, k, rows, columns, a_row, a_k, b_k, old, old_row, to, to_row)`.
 
-    k, rows, columns: how many there are. a_row, a_k: A's strides, and b_k: B's, if it is read in place. old:
-    the first values of the sums, in rows `old_row` apart; to: where they are written. Both are whole tiles:
-    of all rows or few, and of all columns or one vector.
+    k, rows, columns: how many there are; rows are all of the largest tile, or at most `low`. a_row, a_k: A's
+    strides, and b_k: B's, if it is read in place. old: the first values of the sums, in rows `old_row` apart;
+    to: where they are written.
     """
 
     def __init__(self, module: ir.Module, symbol: str, g: Geometry, direct: Direct) -> None:
         kind = tile_type(g)
-        tiles = {
-            (rows, vectors): Tile(module, g, rows, vectors, direct, kind).f.function
-            for rows in (g.rows, g.low)
-            for vectors in (g.vectors, 1)
-        }
         f = Routine(module, symbol, *kind.args)
         f.function.linkage = ""
-        wide = f.b.icmp_signed(">", f.args[4], i64(g.lanes))
-        high = f.b.icmp_signed(">", f.args[3], i64(g.low))
-        tall, flat = (f.b.select(wide, tiles[rows, g.vectors], tiles[rows, 1]) for rows in (g.rows, g.low))
-        f.b.call(f.b.select(high, tall, flat), f.args)
+        b, (rows, columns), chosen = f.b, f.args[3:5], None
+        widths = sorted({0, 1, (g.vectors + 1) // 2, g.vectors})
+        for height in sorted({g.rows, g.low}, reverse=True):
+            for full, width in reversed(list(pairwise(widths))):
+                tile = Tile(module, g, height, (full, width), direct, kind).f.function
+                fits = b.icmp_signed("<=", columns, i64(width * g.lanes))
+                if height < g.rows:
+                    fits = b.and_(fits, b.icmp_signed("<=", rows, i64(height)))
+                chosen = tile if chosen is None else b.select(fits, tile, chosen)
+        b.call(chosen, f.args, tail="tail")
         f.finish()
 
 
 class Tile:
-    """Emits the function of one tile, of type `tile_type`."""
+    """Emits the function of one tile, of type `tile_type`. `vectors`: how many of each row are whole, and how
+    many there are."""
 
     def __init__(
-        self, module: ir.Module, g: Geometry, rows: int, vectors: int, direct: Direct, kind: Any
+        self, module: ir.Module, g: Geometry, rows: int, vectors: tuple[int, int], direct: Direct, kind: Any
     ) -> None:
-        self.g, self.rows, self.vectors, self.direct = g, rows, vectors, direct
-        self.f = f = Routine(module, f"tile{rows}x{vectors}", *kind.args)
-        self.a, self.b, k, here, columns, self.a_row, self.a_k, self.b_k, old, old_row, to, to_row = f.args
+        self.g, self.rows, (full, self.vectors), self.direct = g, rows, vectors, direct
+        self.f = f = Routine(module, f"tile{rows}x{self.vectors}", *kind.args)
+        a, b, k, here, self.columns, self.a_row, self.a_k, self.b_k, old, old_row, to, to_row = f.args
+        self.a, self.b = (f.b.bitcast(x, g.element.as_pointer()) for x in (a, b))
         self.last = f.b.sub(here, i64(1))
-        self.masks = [lane_mask(f, g.lanes, f.b.sub(columns, i64(v * g.lanes))) for v in range(vectors)]
-        rows_of_a = [self._row(r) for r in range(rows)]
-        start = [f.load(place, 4) for place in self._places(old, old_row)]
-        self._prefetch(f.b.gep(to, [f.b.mul(to_row, i64(rows))]), to_row)
-        with f.carry(0, k, 1, start, "k") as state:
-            state.next = self._step(state.i, state.values, rows_of_a)
-        for place, value in zip(self._places(to, to_row), state.values, strict=True):
-            f.store(value, place, 4)
+        rest = [f.b.sub(self.columns, i64(v * g.lanes)) for v in range(self.vectors)]
+        self.masks = [lane_mask(f, g.lanes, n) if v >= full else None for v, n in enumerate(rest)]
+        rows_of_a = [
+            self._row(self.a, r, self.a_row) if direct.a else f.b.gep(self.a, [i64(r)]) for r in range(rows)
+        ]
+        below = f.b.gep(to, [f.b.mul(to_row, i64(rows))])
+        sums = self._sums(k, self._first(old, old_row), rows_of_a, below, to_row)
+        self._finish(sums, to, to_row)
         f.finish()
 
-    def _row(self, r: int) -> Any:
-        """The start of a row of A; the last row there is instead of one that is not."""
-        f = self.f
-        if not self.direct.a:
-            return f.b.gep(self.a, [i64(r)])
-        return f.b.gep(self.a, [f.b.mul(f.minimum(r, self.last), self.a_row)])
+    def _row(self, start: Any, r: int, step: Any) -> Any:
+        """The start of a row; in lower tiles the last row there is instead of one that is not."""
+        f, low = self.f, self.rows == self.g.low
+        return f.b.gep(start, [f.b.mul(f.minimum(r, self.last) if low else i64(r), step)])
 
-    def _places(self, start: Any, step: Any) -> list[Any]:
-        """Where a tile's vectors lie, in rows `step` apart."""
+    def _vector(self, start: Any, v: int, kind: Any) -> Any:
+        """Vector `v` of a row; 0 in columns that are not there."""
+        f = self.f
+        place, mask = f.at(start, i64(v * self.g.lanes), vector(kind, self.g.lanes)), self.masks[v]
+        return f.load(place, 4) if mask is None else masked_load(f, place, mask)
+
+    def _first(self, start: Any, step: Any) -> list[Any]:
+        """The sums at first."""
+        rows = [self._row(start, r, step) for r in range(self.rows)]
+        return [self._vector(row, v, self.g.total) for row in rows for v in range(self.vectors)]
+
+    def _finish(self, sums: list[Any], start: Any, step: Any) -> None:
+        """Writes the sums."""
         f, g = self.f, self.g
-        rows = [f.b.gep(start, [f.b.mul(step, i64(r))]) for r in range(self.rows)]
-        kind = vector(g.total, g.lanes)
-        return [f.at(row, i64(v * g.lanes), kind) for row in rows for v in range(self.vectors)]
+        for r in range(self.rows):
+            with (
+                f.when(f.b.icmp_signed("<=", i64(r), self.last))
+                if r and self.rows == g.low
+                else nullcontext()
+            ):
+                row = f.b.gep(start, [f.b.mul(step, i64(r))])
+                for v, mask in enumerate(self.masks):
+                    value = sums[r * self.vectors + v]
+                    place = f.at(row, i64(v * g.lanes), value.type)
+                    if mask is None:
+                        f.store(value, place, 4)
+                    else:
+                        masked_store(f, value, place, mask)
 
-    def _prefetch(self, start: Any, step: Any) -> None:
-        """Has the rows of the tile below fetched, while this one is summed up."""
+    def _sums(self, k: Any, start: list[Any], rows: list[Any], below: Any, step: Any) -> list[Any]:
+        """The sums over k. Meanwhile the rows of the tile below, `step` apart, are fetched, one in each part
+        of k: all at once would keep what is needed now waiting. A short k is not worth it."""
         f = self.f
-        with f.loop(0, self.rows, 1, "fetch") as r:
-            row = f.b.gep(start, [f.b.mul(r, step)])
+        short = f.b.icmp_signed("<", k, i64(4 * self.rows))
+        part = f.b.select(short, k, f.b.sdiv(f.b.add(k, i64(self.rows - 1)), i64(self.rows)))
+        with f.carry(0, k, part, [below, *start], "part") as outer:
+            row, *sums = outer.values
             for v in range(self.vectors):
                 prefetch(f, f.b.gep(row, [i64(v * self.g.lanes)]), True)
+            with f.carry(outer.i, f.minimum(k, f.b.add(outer.i, part)), 1, sums, "k") as inner:
+                inner.next = self._step(inner.i, inner.values, rows)
+            outer.next = [f.b.gep(row, [step]), *inner.values]
+        return outer.values[1:]
 
     def _step(self, k: Any, sums: list[Any], rows: list[Any]) -> list[Any]:
         """The sums with the products of one k added."""
         f, g = self.f, self.g
         at_b = f.b.mul(k, self.b_k if self.direct.b else i64(g.columns))
         at_a = f.b.mul(k, self.a_k if self.direct.a else i64(g.rows))
-        kind = vector(g.element, g.lanes)
-        places = [f.at(self.b, f.b.add(at_b, i64(v * g.lanes)), kind) for v in range(self.vectors)]
+        start = f.b.gep(self.b, [at_b])
         if self.direct.b:
-            right = [masked_load(f, place, mask) for place, mask in zip(places, self.masks, strict=True)]
+            right = [self._vector(start, v, g.element) for v in range(self.vectors)]
         else:
-            right = [f.load(place, 4) for place in places]
+            kind = vector(g.element, g.lanes)
+            right = [f.load(f.at(start, i64(v * g.lanes), kind), 4) for v in range(self.vectors)]
         result = []
         for r, row in enumerate(rows):
             left = f.splat(f.load(f.b.gep(row, [at_a]), 4), g.lanes)

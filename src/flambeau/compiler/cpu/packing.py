@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from ...core.dtype import dtype
 from .emit import I32, I64, STORED, Function, i64, vector
-from .microkernel import Geometry, Routine, lane_mask, masked_load, masked_store, prefetch
+from .microkernel import BYTES, Geometry, Routine, lane_mask, masked_load, masked_store, prefetch
 from .scalar import decode
 
 _ABREAST = 8  # vectors that are copied for one k before the next
@@ -28,22 +28,27 @@ class Source(NamedTuple):
     dtype: dtype
 
 
-def pack_type(g: Geometry, d: dtype) -> Any:
-    """The type of the function that packs, see `Packing`."""
-    arguments = [STORED[d].as_pointer(), I64, I64, g.element.as_pointer(), I64, I64, I64]
-    return ir.FunctionType(ir.VoidType(), arguments)
+PACK = ir.FunctionType(ir.VoidType(), [BYTES, I64, I64, BYTES, I64, I64, I64])  # see `Packing`
 
 
 class Packing:
     """Emits the function `(source, count, depth, to, panel, i_step, k_step)`: it packs `count` indices i and
-    `depth` k of the matrix at `source`, with these strides, to panels at `to`, `panel` elements apart."""
+    `depth` k of the matrix at `source`, with these strides, to panels at `to`, `panel` elements apart.
 
-    def __init__(self, module: ir.Module, symbol: str, g: Geometry, width: int, source: Source) -> None:
-        self.g, self.width, self.dtype = g, width, source.dtype
+    past: whether panels are written past the caches. Other cores may still hold what the memory was before,
+    and would have to be asked for every line.
+    """
+
+    def __init__(
+        self, module: ir.Module, symbol: str, g: Geometry, width: int, source: Source, past: bool
+    ) -> None:
+        self.g, self.width, self.dtype, self.past = g, width, source.dtype, past
         self.stored, self.size = STORED[source.dtype], source.dtype.itemsize
-        self.f = f = Routine(module, symbol, *pack_type(g, source.dtype).args)
+        self.f = f = Routine(module, symbol, *PACK.args)
         f.function.linkage = ""
-        self.source, self.count, self.depth, self.to, self.panel, self.i_step, self.k_step = f.args
+        start, self.count, self.depth, to, self.panel, self.i_step, self.k_step = f.args
+        self.source = f.b.bitcast(start, self.stored.as_pointer())
+        self.to = f.b.bitcast(to, g.element.as_pointer())
         self.i_step = i64(1) if source.along == "i" else self.i_step
         self.k_step = i64(1) if source.along == "k" else self.k_step
         self.units = f.b.sdiv(f.b.add(self.depth, i64(1)), i64(2)) if g.pairs else self.depth
@@ -54,6 +59,8 @@ class Packing:
             with f.loop(0, self.count, width, "panel") as first:
                 here = f.minimum(width, f.b.sub(self.count, first))
                 self._panel(first, here, source.along == "k")
+        if past and module.triple.startswith(("x86_64", "i686")):
+            f.intrinsic("llvm.x86.sse.sfence", ir.VoidType())
         f.finish()
 
     def _place(self, first: Any) -> tuple[Any, Any]:
@@ -139,10 +146,13 @@ class Packing:
     def _put(self, value: Any, to: Any, mask: Any) -> None:
         f = self.f
         place = f.b.bitcast(to, value.type.as_pointer())
-        if mask is None:
-            f.store(value, place, self.g.itemsize)
-        else:
+        if mask is not None:
             masked_store(f, value, place, mask)
+        elif self.past:
+            store = f.b.store(value, place, align=self.g.lanes * self.g.itemsize)
+            store.set_metadata("nontemporal", f.module.add_metadata([ir.Constant(I32, 1)]))
+        else:
+            f.store(value, place, self.g.itemsize)
 
     def _prefetch(self, source: Any, k: Any, count: int) -> None:
         """Has what a later k needs fetched; there may be nothing."""
@@ -204,29 +214,29 @@ class Packing:
 
 class Packer:
     """Emits the kernel that packs a whole operand: a task is some panels of one matrix of the batch. The word
-    "pack" is the address of the function that packs."""
+    "pack" is the address of the function that packs; "i" and "k" are strides in elements, steps of the batch
+    and "block_from", "block_to" and "matrix" (how far apart blocks and matrices lie) in bytes."""
 
-    WORDS = ("pack", "source", "to", "count", "depth", "panel", "tasks", "block", "matrix", "i", "k")
+    WORDS = (
+        "pack", "source", "to", "count", "depth", "panel", "tasks", "block", "block_from", "block_to",
+        "matrix", "i", "k",
+    )  # fmt: skip
 
-    def __init__(
-        self, module: ir.Module, symbol: str, g: Geometry, width: int, source: Source, batch: int
-    ) -> None:
+    def __init__(self, module: ir.Module, symbol: str, batch: int) -> None:
         f = Function(module, symbol)
         w = {name: f.word(number) for number, name in enumerate(self.WORDS)}
+        pack = f.b.inttoptr(w["pack"], PACK.as_pointer())
         with f.loop(f.begin, f.end, 1, "task") as task:
             part, number = f.b.srem(task, w["tasks"]), f.b.sdiv(task, w["tasks"])
-            start = f.b.mul(part, w["block"])
-            at = f.b.add(f.b.mul(number, w["matrix"]), f.b.mul(f.b.sdiv(start, i64(width)), w["panel"]))
-            to = f.b.gep(f.b.inttoptr(w["to"], g.element.as_pointer()), [at])
-            place = f.b.inttoptr(w["source"], STORED[source.dtype].as_pointer())
+            to = f.b.add(f.b.mul(number, w["matrix"]), f.b.mul(part, w["block_to"]))
+            place = f.b.add(w["source"], f.b.mul(part, w["block_from"]))
             for d in reversed(range(batch)):
-                extent, stride = (f.word(len(self.WORDS) + 2 * d + x) for x in range(2))
-                place = f.b.gep(place, [f.b.mul(f.b.srem(number, extent), stride)])
+                extent, step = (f.word(len(self.WORDS) + 2 * d + x) for x in range(2))
+                place = f.b.add(place, f.b.mul(f.b.srem(number, extent), step))
                 number = f.b.sdiv(number, extent)
-            place = f.b.gep(place, [f.b.mul(start, w["i"])])
-            here = f.minimum(w["block"], f.b.sub(w["count"], start))
-            pack = f.b.inttoptr(w["pack"], pack_type(g, source.dtype).as_pointer())
-            f.b.call(pack, [place, here, w["depth"], to, w["panel"], w["i"], w["k"]])
+            here = f.minimum(w["block"], f.b.sub(w["count"], f.b.mul(part, w["block"])))
+            source, to = (f.b.inttoptr(x, BYTES) for x in (place, f.b.add(w["to"], to)))
+            f.b.call(pack, [source, here, w["depth"], to, w["panel"], w["i"], w["k"]])
         f.finish()
 
 

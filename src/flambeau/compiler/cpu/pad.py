@@ -29,7 +29,8 @@ class Padded:
     It is made item by item (see `conv_sweep`), unless x is all that already.
 
     `like` has the shape and strides of the whole; `copies` says whether there is anything to make. With
-    `slack` there always is, and so many bytes after the last element may be read."""
+    `slack` there always is, so many bytes after the last element may be read, and rows are made longer if
+    that makes them whole vectors at little cost."""
 
     def __init__(
         self, x: Array, padding: Pairs, d: dtype, spread: tuple[int, ...] = (), slack: int = 0
@@ -39,7 +40,10 @@ class Padded:
         same = x.contiguous and x.dtype is d and not any(n for pair in padding for n in pair)
         self.copies = bool(slack) or not same or max(self.spread) > 1
         size = ((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.spread, strict=True))
-        spatial = (max(n + lo + hi, 0) for n, (lo, hi) in zip(size, padding, strict=True))
+        spatial = [max(n + lo + hi, 0) for n, (lo, hi) in zip(size, padding, strict=True)]
+        lanes = host().lanes(d.itemsize)
+        if slack and -spatial[-1] % lanes * 6 <= spatial[-1]:
+            spatial[-1] += -spatial[-1] % lanes
         shape = (*x.shape[:2], *spatial)
         self.like = Array(-1, 0, shape, strides_of(shape), d)
 
@@ -113,12 +117,10 @@ def _pad(
     size, grown = ((1,) * gap + a.shape[2:] for a in (x, y))
     strides = x.strides[:2] + (0,) * gap + x.strides[2:]
     unit = strides[-1] == 1 or size[-1] <= 1
-    lanes = min(host().lanes(max(4, y.dtype.itemsize)), 1 << size[-1].bit_length() >> 1)
-    margins = (low[-1], grown[-1] - size[-1] - low[-1])
     shifts = (0,) * gap + tuple(s.bit_length() - 1 for s in spread or (1,) * len(low))
     dense = not any(shifts)
-    whole = lanes if unit and dense and lanes > 1 and min(margins) >= 0 and max(margins) <= lanes else 0
-    key = (x.dtype.name, y.dtype.name, unit, dense, whole)
+    vectors = -(-grown[-1] // host().lanes(max(4, y.dtype.itemsize)))
+    key = (x.dtype.name, y.dtype.name, unit, dense, vectors if unit and dense and vectors <= 4 else 0)
     words: list[Word] = [
         x.address,
         y.address,
@@ -132,26 +134,28 @@ def _pad(
     ]
     tasks = x.shape[0] * x.shape[1] * grown[0] if numel(grown) else 0
     grain = max(1, (1 << 14) // max(1, grown[1] * grown[2]))
-    code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, unit, dense).emit(whole))
+    code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, *key[2:]).emit())
     return code, words, tasks, grain
 
 
 class _Emission:
     """The kernel under construction. A task is one slice (the last two dimensions) of the result."""
 
-    def __init__(self, module: Any, of: dtype, to: dtype, unit: bool, dense: bool) -> None:
+    def __init__(self, module: Any, of: dtype, to: dtype, unit: bool, dense: bool, vectors: int) -> None:
         self.f, self.of, self.to, self.unit, self.dense = Function(module, "pad"), of, to, unit, dense
+        self.vectors, self.lanes = vectors, host().lanes(max(4, to.itemsize))
         self.shifts = [self.f.word(_SHIFTS + i) for i in range(3)]
 
-    def emit(self, whole: int) -> None:
-        """The loops over rows. `whole` is the number of lanes where a row and its margins allow for whole
-        vectors only, otherwise 0."""
+    def emit(self) -> None:
+        """The loops over slices and rows. What is written too much after a row, the next one overwrites."""
         f, b = self.f, self.f.b
         src, dst = f.pointer(_SRC, STORED[self.of]), f.pointer(_DST, STORED[self.to])
         strides = [f.word(_STRIDES + i) for i in range(5)]
         depth, height, width = (f.word(_SIZE + i) for i in range(3))
         low = [f.word(_LOW + i) for i in range(3)]
         deep, high, wide = (f.word(_GROWN + i) for i in range(3))
+        step = b.mul(strides[4], i64(self.of.itemsize))
+        masks = [self.inside(i64(v * self.lanes), low[2], width) for v in range(self.vectors)]
         with f.loop(f.begin, f.end, name="slice") as t:
             plane, (z, inside) = b.sdiv(t, deep), self.place(b.sub(b.srem(t, deep), low[0]), depth, 0)
             image, channel = b.sdiv(plane, f.word(_CHANNELS)), b.srem(plane, f.word(_CHANNELS))
@@ -161,12 +165,30 @@ class _Emission:
                 seen = b.and_(inside, there)
                 source = f.at(src, b.add(start, b.mul(y, strides[3])))
                 target = f.at(dst, b.mul(b.add(b.mul(t, high), row), wide))
-                if whole:
-                    self.whole_row(source, target, seen, width, low[2], wide, whole)
+                left = b.mul(b.sub(high, row), wide)
+                if self.vectors:
+                    none = ir.Constant(masks[0].type, None)
+                    for v, mask in enumerate(masks):
+                        at = i64(v * self.lanes)
+                        value = lane.load(f, f.at(source, b.sub(at, low[2])), b.select(seen, mask, none))
+                        self.put(value, target, at, wide, left, v == self.vectors - 1)
                 else:
-                    step = b.mul(strides[4], i64(self.of.itemsize))
-                    self.row(source, target, b.select(seen, width, i64(0)), low[2], wide, step)
+                    self.row(source, target, b.select(seen, width, i64(0)), low[2], wide, left, step)
         f.finish()
+
+    def inside(self, column: Any, low: Any, width: Any) -> Any:
+        """Which lanes of a vector of the result, from a column on, x has elements for."""
+        return lane.between(self.f, self.f.b.sub(column, low), width, self.lanes)
+
+    def put(self, value: Any, target: Any, column: Any, wide: Any, left: Any, last: bool = True) -> None:
+        """Stores a vector of a row; the slice has `left` elements from the row's start on."""
+        f, b = self.f, self.f.b
+        place, value = f.at(target, column), self.converted(value)
+        if last:
+            on = lane.first(f, b.sub(wide, column), self.lanes)
+            lane.store_row(f, value, place, on, b.sub(left, column))
+        else:
+            f.store(value, f.at(place, i64(0), value.type), self.to.itemsize)
 
     def place(self, at: Any, extent: Any, dim: int) -> tuple[Any, Any]:
         """Which index of x comes to a place, and whether one does."""
@@ -175,21 +197,19 @@ class _Emission:
         inside = b.icmp_unsigned("<", index, extent)
         return index, b.and_(inside, b.icmp_signed("==", b.shl(index, shift), at))
 
-    def row(self, source: Any, target: Any, width: Any, low: Any, wide: Any, step: Any) -> None:
-        """A row of any kind, with masks."""
-        f, lanes = self.f, host().lanes(max(4, self.to.itemsize))
+    def row(self, source: Any, target: Any, width: Any, low: Any, wide: Any, left: Any, step: Any) -> None:
+        """A row of any kind."""
+        f, lanes = self.f, self.lanes
         with f.loop(0, wide, lanes, name="column") as column:
             x = f.b.sub(column, low)
-            mask = lane.between(f, x, width, lanes)
             if not self.dense:
                 value = self.spread_out(source, x, width, step, lanes)
             elif self.unit:
-                value = lane.load(f, f.at(source, x), mask)
+                value = lane.load(f, f.at(source, x), self.inside(column, low, width))
             else:
-                value = lane.gather(f, source, lane.multiples(f, x, step, lanes), mask)
-            lane.store(
-                f, self.converted(value), f.at(target, column), lane.first(f, f.b.sub(wide, column), lanes)
-            )
+                steps = lane.multiples(f, x, step, lanes)
+                value = lane.gather(f, source, steps, self.inside(column, low, width))
+            self.put(value, target, column, wide, left)
 
     def spread_out(self, source: Any, x: Any, width: Any, step: Any, lanes: int) -> Any:
         """Elements with zeros between them, from place x on."""
@@ -200,32 +220,6 @@ class _Emission:
         inside = b.icmp_unsigned("<", index, f.splat(width, lanes))
         mask = b.and_(inside, b.icmp_signed("==", b.shl(index, shift), at))
         return lane.gather(f, source, b.mul(index, f.splat(step, lanes)), mask)
-
-    def whole_row(
-        self, source: Any, target: Any, seen: Any, width: Any, low: Any, wide: Any, lanes: int
-    ) -> None:
-        """A row of at least one vector, whose last vector may overlap the one before."""
-        f, b = self.f, self.f.b
-        zero = ir.Constant(ir.VectorType(STORED[self.to], lanes), None)
-        last, end = b.sub(width, i64(lanes)), b.sub(wide, i64(lanes))
-        with b.if_else(seen) as (then, otherwise):
-            with then:
-                f.store(zero, f.at(target, i64(0), zero.type))
-                f.store(zero, f.at(target, end, zero.type))
-                inner = f.at(target, low)
-                with f.loop(0, last, lanes, name="column") as x:
-                    self.copy(source, inner, x, lanes)
-                self.copy(source, inner, last, lanes)
-            with otherwise:
-                with f.loop(0, end, lanes, name="column") as x:
-                    f.store(zero, f.at(target, x, zero.type))
-                f.store(zero, f.at(target, end, zero.type))
-
-    def copy(self, source: Any, target: Any, x: Any, lanes: int) -> None:
-        """One whole vector."""
-        f = self.f
-        value = self.converted(f.load(f.at(source, x, ir.VectorType(STORED[self.of], lanes))))
-        f.store(value, f.at(target, x, value.type))
 
     def converted(self, value: Any) -> Any:
         """Stored elements of one dtype as those of the other."""

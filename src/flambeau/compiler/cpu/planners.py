@@ -11,7 +11,7 @@ _MODULES = {
     "contraction": "matmul linear",
     "linear": "affine linear_weight_grad",
     "conv": "conv conv_weight_grad conv_input_grad",
-    "pool": "max_pool_index avg_pool avg_pool_grad adaptive_avg_pool adaptive_max_index "
+    "pool": "max_pool avg_pool avg_pool_grad adaptive_avg_pool adaptive_max_index "
     "adaptive_avg_pool_grad pool_take pool_put",
     "attention": "attention attention_grad",
     "recurrent": "lstm lstm_backward gru gru_backward rnn rnn_backward",

@@ -12,19 +12,19 @@ from ..calls import Array, Plan
 from ..planner import planner
 from .pad import COMPUTE, converted, finish, result_for
 from .pool_cells import cell_kernel, element_kernel
-from .pool_windows import window_kernel
+from .pool_windows import form_of, window_kernel
 
 Sizes = tuple[int, ...]
 
 
-@planner("max_pool_index")
+@planner("max_pool")
 def plan_max(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
-    """max_pool_index(x, kernel, stride, padding, dilation, spatial)."""
-    (out,), (x,), (kernel, stride, padding, dilation, spatial) = results, inputs, attrs
+    """max_pool(x, kernel, stride, padding, dilation, spatial): the maxima and where they are."""
+    (values, index), (x,), (kernel, stride, padding, dilation, spatial) = results, inputs, attrs
     if x.dtype not in COMPUTE:
         return False
-    size = x.shape[-len(spatial) :]
-    _plan_windows(plan, "max", x.dtype, (x, out), size, (spatial, kernel, stride, padding, dilation))
+    geometry = (spatial, kernel, stride, padding, dilation)
+    _plan_windows(plan, "max", x.dtype, (x, index, values), x.shape[-len(spatial) :], geometry)
     return True
 
 
@@ -77,7 +77,8 @@ def plan_cell_spread(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
         return False
     d, n = COMPUTE[y.dtype], len(spatial)
     y, total = converted(plan, y, d), result_for(plan, out, d)
-    words = [y.address, total.address, *_three(spatial), *_three(y.shape[-n:])]
+    size, cells = _cells(spatial, y.shape[-n:])
+    words = [y.address, total.address, *size, *cells]
     _call(plan, cell_kernel("cell_spread", d), words, total, n)
     finish(plan, total, out)
     return True
@@ -118,24 +119,30 @@ def _plan_cells(plan: Plan, what: str, out: Array, x: Array, spatial: Sizes) -> 
     if x.dtype not in COMPUTE:
         return False
     n, x = len(spatial), converted(plan, x, x.dtype)
-    words = [x.address, out.address, *_three(x.shape[-n:]), *_three(spatial)]
+    size, cells = _cells(x.shape[-n:], spatial)
+    words = [x.address, out.address, *size, *cells]
     _call(plan, cell_kernel(what, x.dtype), words, out, n, prod(x.shape[-n:]))
     return True
+
+
+def _cells(size: Sizes, cells: Sizes) -> tuple[Sizes, Sizes]:
+    """Sizes and numbers of cells in three dimensions; a single cell is one row."""
+    return ((1, 1, prod(size)), (1, 1, 1)) if prod(cells) == 1 else (_three(size), _three(cells))
 
 
 def _plan_windows(
     plan: Plan,
     what: str,
     d: dtype,
-    arrays: tuple[Array, Array],
+    arrays: tuple[Array, ...],
     size: Sizes,
     geometry: tuple[Sizes, ...],
     with_pad: bool = True,
     divisor: int | None = None,
 ) -> None:
-    """Adds the call of a window kernel; `geometry` is (windows, kernel, stride, padding, dilation)."""
-    source, out = converted(plan, arrays[0], arrays[0].dtype), arrays[1]
-    step = geometry[2][-1] if geometry[2][-1] <= 2 else 0
+    """Adds the call of a window kernel over `arrays`, its input and its results; `geometry` is (windows,
+    kernel, stride, padding, dilation)."""
+    source, (out, *values) = converted(plan, arrays[0], arrays[0].dtype), arrays[1:]
     windows, kernel, stride, padding, dilation = geometry
     three = [
         _three(size),
@@ -145,8 +152,10 @@ def _plan_windows(
         _three(padding, 0),
         _three(dilation),
     ]
-    words = [source.address, out.address, divisor or 0, int(with_pad), *(n for g in three for n in g)]
-    _call(plan, window_kernel(what, d, step), words, out, len(size), prod(size))
+    form = form_of(d, *three)
+    places = [source.address, out.address, values[0].address if values else 0]
+    words = [*places, divisor or 0, int(with_pad), *(n for g in three for n in g)]
+    _call(plan, window_kernel(what, d, form), words, out, len(size), prod(size))
 
 
 def _call(plan: Plan, kernel: Kernel, words: list[Any], out: Array, n: int, work: int = 0) -> None:

@@ -1,11 +1,14 @@
 """Kernels that pool windows of constant size: the vector runs along the result's last dimension.
 
-A task is a plane: the pooled dimensions, one to three of them, for one index of those before.
+A task is a plane: the pooled dimensions, one to three of them, for one index of those before. The taps of
+small windows are written out.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -13,27 +16,55 @@ from ...core.dtype import dtype
 from ...runtime.kernels import Kernel, kernel
 from ...runtime.target import host
 from . import conv_lanes as lane
-from .emit import F32, F64, I32, I64, STORED, Function, i64, vector
+from .emit import F32, F64, I8, I32, I64, STORED, Function, i64, vector
 from .scalar import decode, encode
 
-# Words: two addresses, the divisor, whether padding counts, and three numbers (one for each dimension) of
-# each of these.
+Sizes = tuple[int, ...]
+
+# Words: addresses of x, the result (of maxima the positions) and the maxima, the divisor, whether padding
+# counts, and three numbers (one for each dimension) of each of these.
 _GEOMETRY = ("size", "out", "kernel", "stride", "padding", "dilation")
-_FIRST = 4
+_FIRST = 5
+_WRITTEN = 9  # taps that are written out at most
 
 
-def window_kernel(what: str, d: dtype, stride: int) -> Kernel:
-    """The kernel `max` (positions), `average` or `spread` (the average's adjoint); `stride` is that of the
-    last dimension if it is 1 or 2 and 0 otherwise."""
+class Form(NamedTuple):
+    """What a kernel is made for: the step between windows along rows (0 for any above 2), the sizes of
+    windows that are written out (else none), whether all elements of all windows exist, and whether windows
+    are apart from each other."""
+
+    dtype: str
+    stride: int
+    taps: tuple[int, ...] = ()
+    inside: bool = False
+    apart: bool = False
+
+
+def form_of(
+    d: dtype, size: Sizes, windows: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> Form:
+    """The form for pooling with three numbers of each."""
+    inside = max(padding) == 0 and all(
+        (n - 1) * s + (k - 1) * t < m
+        for m, n, k, s, t in zip(size, windows, kernel, stride, dilation, strict=True)
+    )
+    small = prod(kernel) <= _WRITTEN and max(dilation) == 1
+    apart = inside and small and stride == kernel
+    return Form(d.name, stride[2] if stride[2] <= 2 else 0, kernel if small else (), inside, apart)
+
+
+def window_kernel(what: str, d: dtype, form: Form) -> Kernel:
+    """The kernel `max` (and positions), `average` or `spread` (the average's
+    adjoint)."""
     emit = {"max": _Max, "average": _Average, "spread": _Spread}[what]
-    return kernel(f"pool_{what}", (d.name, stride), lambda m: emit(m, f"pool_{what}", d, stride).emit())
+    return kernel(f"pool_{what}", form, lambda m: emit(m, f"pool_{what}", d, form).emit())
 
 
 class _Windows:
     """The loops over planes and windows."""
 
-    def __init__(self, module: Any, symbol: str, d: dtype, stride: int) -> None:
-        self.f, self.d, self.stride = Function(module, symbol), d, stride
+    def __init__(self, module: Any, symbol: str, d: dtype, form: Form) -> None:
+        self.f, self.d, self.form = Function(module, symbol), d, form
         self.lanes = host().lanes(max(4, d.itemsize))
         self.element = F64 if d.itemsize == 8 else F32
         self.value = vector(self.element, self.lanes)
@@ -74,9 +105,21 @@ class _Windows:
         raise NotImplementedError
 
     def taps(self, corner: list[Any], carried: list[Any], tap: Any) -> list[Any]:
-        """Carries values through the taps: `tap(values, row, x)` gives the next ones, for the taps whose row
-        of the plane exists; `row` is the place of that row and `x` the first lane's place in it."""
+        """Carries values through the taps: `tap(values, row, x, exists)` gives the next ones, for the taps
+        whose row of the plane exists; `row` is the place of that row and `x` the first lane's place in it.
+        Of taps that are written out `exists` says whether their row does (None: it does)."""
         f, b = self.f, self.f.b
+        if self.form.taps:
+            values = carried
+            for tap_z, tap_y, tap_x in product(*map(range, self.form.taps)):
+                z, y, x = (b.add(c, i64(t)) for c, t in zip(corner, (tap_z, tap_y, tap_x), strict=True))
+                exists = None
+                if not self.form.inside:
+                    exists = b.and_(
+                        b.icmp_unsigned("<", z, self.size[0]), b.icmp_unsigned("<", y, self.size[1])
+                    )
+                values = tap(values, b.mul(b.add(b.mul(z, self.size[1]), y), self.size[2]), x, exists)
+            return list(values)
         with f.carry(0, self.kernel[0], 1, carried, "d") as deep:
             z = b.add(corner[0], b.mul(deep.i, self.dilation[0]))
             # A row outside is passed over by a loop of no rounds.
@@ -87,7 +130,7 @@ class _Windows:
                 row = b.mul(b.add(b.mul(z, self.size[1]), y), self.size[2])
                 with f.carry(0, wide, 1, rows.values, "w") as columns:
                     x = b.add(corner[2], b.mul(columns.i, self.dilation[2]))
-                    columns.next = tap(columns.values, row, x)
+                    columns.next = tap(columns.values, row, x, None)
                 rows.next = columns.values
             deep.next = rows.values
         return list(deep.values)
@@ -98,17 +141,21 @@ class _Windows:
         step = b.mul(lane.numbers(self.lanes), self.f.splat(b.trunc(self.steps[2], I32), self.lanes))
         return b.add(self.f.splat(b.trunc(x, I32), self.lanes), step)
 
-    def inside(self, columns: Any, on: Any) -> Any:
+    def inside(self, columns: Any, on: Any, exists: Any) -> Any:
         """Which lanes' elements exist."""
-        width = self.f.splat(self.f.b.trunc(self.size[2], I32), self.lanes)
-        return self.f.b.and_(self.f.b.icmp_unsigned("<", columns, width), on)
+        b = self.f.b
+        if self.form.inside:
+            return on
+        width = self.f.splat(b.trunc(self.size[2], I32), self.lanes)
+        mask = b.and_(b.icmp_unsigned("<", columns, width), on)
+        return mask if exists is None else b.select(exists, mask, ir.Constant(mask.type, None))
 
     def read(self, place: Any, x: Any, mask: Any) -> Any:
         """The elements of a tap: `place` is the row's start, `x` the first lane's column."""
         f, b, lanes = self.f, self.f.b, self.lanes
-        if self.stride == 1:
+        if self.form.stride == 1:
             value = lane.load(f, f.at(place, x), mask)
-        elif self.stride == 2:
+        elif self.form.stride == 2:
             parts = [b.add(x, i64(n)) for n in (0, lanes)]
             halves = [lane.load(f, f.at(place, p), lane.between(f, p, self.size[2], lanes)) for p in parts]
             even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
@@ -121,6 +168,10 @@ class _Windows:
     def counts(self, corner: list[Any]) -> Any:
         """How many elements each window divides by, as vectors of numbers."""
         f, b = self.f, self.f.b
+        if self.form.inside:
+            every = b.mul(b.mul(self.kernel[0], self.kernel[1]), self.kernel[2])
+            every = b.select(b.icmp_signed("!=", f.word(3), i64(0)), f.word(3), every)
+            return f.splat(b.sitofp(every, self.element), self.lanes)
         total = f.splat(i64(1), self.lanes)
         for i in range(3):
             first = f.splat(corner[i], self.lanes)
@@ -130,9 +181,9 @@ class _Windows:
             end = self.least(b.add(first, f.splat(self.kernel[i], self.lanes)), b.add(size, pad))
             zero = ir.Constant(first.type, None)
             bare = b.sub(self.least(end, size), b.select(b.icmp_signed(">", first, zero), first, zero))
-            total = b.mul(total, b.select(b.icmp_signed("!=", f.word(3), i64(0)), b.sub(end, first), bare))
-        given = f.splat(f.word(2), self.lanes)
-        total = b.select(b.icmp_signed("!=", f.word(2), i64(0)), given, total)
+            total = b.mul(total, b.select(b.icmp_signed("!=", f.word(4), i64(0)), b.sub(end, first), bare))
+        given = f.splat(f.word(3), self.lanes)
+        total = b.select(b.icmp_signed("!=", f.word(3), i64(0)), given, total)
         return b.sitofp(total, self.value)
 
     def least(self, x: Any, y: Any) -> Any:
@@ -140,7 +191,7 @@ class _Windows:
 
 
 class _Max(_Windows):
-    """Where each window's maximum is: of equal elements the first, of NaNs the last."""
+    """Where each window's maximum is, of equal elements the first, of NaNs the last; and what it is."""
 
     def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
         f, b = self.f, self.f.b
@@ -149,19 +200,23 @@ class _Max(_Windows):
         none = ir.Constant(indices, [-1] * self.lanes)
         low = ir.Constant(self.value, [float("-inf")] * self.lanes)
 
-        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
+        def tap(values: list[Any], row: Any, x: Any, exists: Any) -> list[Any]:
             best, where = values
             columns = self.columns(x)
-            mask = self.inside(columns, on)
+            mask = self.inside(columns, on, exists)
             value = self.read(f.at(source, row), x, mask)
-            wins = b.or_(b.fcmp_ordered(">", value, best), b.fcmp_unordered("uno", value, value))
-            wins = b.and_(b.or_(wins, b.icmp_signed("<", where, ir.Constant(indices, None))), mask)
             number = b.add(columns, f.splat(b.trunc(row, I32), self.lanes))
+            if where is none and self.form.inside:
+                return [value, number]
+            wins = b.or_(b.fcmp_ordered(">", value, best), b.fcmp_unordered("uno", value, value))
+            if not (self.form.inside and self.form.taps):
+                wins = b.and_(b.or_(wins, b.icmp_signed("<", where, ir.Constant(indices, None))), mask)
             return [b.select(wins, value, best), b.select(wins, number, where)]
 
-        _, where = self.taps(corner, [low, none], tap)
+        best, where = self.taps(corner, [low, none], tap)
         place = f.at(f.pointer(1, I64), at)
         lane.store_row(f, b.sext(where, ir.VectorType(I64, self.lanes)), place, on, left)
+        lane.store_row(f, encode(f, best, self.d), f.at(f.pointer(2, STORED[self.d]), at), on, left)
 
 
 class _Average(_Windows):
@@ -172,8 +227,8 @@ class _Average(_Windows):
         source, target = (f.pointer(i, STORED[self.d]) for i in range(2))
         zero = ir.Constant(self.value, None)
 
-        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
-            mask = self.inside(self.columns(x), on)
+        def tap(values: list[Any], row: Any, x: Any, exists: Any) -> list[Any]:
+            mask = self.inside(self.columns(x), on, exists)
             value = self.read(f.at(f.at(source, plane), row), x, mask)
             return [b.fadd(values[0], b.select(mask, value, zero))]
 
@@ -189,23 +244,46 @@ class _Spread(_Windows):
     def start(self, plane: Any) -> None:
         f, b = self.f, self.f.b
         target = f.at(f.pointer(1, self.element), b.mul(plane, self.volume))
-        with f.loop(0, self.volume, self.lanes, name="i") as i:
+        count = self.volume
+        if self.form.apart:  # each element of a window is written once
+            every = b.mul(self.windows, b.mul(b.mul(self.kernel[0], self.kernel[1]), self.kernel[2]))
+            count = b.select(b.icmp_signed("==", every, self.volume), i64(0), count)
+        with f.loop(0, count, self.lanes, name="i") as i:
             mask = lane.first(f, b.sub(self.volume, i), self.lanes)
             lane.store(f, ir.Constant(self.value, None), f.at(target, i), mask)
 
     def vector(self, plane: Any, at: Any, corner: list[Any], on: Any, left: Any) -> None:
         f, b = self.f, self.f.b
         source, target = (f.pointer(i, self.element) for i in range(2))
+        target = f.at(target, plane)
         share = b.fdiv(lane.load(f, f.at(source, at), on), self.counts(corner))
+        if self.form.apart and self.form.stride:
+            self.repeated(share, target, corner, on)
+            return
         steps = lane.multiples(f, i64(0), b.mul(self.steps[2], i64(self.d.itemsize)), self.lanes)
 
-        def tap(values: list[Any], row: Any, x: Any) -> list[Any]:
-            mask = self.inside(self.columns(x), on)
-            place = f.at(f.at(f.at(target, plane), row), x)
-            if self.stride == 1:
+        def tap(values: list[Any], row: Any, x: Any, exists: Any) -> list[Any]:
+            mask = self.inside(self.columns(x), on, exists)
+            place = f.at(f.at(target, row), x)
+            if self.form.apart:
+                lane.scatter(f, share, place, steps, mask)
+            elif self.form.stride == 1:
                 lane.store(f, b.fadd(lane.load(f, place, mask), share), place, mask)
             else:
                 lane.scatter(f, b.fadd(lane.gather(f, place, steps, mask), share), place, steps, mask)
             return values
 
         self.taps(corner, [], tap)
+
+    def repeated(self, share: Any, target: Any, corner: list[Any], on: Any) -> None:
+        """Writes each share to its window of one or two columns, whole vectors at a time."""
+        f, b, width = self.f, self.f.b, self.form.stride
+        pieces, masks = (
+            lane.turned(f, [v] * width) for v in (share, b.zext(on, ir.VectorType(I8, self.lanes)))
+        )
+        for z, y in product(range(self.form.taps[0]), range(self.form.taps[1])):
+            row = b.add(b.mul(b.add(corner[0], i64(z)), self.size[1]), b.add(corner[1], i64(y)))
+            place = f.at(target, b.add(b.mul(row, self.size[2]), corner[2]))
+            for i, (piece, mask) in enumerate(zip(pieces, masks, strict=True)):
+                mask = b.icmp_unsigned("!=", mask, ir.Constant(mask.type, None))
+                lane.store(f, piece, f.at(place, i64(i * self.lanes)), mask)

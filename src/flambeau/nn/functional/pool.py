@@ -93,8 +93,7 @@ def _max_pool(n: int) -> Any:
         return_indices: bool = False,
     ) -> Any:
         w = _Windows(name, n, input, kernel_size, stride, padding, dilation, ceil_mode)
-        index = ops.max_pool_index(input, w.kernel, w.stride, w.padding, w.dilation, w.out)
-        values = ops.pool_take(input, index, n)
+        values, index = ops.max_pool(input, w.kernel, w.stride, w.padding, w.dilation, w.out)
         return (values, index) if return_indices else values
 
     return _named(
