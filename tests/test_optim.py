@@ -138,12 +138,15 @@ def test_step_counts_are_each_parameter_s_own():
 
 
 def test_an_update_is_seen_by_a_later_backward_pass():
-    p = param()
-    loss = (p * p).sum()
-    p.grad = torch.ones(2)
-    sgd(p).step()
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        loss.backward()
+    for _ in range(3):
+        p = param()
+        (p * p).sum().backward()  # a pass that is known by now
+        p = param()
+        loss = (p * p).sum()
+        p.grad = torch.ones(2)
+        sgd(p).step()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
 
 
 @pytest.mark.parametrize(

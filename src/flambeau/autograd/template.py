@@ -89,9 +89,11 @@ def survey(ends: list[Any]) -> Survey | None:
 
 def _overwritten(fn: GradNode) -> bool:
     """Whether something that the function saved is not what it was."""
-    if fn.versions:
-        for x, version in zip(fn.saved, fn.versions, strict=True):
-            if x is not None and x.version is not None and version is not None and x.version.count != version:
+    versions = fn.versions
+    for i, x in enumerate(fn.saved):
+        if x is not None and x.version is not None:
+            version = versions[i] if versions else 0
+            if version is not None and x.version.count != version:
                 return True
     out = fn.out
     if out is None:

@@ -35,7 +35,7 @@ class Kernel:
 
     __slots__ = ("_address", "_code", "emit", "key", "light", "nbytes", "symbol")
 
-    def __init__(self, symbol: str, key: Any, emit: Emit, light: bool = False) -> None:
+    def __init__(self, symbol: str, key: Any, emit: Emit, light: bool = True) -> None:
         self.symbol, self.key, self.emit, self.light = symbol, key, emit, light
         self._address = self.nbytes = 0
         self._code: Any = None  # LLVM's handle of the loaded code
@@ -57,7 +57,7 @@ class Kernels:
         self.known: OrderedDict[Any, Kernel] = OrderedDict()
         self.nbytes = 0  # of the code that was loaded
 
-    def find(self, symbol: str, key: Any, emit: Emit, light: bool = False) -> Kernel:
+    def find(self, symbol: str, key: Any, emit: Emit, light: bool = True) -> Kernel:
         """The one kernel of this symbol and key."""
         full = (symbol, key)
         found = self.known.get(full)
@@ -101,7 +101,7 @@ _lock = threading.RLock()  # LLVM is used by one thread at a time
 _numbers = count()
 
 
-def kernel(symbol: str, key: Any, emit: Emit, light: bool = False) -> Kernel:
+def kernel(symbol: str, key: Any, emit: Emit, light: bool = True) -> Kernel:
     """The one kernel of this symbol and key. `emit` is called only if its code isn't known yet.
 
     light: the code is written so that a few of LLVM's passes do (what a loop doesn't change is computed
