@@ -115,7 +115,8 @@ class OpWriter:
         else:
             f = self.rng.choice(UNARY)
             steep = x.is_floating_point() and f in ("sqrt", "rsqrt", "log1p", "reciprocal")
-            self.add(f"({t}.abs() + {EDGE}).{f}()" if steep else f"{t}.{f}()")
+            x = f"({t}.abs() + {EDGE})" if steep else f"({t} * 0.01)" if f in ("sin", "cos") else t
+            self.add(f"{x}.{f}()")
 
     def binary(self) -> None:
         rng, (t, x) = self.rng, self.tensor()

@@ -137,6 +137,27 @@ def test_step_counts_are_each_parameter_s_own():
     assert (a.item(), b.item(), view.tolist(), b._version) == (10.0, 6.0, [6.0], version + 1)
 
 
+@keeping
+def test_native_updates_are_done_where_the_old_values_are(cls, options, monkeypatch):
+    monkeypatch.setattr(torch.config, "mode", "compile")
+    p = torch.linspace(-1, 1, 100).requires_grad_()
+    optimizer = cls([p], lr=0.1, **options)
+
+    def places():
+        tensors = [p, *(t for t in optimizer.state[p].values() if t.dim())]
+        return [t._value("test").ctypes.data for t in tensors]
+
+    def step():
+        p.grad = torch.full((100,), 0.5)
+        torch.synchronize()
+        optimizer.step()
+
+    step(), step()  # afterwards nobody else holds any of the memory
+    before = places()
+    step(), step()
+    assert places() == before
+
+
 def test_an_update_is_seen_by_a_later_backward_pass():
     for _ in range(3):
         p = param()

@@ -87,10 +87,10 @@ def _plan_contraction(
     like, size, out = x.like, w.dtype.itemsize, ending.out
     n, channels, pixels = w.shape[0] // groups, w.shape[1], prod(out.shape[2:])
     steps = scaled(stride, like)
-    tile = choose_tile(size, pixels, n, out.shape[-1], steps[-1])
+    images = divisor(like.shape[0], ROWS // pixels)
+    tile = choose_tile(size, images * pixels, n, out.shape[-1], steps[-1])
     packed = packed_array(plan, w.dtype, groups, 1, 1, prod(w.shape[1:]), n, tile.vectors)
     plan_pack(plan, Source(w, n * w.strides[0], 0, 0, 1, w.strides[0]), packed, n)
-    images = divisor(like.shape[0], ROWS // pixels)
     outers = like.shape[0] // images
     sweep = Sweep(plan, outers, alone=x.copies and alone(outers, plan.threads, numel(packed.shape) * size))
     source = x.place(sweep, images, like.shape[1], outer=images)

@@ -98,6 +98,7 @@ class _Emission:
         self.product = tile.block * tile.rows * tile.vectors  # vectors of sums of one product
         self.sums = self.f.local(self.vector, self.product * tile.weave + tile.lanes * tile.vectors)
         self.turned = self.f.local(self.vector, tile.lanes * tile.weave)
+        self.plain = ending.plain and tile.weave == 1 and not tile.strided
         self.writer = Writer(self.f, ending, len(WORDS), tile.lanes)
 
     def emit(self) -> None:
@@ -114,7 +115,7 @@ class _Emission:
             out = b.add(b.mul(group, w["out_group"]), b.mul(batch, w["out_batch"]))
             start = b.mul(block, w["block_tiles"])
             stop = f.minimum(b.add(start, w["block_tiles"]), w["tiles"])
-            for q in range(self.tile.weave):
+            with f.loop(0, self.tile.weave, name="product") as q:
                 self.add_up(q, x, packed, start, stop, batch)
             bounds = f.at(self.table("starts"), block)
             from_, to = (f.load(f.at(bounds, i64(i)), 8) for i in range(2))
@@ -129,16 +130,17 @@ class _Emission:
     def table(self, name: str) -> Any:
         return self.f.b.inttoptr(self.w[name], I64.as_pointer())
 
-    def add_up(self, q: int, x: Any, packed: Any, start: Any, stop: Any, batch: Any) -> None:
+    def add_up(self, q: Any, x: Any, packed: Any, start: Any, stop: Any, batch: Any) -> None:
         """The sums of product number q for the tiles of a block."""
         f, b, w = self.f, self.f.b, self.w
         products = self.table("products")
-        columns = f.at(self.table("columns"), b.mul(f.load(f.at(products, i64(2 * q)), 8), i64(2)))
-        k = f.load(f.at(products, i64(2 * q + 1)), 8)
+        begin, k = (f.load(f.at(products, b.add(b.mul(q, i64(2)), i64(i))), 8) for i in range(2))
+        columns = f.at(self.table("columns"), b.mul(begin, i64(2)))
         rounds = b.select(b.icmp_signed(">", k, i64(1)), k, i64(1))  # at least one, for an empty sum too
         first = b.mul(batch, w["outer"])
         last = f.minimum(b.add(first, w["outer"]), w["outers"])
-        rows = f.at(self.table("rows"), b.mul(w["tiles"], i64(q * self.tile.places)))
+        rows = f.at(self.table("rows"), b.mul(w["tiles"], b.mul(q, i64(self.tile.places))))
+        kept = f.at(self.sums, b.mul(q, i64(self.product)))
         with f.loop(first, last, name="outer") as o:
             xo, wo = (b.add(p, b.mul(o, w[s])) for p, s in ((x, "x_outer"), (packed, "w_outer")))
             with f.loop(0, rounds, w["block_k"], name="block") as k0:
@@ -147,8 +149,7 @@ class _Emission:
                 with f.loop(start, stop, name="tile") as n:
                     sums = self.accumulate(self.places(rows, xo, n), wo, columns, k0, k1)
                     size = self.tile.rows * self.tile.vectors
-                    at = b.add(b.mul(b.sub(n, start), i64(size)), i64(q * self.product))
-                    self.keep(sums, f.at(self.sums, at), fresh)
+                    self.keep(sums, f.at(kept, b.mul(b.sub(n, start), i64(size))), fresh)
 
     def places(self, rows: Any, x: Any, n: Any) -> list[Any]:
         """The addresses of a tile's rows, one for each run."""
@@ -196,15 +197,20 @@ class _Emission:
         first, place, count = (f.load(f.at(entry, i64(i)), 8) for i in range(3))
         out = b.add(out, place)
         sums = b.bitcast(f.at(b.bitcast(self.sums, I8.as_pointer()), first), self.vector.as_pointer())
-        turned = []
-        for q in range(tile.weave):
-            at = [b.add(v, i64(q * self.product + r * tile.vectors)) for r in range(tile.lanes)]
-            turned.append(lane.turned(f, [f.load(f.at(sums, i), 16) for i in at]))
-        pieces = [p for same in zip(*turned, strict=True) for p in lane.turned(f, list(same))]
-        for i, piece in enumerate(pieces):
-            f.store(piece, f.at(self.turned, i64(i)), 16)
         whole = b.icmp_signed("==", count, i64(tile.lanes * tile.weave))
-        if tile.strided or tile.adds:
+        if self.plain:
+            square = self.turn(v, sums)
+            whole = b.and_(whole, b.icmp_signed("==", columns, i64(tile.lanes)))
+            with b.if_else(whole) as (then, otherwise):
+                with then:
+                    self.square(square, out)
+                with otherwise:
+                    self.lay(square, i64(0))
+                    self.columns(out, channel, columns, count)
+            return
+        with f.loop(0, tile.weave, name="product") as q:
+            self.lay(self.turn(b.add(v, b.mul(q, i64(self.product))), sums), b.mul(q, i64(tile.lanes)))
+        if tile.strided:
             self.columns(out, channel, columns, count)
             return
         with b.if_else(whole) as (then, otherwise):
@@ -213,12 +219,40 @@ class _Emission:
             with otherwise:
                 self.columns(out, channel, columns, count)
 
+    def turn(self, v: Any, sums: Any) -> list[Any]:
+        """A square of sums, as its columns."""
+        f, tile = self.f, self.tile
+        own = f.at(sums, v)
+        rows = [f.load(f.at(own, i64(r * tile.vectors)), 16) for r in range(tile.lanes)]
+        return lane.turned(f, rows)
+
+    def lay(self, square: list[Any], first: Any) -> None:
+        """Puts the columns of a square where `columns` finds them."""
+        for i, column in enumerate(square):
+            self.f.store(column, self.f.at(self.turned, self.f.b.add(first, i64(i))), 16)
+
+    def square(self, columns: list[Any], out: Any) -> None:
+        """Stores a square of sums, as they are."""
+        f, b = self.f, self.f.b
+        kind, target = self.vector.as_pointer(), self.writer.outs[0]
+        places = [f.at(target, b.add(out, b.mul(self.w["out_n"], i64(i)))) for i in range(len(columns))]
+        if not self.tile.adds:
+            for column, place in zip(columns, places, strict=True):
+                f.store(column, b.bitcast(place, kind), self.tile.size)
+            return
+        with b.if_else(b.icmp_signed("!=", self.w["old"], i64(0))) as (then, otherwise):
+            for branch, more in ((then, True), (otherwise, False)):
+                with branch:
+                    for column, place in zip(columns, (b.bitcast(p, kind) for p in places), strict=True):
+                        value = b.fadd(column, f.load(place, self.tile.size)) if more else column
+                        f.store(value, place, self.tile.size)
+
     def columns(self, out: Any, channel: Any, columns: Any, count: Any = None) -> None:
         """Stores each column of a chunk; with `count`, so many elements of it."""
         f, b, tile, w = self.f, self.f.b, self.tile, self.w
         with f.loop(0, columns, name="column") as i:
-            for q in range(tile.weave):
-                piece = f.load(f.at(self.turned, b.add(b.mul(i, i64(tile.weave)), i64(q))), 16)
+            same = [f.load(f.at(self.turned, b.add(i, i64(q * tile.lanes))), 16) for q in range(tile.weave)]
+            for q, piece in enumerate(lane.turned(f, same)):
                 at = b.add(b.add(out, b.mul(i, w["out_n"])), i64(q * tile.lanes))
                 mask = None
                 if count is not None:

@@ -52,66 +52,63 @@ def _pack(source: Source, place: Word | Moved, packed: Array, n: int) -> tuple[K
     """The kernel that packs, its words, its tasks and their grain."""
     d = packed.dtype
     groups, outers, panels, inners, k, width = packed.shape
-    vectors = width // host().lanes(d.itemsize)
     chunks, straight = -(-k // _CHUNK), source.n == 1
     words = [
         place, packed.address, k, n, source.group, source.outer, source.inner,
-        source.k if straight else source.n, outers, panels, inners, chunks,
+        source.k if straight else source.n, outers, panels, inners, chunks, width,
     ]  # fmt: skip
-    code = kernel("conv_pack", (d.name, vectors, straight), lambda m: _emit(m, d, vectors, straight))
+    code = kernel("conv_pack", (d.name, straight), lambda m: _emit(m, d, straight))
     grain = 1 + (1 << 13) // (min(k, _CHUNK) * width)
     return code, words, groups * outers * panels * inners * chunks, grain
 
 
-def _emit(module: Any, d: dtype, vectors: int, straight: bool) -> None:
+def _emit(module: Any, d: dtype, straight: bool) -> None:
     f = Function(module, "conv_pack")
     b, lanes = f.b, host().lanes(d.itemsize)
     src, dst = f.pointer(0, STORED[d]), f.pointer(1, STORED[d])
     k, n, by_group, by_outer, by_inner, step = (f.word(i) for i in range(2, 8))
-    outers, panels, inners, chunks = (f.word(i) for i in range(8, 12))
+    outers, panels, inners, chunks, width = (f.word(i) for i in range(8, 13))
     # What the next task reads is far from what this one does, so that the processor wouldn't foresee it.
     ahead = b.select(b.icmp_signed(">", inners, i64(1)), by_inner, i64(_CHUNK))
+    last = b.sub(n, i64(1))
     with f.loop(f.begin, f.end, name="task") as t:
         above, chunk = b.sdiv(t, chunks), b.srem(t, chunks)
-        target = f.at(dst, b.mul(b.mul(above, k), i64(vectors * lanes)))
+        target = f.at(dst, b.mul(b.mul(above, k), width))
         above, inner = b.sdiv(above, inners), b.srem(above, inners)
         above, panel = b.sdiv(above, panels), b.srem(above, panels)
         group, outer = b.sdiv(above, outers), b.srem(above, outers)
         start = b.add(b.mul(group, by_group), b.add(b.mul(outer, by_outer), b.mul(inner, by_inner)))
         source, k0 = f.at(src, start), b.mul(chunk, i64(_CHUNK))
         k1 = f.minimum(b.add(k0, i64(_CHUNK)), k)
-        last = b.sub(n, i64(1))
-        for v in range(vectors):
-            n0 = b.add(b.mul(panel, i64(vectors * lanes)), i64(v * lanes))
-            here = f.at(target, i64(v * lanes))
+        with f.loop(0, width, lanes, name="vector") as v:
+            n0, here = b.add(b.mul(panel, width), v), f.at(target, v)
             if straight:
-                _copy(f, f.at(source, n0), step, lane.between(f, n0, n, lanes), here, k0, k1, vectors)
+                _copy(f, f.at(source, n0), step, lane.between(f, n0, n, lanes), here, k0, k1, width)
             else:
-                columns = [
-                    f.at(source, b.mul(f.minimum(b.add(n0, i64(i)), last), step)) for i in range(lanes)
-                ]
+                places = [f.minimum(b.add(n0, i64(i)), last) for i in range(lanes)]
+                columns = [f.at(source, b.mul(place, step)) for place in places]
                 for c in columns:
                     lane.prefetch(f, f.at(c, b.add(k0, ahead)))
-                _turn(f, columns, here, k0, k1, vectors)
+                _turn(f, columns, here, k0, k1, width)
     f.finish()
 
 
-def _copy(f: Function, src: Any, step: Any, mask: Any, dst: Any, k0: Any, k1: Any, vectors: int) -> None:
+def _copy(f: Function, src: Any, step: Any, mask: Any, dst: Any, k0: Any, k1: Any, width: Any) -> None:
     """Packs one vector of columns that are next to each other."""
-    b, lanes = f.b, mask.type.count
+    b = f.b
     with f.loop(k0, k1, name="k") as k:
         row = lane.load(f, f.at(src, b.mul(k, step)), mask)
-        f.store(row, f.at(dst, b.mul(k, i64(vectors * lanes)), row.type), 16)
+        f.store(row, f.at(dst, b.mul(k, width), row.type), 16)
 
 
-def _turn(f: Function, columns: list[Any], dst: Any, k0: Any, k1: Any, vectors: int) -> None:
+def _turn(f: Function, columns: list[Any], dst: Any, k0: Any, k1: Any, width: Any) -> None:
     """Packs one vector of columns, each of which is contiguous along k, by turning squares in registers."""
     b, lanes = f.b, len(columns)
     with f.loop(k0, k1, lanes, name="k") as k:
         left = b.sub(k1, k)
         mask = lane.first(f, left, lanes)
         rows = lane.turned(f, [lane.load(f, f.at(c, k), mask) for c in columns])
-        place = f.at(dst, b.mul(k, i64(vectors * lanes)))
+        place = f.at(dst, b.mul(k, width))
         for i, row in enumerate(rows):
             with f.when(b.icmp_signed("<", i64(i), left)):
-                f.store(row, f.at(place, i64(i * vectors * lanes), row.type), 16)
+                f.store(row, f.at(place, b.mul(width, i64(i)), row.type), 16)

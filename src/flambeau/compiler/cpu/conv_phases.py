@@ -195,9 +195,9 @@ class _Phases:
         self.weave = 2 if self.across == 2 and axes[-1].size > 1 else 1
         extents = tuple(a.pixels(0) for a in axes)
         pixels = prod(extents)
-        tile = choose_tile(w.dtype.itemsize, pixels, self.n, extents[-1], 1, self.weave)
-        self.tile = tile._replace(strided=self.weave == 1 and self.across > 1)
         self.images = divisor(self.dx.shape[0], ROWS // pixels)
+        tile = choose_tile(w.dtype.itemsize, self.images * pixels, self.n, extents[-1], 1, self.weave)
+        self.tile = tile._replace(strided=self.weave == 1 and self.across > 1)
 
     def plan_all(self) -> None:
         """Adds the calls."""

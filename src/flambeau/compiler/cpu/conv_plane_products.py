@@ -100,6 +100,8 @@ class _Products(PlaneKernel):
             column = self.column(c.i, on)
             if self.form.bare:
                 self.ahead(source, window, [column], rows)
+                for p in lefts:
+                    lane.prefetch(f, f.at(p, b.add(c.i, b.mul(self.out[2], i64(rows)))))
             left, totals = [lane.load(f, f.at(p, c.i), on) for p in lefts], list(c.values)
             for row, meets in rows_of_x:
                 for t in range(self.taps[1]):

@@ -16,6 +16,7 @@ from .conv_kernel import WORDS, Tile, conv_kernel
 from .conv_sweep import Words
 
 Sizes = tuple[int, ...]
+_SINGLE = 7  # rows of a tile whose addresses can be held in registers
 ROWS = 256  # about so many pixels, of one or several small images, make up one table of rows
 
 
@@ -95,36 +96,35 @@ def choose_tile(size: int, m: int, n: int, width: int, step: int, weave: int = 1
 
 
 def with_run(tile: Tile, width: int) -> Tile:
-    """A tile of as many rows, in the longest runs that end where rows of `width` pixels do."""
-    run = gcd(tile.rows, width)
+    """A tile of as many rows, in the longest runs that end where rows of `width` pixels do; or, if the
+    processor can hold all their addresses, of single rows, so that one kernel does for all strides."""
+    run = gcd(tile.rows, width) if tile.rows > _SINGLE else 1
     return tile._replace(places=tile.rows // run, run=run, step=tile.step if run > 1 else 1)
 
 
 def _places(tile: Tile, rows: Rows) -> np.ndarray:
-    """For each product, image and tile the places of its runs. What a last tile lacks is repeated."""
+    """For each product and tile the places of its runs. What the last tile lacks is repeated."""
     places = []
     for offsets in rows.offsets:
-        runs = offsets[:: tile.run]
+        runs = np.add.outer(np.arange(rows.images) * rows.x_image, offsets[:: tile.run]).ravel()
         tiles = -(-len(runs) // tile.places)
-        chosen = runs[np.minimum(np.arange(tiles * tile.places), len(runs) - 1)]
-        places.append(np.add.outer(np.arange(rows.images) * rows.x_image, chosen))
+        places.append(runs[np.minimum(np.arange(tiles * tile.places), len(runs) - 1)])
     return np.stack(places).reshape(tile.weave, -1, tile.places)
 
 
 def _chunks(tile: Tile, rows: Rows, step: int, block_tiles: int) -> tuple[np.ndarray, np.ndarray]:
     """The chunks to store, and the first chunk of each block: a chunk's rows are of one block and `step`
     apart in the result, at most as many as a vector has lanes."""
-    m, size = len(rows.outs), tile.size
-    padding = -m % tile.rows
-    outs = np.add.outer(np.arange(rows.images) * rows.out_image, np.pad(rows.outs, (0, padding))).ravel()
-    counts = np.tile(np.pad(rows.counts, (0, padding)), rows.images)
+    padding = (0, -len(rows.outs) * rows.images % tile.rows)
+    outs = np.pad(np.add.outer(np.arange(rows.images) * rows.out_image, rows.outs).ravel(), padding)
+    counts = np.pad(np.tile(rows.counts, rows.images), padding)
     index = np.arange(len(outs))
     in_block = index % (block_tiles * tile.rows)
     fresh = (in_block == 0) | (np.diff(outs, prepend=-step - 1) != step) | (np.roll(counts, 1) == 0)
     position = index - np.maximum.accumulate(np.where(fresh, index, 0))
     first = np.flatnonzero((counts > 0) & (position % tile.lanes == 0))
     number = np.add.reduceat(counts, first)
-    chunks = np.stack([in_block[first] * tile.columns * size, outs[first], number], 1)
+    chunks = np.stack([in_block[first] * tile.columns * tile.size, outs[first], number], 1)
     ends = np.arange(0, len(outs) + block_tiles * tile.rows, block_tiles * tile.rows)
     return chunks, np.searchsorted(first, ends)
 

@@ -19,6 +19,7 @@ from .emit import F32, F64, STORED, Function, i64
 from .scalar import decode, encode
 
 COMPUTE = {dt.float32: dt.float32, dt.float64: dt.float64, dt.bfloat16: dt.float32, dt.float16: dt.float32}
+_AHEAD = 2048  # bytes; loads with masks don't make the processor fetch what follows
 Pairs = tuple[tuple[int, int], ...]
 _SRC, _DST, _CHANNELS, _STRIDES, _SIZE, _LOW, _GROWN, _SHIFTS = 0, 1, 2, 3, 8, 11, 14, 17  # where words begin
 
@@ -170,6 +171,7 @@ class _Emission:
                     none = ir.Constant(masks[0].type, None)
                     for v, mask in enumerate(masks):
                         at = i64(v * self.lanes)
+                        lane.prefetch(f, f.at(source, i64(v * self.lanes + _AHEAD // self.of.itemsize)))
                         value = lane.load(f, f.at(source, b.sub(at, low[2])), b.select(seen, mask, none))
                         self.put(value, target, at, wide, left, v == self.vectors - 1)
                 else:
@@ -205,6 +207,7 @@ class _Emission:
             if not self.dense:
                 value = self.spread_out(source, x, width, step, lanes)
             elif self.unit:
+                lane.prefetch(f, f.at(source, f.b.add(x, i64(_AHEAD // self.of.itemsize))))
                 value = lane.load(f, f.at(source, x), self.inside(column, low, width))
             else:
                 steps = lane.multiples(f, x, step, lanes)

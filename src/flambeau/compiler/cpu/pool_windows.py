@@ -25,6 +25,7 @@ Sizes = tuple[int, ...]
 # counts, and three numbers (one for each dimension) of each of these.
 _GEOMETRY = ("size", "out", "kernel", "stride", "padding", "dilation")
 _FIRST = 5
+_AHEAD = 2048  # bytes
 _WRITTEN = 9  # taps that are written out at most
 
 
@@ -63,6 +64,8 @@ def window_kernel(what: str, d: dtype, form: Form) -> Kernel:
 class _Windows:
     """The loops over planes and windows."""
 
+    reads = True  # planes, rather than writing them
+
     def __init__(self, module: Any, symbol: str, d: dtype, form: Form) -> None:
         self.f, self.d, self.form = Function(module, symbol), d, form
         self.lanes = host().lanes(max(4, d.itemsize))
@@ -90,10 +93,21 @@ class _Windows:
                         for i, s, p in zip((z, y, x), self.steps, self.padding, strict=True)
                     ]
                     on = lane.first(f, b.sub(self.out[2], x), self.lanes)
+                    self.ahead(b.mul(plane, self.volume), here)
                     number = b.add(row, x)
                     at, left = b.add(b.mul(plane, self.windows), number), b.sub(self.windows, number)
                     self.vector(b.mul(plane, self.volume), at, here, on, left)
         f.finish()
+
+    def ahead(self, plane: Any, corner: list[Any]) -> None:
+        """Asks for elements that come up soon, which the processor doesn't do for loads with masks."""
+        f, b = self.f, self.f.b
+        for y in range(self.form.taps[1] if self.reads and self.form.taps else 0):
+            row = b.add(b.mul(corner[0], self.size[1]), b.add(corner[1], i64(y)))
+            at = b.add(plane, b.add(b.mul(row, self.size[2]), corner[2]))
+            for n in range(max(self.form.stride, 1)):
+                place = f.at(f.pointer(0, STORED[self.d]), b.add(at, i64(n * self.lanes)))
+                lane.prefetch(f, f.at(place, i64(_AHEAD // self.d.itemsize)))
 
     def start(self, plane: Any) -> None:
         """What a plane begins with."""
@@ -240,6 +254,8 @@ class _Average(_Windows):
 class _Spread(_Windows):
     """The adjoint of the mean: each element's share is added to its window. The elements are the words' first
     array, float32 or float64; the windows' sums are in the second."""
+
+    reads = False
 
     def start(self, plane: Any) -> None:
         f, b = self.f, self.f.b
