@@ -23,7 +23,7 @@ from . import conv_phases as _conv_phases  # noqa: F401  registers its planner
 from .conv_finish import Ending, stored
 from .conv_kernel import Tile
 from .conv_pack import Source, pack_step, packed_array, plan_pack
-from .conv_plane_form import Planes, few, geometry_of, in_planes
+from .conv_plane_form import Planes, geometry_of, in_planes, planes_pay
 from .conv_plane_products import plan_plane_products
 from .conv_planes import Weights, plan_planes
 from .conv_reduce import plan_sum
@@ -47,6 +47,7 @@ from .pad import COMPUTE, Padded, converted, finish, plan_zero, result_for
 
 _TASKS = 16  # a gradient towards the weight with fewer tasks is split along its sum
 _PARTS = 5 << 18  # bytes that partial gradients take at most where threads do images of their own
+_THIN = 16  # channels of x in a group that are done in planes at most
 _INNER = 512  # a sum over about so many pixels, of one or several small images, is one table
 
 
@@ -135,7 +136,8 @@ def plan_weight_grad(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
         return True
     dy, out, kernel = converted(plan, dy, d), result_for(plan, dw, d), dw.shape[2:]
     geometry = geometry_of(kernel, stride, dilation)
-    if few(dw.shape[0] // groups, d.itemsize) and few(dw.shape[1], d.itemsize) and geometry.writable:
+    thin = dw.shape[1] <= _THIN and planes_pay(dw.shape[0] // groups, dy.shape[-1], d, 0.6)
+    if thin and geometry.writable:
         plan_plane_products(plan, dy, Planes(x, padding, d, groups), out, geometry, groups)
     else:
         _plan_products(plan, out, dy, Padded(x, padding, d), stride, dilation, groups)

@@ -84,7 +84,7 @@ WORDS = (
 def conv_kernel(tile: Tile, ending: Ending) -> Kernel:
     """The kernel for such tiles. A task does one panel of columns for a block of tiles, for one group and
     batch."""
-    return kernel("conv", (tile, ending.key), lambda m: _Emission(m, tile, ending).emit())
+    return kernel("conv", (tile, ending.key), lambda m: _Emission(m, tile, ending).emit(), True)
 
 
 class _Emission:

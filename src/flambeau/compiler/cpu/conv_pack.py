@@ -57,7 +57,7 @@ def _pack(source: Source, place: Word | Moved, packed: Array, n: int) -> tuple[K
         place, packed.address, k, n, source.group, source.outer, source.inner,
         source.k if straight else source.n, outers, panels, inners, chunks, width,
     ]  # fmt: skip
-    code = kernel("conv_pack", (d.name, straight), lambda m: _emit(m, d, straight))
+    code = kernel("conv_pack", (d.name, straight), lambda m: _emit(m, d, straight), True)
     grain = 1 + (1 << 13) // (min(k, _CHUNK) * width)
     return code, words, groups * outers * panels * inners * chunks, grain
 

@@ -22,7 +22,7 @@ from ..planner import Finish, finisher, planner
 from .conv_finish import Ending, stored
 from .conv_kernel import Tile
 from .conv_pack import Source, packed_array, plan_pack
-from .conv_plane_form import Planes, few, geometry_of
+from .conv_plane_form import Planes, geometry_of, in_planes, planes_pay
 from .conv_planes import Weights, plan_planes
 from .conv_shuffle import Shuffle
 from .conv_sweep import Sweep
@@ -68,10 +68,10 @@ def finish_input_grad(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bo
     ending, w = Ending(plan, finish), converted(plan, w, d)
     sides = (shape[2:], dy.shape[2:], w.shape[2:], stride, padding, dilation)
     axes = [_Axis(*a) for a in zip(*sides, strict=True)]
-    kernel = geometry_of(w.shape[2:], stride, dilation)
-    if few(w.shape[1], d.itemsize) and max(stride) == 1 and kernel.writable:
+    outputs, n = w.shape[0] // groups, w.shape[1]
+    if max(stride) == 1 and in_planes(geometry_of(w.shape[2:], stride, dilation), n, outputs, shape[-1], d):
         _plan_turned(plan, ending, dy, w, padding, dilation, groups)
-    elif few(w.shape[1], d.itemsize) and max(stride) > 1 and _even(axes):
+    elif max(stride) > 1 and planes_pay(n, axes[-1].pixels(0), d, 0.75 * _useful(axes)):
         _plan_shuffled(plan, ending, dy, w, axes, groups)
     else:
         source = Padded(dy, tuple(a.margin() for a in axes), d)
@@ -138,10 +138,12 @@ class _Axis(NamedTuple):
         return max(0, low), max(0, high)
 
 
-def _even(axes: list[_Axis]) -> bool:
-    """Whether all phases meet taps the stride apart, at places that are not many more than there are taps."""
-    places = prod(len(a.reach()) * a.stride for a in axes)
-    return all(a.dilation == 1 for a in axes) and places <= 4 * prod(a.kernel for a in axes)
+def _useful(axes: list[_Axis]) -> float:
+    """How much of what all phases multiply, each at all places that one meets, isn't by zero; none if their
+    taps aren't the stride apart."""
+    if any(a.dilation > 1 for a in axes):
+        return 0.0
+    return prod(a.kernel for a in axes) / prod(len(a.reach()) * a.stride for a in axes)
 
 
 def _plan_shuffled(plan: Plan, ending: Ending, dy: Array, w: Array, axes: list[_Axis], groups: int) -> None:

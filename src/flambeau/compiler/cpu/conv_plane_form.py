@@ -23,6 +23,7 @@ from .pad import Padded, Pairs
 
 MOST = 25  # taps that are written out in a kernel
 SLACK = 4096  # bytes after x that may be read
+_SHARE = (0.0, 0.75, 0.6, 0.2)  # of the processor's speed that planes reach, by the step between windows
 _WRITTEN = 300  # multiplications that are written out at most
 _ITEM = 48 << 10  # bytes of x, about, that one thread pads and convolves at a time
 
@@ -44,19 +45,22 @@ class Geometry(NamedTuple):
 _GROUPS = ("size", "out", "kernel", "stride", "dilation", "low")
 
 
-def few(n: int, itemsize: int) -> bool:
-    """Whether so few channels of the result in a group are better done in planes."""
-    return 4 * n <= host().lanes(itemsize)
+def planes_pay(n: int, width: int, d: dtype, share: float) -> bool:
+    """Whether planes, results `width` pixels wide, use the processor better than the contraction does with n
+    channels of the result in a group, each to a lane: so large a `share` of it if vectors are full."""
+    lanes = host().lanes(d.itemsize)
+    across, abreast = (m / (ceil(m / lanes) * lanes) for m in (width, n))
+    return share * across > abreast
 
 
 def in_planes(geometry: Geometry, n: int, inner: int, width: int, d: dtype) -> bool:
     """Whether a convolution from `inner` to n channels in a group, with results `width` pixels wide, is
     better done in planes."""
+    lanes, step = host().lanes(d.itemsize), min(geometry.stride[2], 3)
     if geometry.kernel[2] > MOST:
         return False
-    lanes = host().lanes(d.itemsize)
-    short = inner * prod(geometry.kernel) <= 2 * lanes and geometry.stride[2] <= 2
-    return few(n, d.itemsize) or (short and 4 * width >= 3 * lanes * ceil(width / lanes))
+    short = inner * prod(geometry.kernel) <= 2 * lanes and step < 3
+    return planes_pay(n, width, d, _SHARE[step]) or (short and 4 * width >= 3 * lanes * ceil(width / lanes))
 
 
 def geometry_of(kernel: Sizes, stride: Sizes, dilation: Sizes) -> Geometry:

@@ -36,7 +36,10 @@ def plan_plane_products(plan: Plan, dy: Array, x: Planes, dw: Array, geometry: G
         *x.numbers(plan, out, geometry),
     ]  # fmt: skip
     code = kernel(
-        "conv_plane_products", form, lambda m: _Products(m, "conv_plane_products", d, form, own=12).emit()
+        "conv_plane_products",
+        form,
+        lambda m: _Products(m, "conv_plane_products", d, form, own=12).emit(),
+        False,
     )
     sweep.add(code, words, each * n * inner, 1 + (1 << 17) // (images * taps * prod(out)))
     sweep.end()

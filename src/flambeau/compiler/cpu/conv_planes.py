@@ -69,7 +69,7 @@ def plan_planes(
         source, moved(packed, 0, each * packed.strides[0]), blocks, each, n, inner,
         *x.numbers(plan, out, geometry), *places,
     ]  # fmt: skip
-    code = _kernel("conv_planes", (form, ending.key), lambda m: _Planes(m, d, form, ending).emit())
+    code = _kernel("conv_planes", (form, ending.key), lambda m: _Planes(m, d, form, ending).emit(), False)
     work = 2 * form.results * pixels * inner * prod(geometry.kernel)
     grain, tasks = 1 + (1 << 18) // max(work, 1), images * each * blocks
     sweep.add(code, words, tasks, grain)
@@ -87,7 +87,7 @@ def _packed(plan: Plan, w: Weights, results: int, groups: int, n: int, inner: in
         return w.array._replace(shape=shape, strides=strides_of(shape))
     packed, steps = plan.array(shape, d), (*by[:3], *three(w.taps, 0))
     words: list[Word] = [w.array.address, packed.address, blocks, n, inner, *steps, *kernel]
-    code = _kernel("conv_plane_weights", (d.name, results), lambda m: _emit_weights(m, d, results))
+    code = _kernel("conv_plane_weights", (d.name, results), lambda m: _emit_weights(m, d, results), True)
     plan.call(code, words, groups * blocks, 1 + (1 << 13) // (inner * taps * results))
     return packed
 

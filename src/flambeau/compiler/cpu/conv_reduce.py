@@ -20,7 +20,7 @@ _CHUNK = 1024  # elements in a task
 def plan_sum(plan: Plan, parts: Array, out: Array) -> None:
     """Adds the call for out = the sum of `parts` along the first dimension, in order; both are contiguous."""
     d, n = out.dtype, numel(out.shape)
-    code = kernel("conv_sum", d.name, lambda m: _emit(m, d))
+    code = kernel("conv_sum", d.name, lambda m: _emit(m, d), True)
     plan.call(code, [parts.address, out.address, parts.shape[0], n], -(-n // _CHUNK), 8)
 
 

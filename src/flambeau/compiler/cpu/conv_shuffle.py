@@ -45,7 +45,7 @@ class Shuffle(NamedTuple):
         words: Words = [phases.address, table, *size, *extents, *strides, volume, channels]
         words += self.ending.words(out.strides[0], channels * out.strides[1], channels)
         key = (d.name, form, self.ending.key)
-        code = kernel("conv_shuffle", key, lambda m: _emit(m, d, form, self.ending))
+        code = kernel("conv_shuffle", key, lambda m: _emit(m, d, form, self.ending), True)
         sweep.add(code, words, images * channels * size[0] * size[1], 1 + (1 << 14) // size[2])
 
 

@@ -79,7 +79,7 @@ class Sweep:
             moves = [m for i, w in enumerate(words) if (m := self._move(i, w))]
             base = [w.word if isinstance(w, Moved) else w for w in words]
             flat += [code, len(words), tasks, len(moves), *base, *(n for m in moves for n in m)]
-        self.plan.call(kernel("conv_sweep", 0, _emit), flat, self.tasks, grain)
+        self.plan.call(kernel("conv_sweep", 0, _emit, True), flat, self.tasks, grain)
 
     def _move(self, number: int, w: Word | Moved) -> tuple[int, ...] | None:
         outer, inner, repeat = w[1:] if isinstance(w, Moved) else (0, 0, 0)

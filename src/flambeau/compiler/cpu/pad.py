@@ -135,7 +135,7 @@ def _pad(
     ]
     tasks = x.shape[0] * x.shape[1] * grown[0] if numel(grown) else 0
     grain = max(1, (1 << 14) // max(1, grown[1] * grown[2]))
-    code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, *key[2:]).emit())
+    code = kernel("pad", key, lambda m: _Emission(m, x.dtype, y.dtype, *key[2:]).emit(), True)
     return code, words, tasks, grain
 
 

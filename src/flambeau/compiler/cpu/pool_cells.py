@@ -22,14 +22,14 @@ def cell_kernel(what: str, d: dtype) -> Kernel:
     """The kernel `cell_mean`, `cell_spread` (its adjoint) or `cell_max` (positions). Words: two addresses,
     the three extents, the three numbers of cells."""
     body = {"cell_mean": _mean, "cell_spread": _spread, "cell_max": _max}[what]
-    return kernel(what, d.name, lambda m: body(Function(m, what), d))
+    return kernel(what, d.name, lambda m: body(Function(m, what), d), True)
 
 
 def element_kernel(what: str, d: dtype) -> Kernel:
     """The kernel `pool_take` (words: x, index, out, elements and positions of a plane) or `pool_put`, its
     adjoint (words: y, index, out, …)."""
     body = {"pool_take": _take, "pool_put": _put}[what]
-    return kernel(what, d.name, lambda m: body(Function(m, what), d))
+    return kernel(what, d.name, lambda m: body(Function(m, what), d), True)
 
 
 @contextmanager

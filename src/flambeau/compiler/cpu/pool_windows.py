@@ -58,7 +58,7 @@ def window_kernel(what: str, d: dtype, form: Form) -> Kernel:
     """The kernel `max` (and positions), `average` or `spread` (the average's
     adjoint)."""
     emit = {"max": _Max, "average": _Average, "spread": _Spread}[what]
-    return kernel(f"pool_{what}", form, lambda m: emit(m, f"pool_{what}", d, form).emit())
+    return kernel(f"pool_{what}", form, lambda m: emit(m, f"pool_{what}", d, form).emit(), False)
 
 
 class _Windows:
