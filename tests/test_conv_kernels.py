@@ -93,7 +93,7 @@ def random_case(rng: np.random.Generator) -> tuple[Any, ...]:
     return x, w, (stride, padding, dilation, groups)
 
 
-@pytest.mark.parametrize("seed", range(32))
+@pytest.mark.parametrize("seed", range(20))
 def test_random_geometries(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, w, geometry = random_case(rng)
@@ -116,6 +116,10 @@ def square(stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
         ((2, 3, 33, 33), (20, 3, 7, 7), square(2, 3)),
         ((2, 18, 9, 9), (18, 18, 4, 4), square(2, 1)),
         ((2, 18, 9, 9), (18, 18, 2, 2), square(3)),
+        ((2, 18, 9, 60), (18, 18, 3, 3), square(3, 1)),
+        ((3, 6, 15, 40), (24, 6, 5, 5), square(2, 2)),
+        ((2, 3, 32, 32), (20, 3, 8, 8), square(8)),
+        ((1, 1, 300), (24, 1, 16), ((4,), ((2, 1),), (1,), 1)),
         ((2, 32, 9, 40), (32, 1, 3, 3), square(1, 1, 1, 32)),
         ((2, 32, 9, 40), (32, 1, 3, 3), square(2, 1, 1, 32)),
         ((2, 8, 9, 40), (16, 2, 5, 5), square(1, 2, 2, 4)),
@@ -163,17 +167,17 @@ def finished(
     return outs, np.stack([before, after, after < below.astype(np.float64)[column[:-1]]])
 
 
-@pytest.mark.parametrize("d", [np.float32, np.float64, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(
-    ("x", "w", "geometry"),
+    ("x", "w", "geometry", "d"),
     [
-        ((2, 19, 9, 11), (35, 19, 3, 3), square(1, 1)),
-        ((3, 6, 10, 9), (34, 6, 3, 3), square(2, 1)),
-        ((2, 12, 7, 7), (20, 6, 3, 2), square(3, 2, 1, 2)),
-        ((3, 32, 9, 40), (32, 1, 3, 3), square(2, 1, 1, 32)),
-        ((3, 32, 9, 33), (32, 1, 3, 3), square(1, 1, 1, 32)),
-        ((2, 3, 12, 32), (7, 3, 5, 5), square(1, 2)),
-        ((2, 20, 10, 10), (24, 20, 1, 1), square(2)),
+        ((2, 19, 9, 11), (35, 19, 3, 3), square(1, 1), np.float32),
+        ((3, 6, 10, 9), (34, 6, 3, 3), square(2, 1), ml_dtypes.bfloat16),
+        ((2, 12, 7, 7), (20, 6, 3, 2), square(3, 2, 1, 2), np.float64),
+        ((3, 32, 9, 40), (32, 1, 3, 3), square(2, 1, 1, 32), np.float32),
+        ((3, 32, 9, 33), (32, 1, 3, 3), square(1, 1, 1, 32), ml_dtypes.bfloat16),
+        ((2, 3, 12, 32), (7, 3, 5, 5), square(1, 2), np.float64),
+        ((2, 20, 10, 10), (24, 20, 1, 1), square(2), np.float32),
+        ((2, 20, 8, 48), (24, 20, 3, 3), square(3, 1), np.float32),
     ],
 )
 @pytest.mark.parametrize("name", ["conv", "conv_input_grad"])
@@ -293,7 +297,7 @@ def test_pools_of_halves(d: Any) -> None:
 def test_lesser_processors(cpu: str) -> None:
     if os.environ.get("FLAMBEAU_CPU"):
         pytest.skip("runs for one processor already")
-    chosen = [f"test_random_geometries[{i}]" for i in range(4)] + [
+    chosen = [f"test_random_geometries[{i}]" for i in range(3)] + [
         "test_pools[1]",
         "test_pools[2]",
         "test_samples",

@@ -228,7 +228,7 @@ class _Phases:
             results = self.ending.words(images * dx.strides[0], shift=shift)
             sweep.add(p.kernel, p.words(source, packed.address, results), p.tasks, p.grain)
             work += p.work * p.tasks
-        sweep.end(grain=-(-(1 << 18) // work))
+        sweep.end(grain=-(-(1 << 18) // max(work, 1)))
 
     def pack(self) -> Array:
         """The weight as a matrix of (output channels and taps, input channels)."""
