@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                        # both, if the environment has both
     python benchmarks/training.py --models lenet,gpt --rounds 9 --threads 1
+    python benchmarks/training.py --models mobilenet,unet,vit,bert,seq2seq,audio,table,autoencoder,lengths
 
 A step is zero_grad, forward, loss, backward, optimizer step and reading the loss. Each program runs in a
 process of its own; the processes take turns, and medians are printed, so that a busy machine disturbs all of
@@ -20,6 +21,8 @@ import sys
 import time
 from itertools import pairwise
 from typing import Any
+
+import more_models
 
 
 def models(torch: Any) -> dict[str, Any]:
@@ -139,7 +142,7 @@ def work(module: str, name: str, threads: int) -> None:
     importlib.import_module(f"{module}.optim")
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    make, inputs, targets, optimizer = models(torch)[name]
+    make, inputs, targets, optimizer = (models(torch) | more_models.models(torch))[name]
     net, x, y = make(), inputs(), targets()
     rule = optimizer(net.parameters())
 

@@ -8,6 +8,7 @@ import pytest
 
 import flambeau as torch
 from flambeau.autograd import GradcheckError, Variable, gradcheck, gradgradcheck
+from flambeau.autograd import template as templates
 from flambeau.core.gradient import GradNode
 
 
@@ -502,3 +503,20 @@ def test_gradcheck_refuses():
         gradcheck(torch.exp, x[:1].expand(3))
     with pytest.warns(UserWarning, match="input #0 .*float32"):
         gradcheck(torch.exp, leaf(1.0), eps=1e-2, atol=1e-2)
+
+
+def test_a_pass_repeats_though_formulas_looked_at_parts_of_a_gradient(monkeypatch):
+    replays = []
+    replay = templates.replay
+    monkeypatch.setattr(templates, "replay", lambda *a: replays.append(replay(*a)) or replays[-1])
+    torch.manual_seed(0)
+    layer, x = torch.nn.GRU(3, 4), torch.randn(5, 2, 3)
+    passes = []
+    for _ in range(3):
+        layer.zero_grad()
+        layer(x)[0].sum().backward()
+        passes.append([p.grad.clone() for p in layer.parameters()])
+    assert len(replays) == 2 and None not in replays
+    for again in passes[1:]:
+        for a, b in zip(passes[0], again, strict=True):
+            assert torch.equal(a, b)

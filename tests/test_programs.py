@@ -93,3 +93,10 @@ def test_a_difference_is_found_and_shown_by_a_short_program():
 def test_errors_are_part_of_a_log():
     log = run(PROGRAM, flambeau_worlds(0)["each"])
     assert log[4] == "RuntimeError" and log[:3] == [None, None, None]
+
+
+def test_a_program_that_one_pass_of_llvm_could_not_take():
+    """LLVM's `new_gvn` stopped the process at one of its kernels."""
+    for kinds in (WITHOUT_GRAD, EVERYTHING):
+        eager = flambeau_worlds(103370)["each"]
+        check(write_program(103370, LENGTH, kinds), eager, flambeau_worlds(103370, "compile"))

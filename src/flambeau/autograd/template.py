@@ -192,7 +192,12 @@ class Capture:
         gradients: list[int | None] = []
         for leaf in self.found.leaves:
             g = self.gradients.get(leaf)
-            if g is not None and (g._storage is not None or id(g._node) not in slot):
+            if g is None:
+                gradients.append(None)
+                continue
+            # A formula may have looked at parts of it: then it has a storage, which nobody writes to.
+            node = g._node if g._storage is None or g._view is not None else g._storage.node
+            if id(node) not in slot:
                 return None
-            gradients.append(None if g is None else slot[id(g._node)])
+            gradients.append(slot[id(node)])
         return Template(constants, steps, gradients, nbytes, checks)

@@ -189,7 +189,8 @@ def _optimized(text: str, machine: Any, light: bool) -> Any:
     return module
 
 
-_LIGHT = "sroa simplify_cfg instruction_combine new_gvn loop_rotate simplify_cfg"
+# Not `new_gvn`, which stops the process where it has "seen the same value a lot".
+_LIGHT = "sroa simplify_cfg instruction_combine loop_rotate simplify_cfg"
 
 
 def _side_by_side(name: str) -> Any:
