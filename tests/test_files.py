@@ -1,6 +1,5 @@
 """`torch.save`, `torch.load`, safetensors files: what survives, and what a bad file or a failure leads to."""
 
-import io
 import json
 import os
 import stat
@@ -185,10 +184,8 @@ def test_what_is_no_tensor_or_has_no_name(path, tmp_path):
 
 def test_save_says_what_to_do_instead(path, tmp_path):
     state = {"w": torch.ones(1)}
-    with pytest.raises(ValueError, match=r"the path must end in \.safetensors, got .*model\.pt"):
-        torch.save(state, str(tmp_path / "model.pt"))
-    with pytest.raises(TypeError, match=r"expected the path of a \.safetensors file, got BytesIO"):
-        torch.save(state, io.BytesIO())
+    with pytest.raises(TypeError, match=r"expected a path or a file with 'write', got dict"):
+        torch.save(path, state)
     with pytest.raises(TypeError, match=r"got Module; save its state_dict\(\)"):
         torch.save(torch.nn.Module(), path)
     with pytest.raises(TypeError, match=r"got list$"):
@@ -263,7 +260,7 @@ def test_paths_that_can_not_be_written(tmp_path):
 def test_a_missing_file(path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*model.safetensors"):
         torch.load(path)
-    with pytest.raises(ValueError, match=r"must end in \.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file model\.bin"):
         torch.load("model.bin")
 
 
@@ -319,18 +316,28 @@ def test_map_location(path):
     torch.save({"a": torch.ones(1), "b": torch.zeros(1)}, path)
     for place in (None, "cpu", torch.device("cpu"), {"cuda:0": "cpu"}, {"cpu": "cpu"}, lambda t, where: None):
         assert torch.load(path, place)["a"].item() == 1
-    doubled = torch.load(path, map_location=lambda t, where: (t + 1) * 2 if where == "cpu" else t)
-    assert {name: t.item() for name, t in doubled.items()} == {"a": 4, "b": 2}
+    other = torch.tensor([5.0])
+    moved = torch.load(path, map_location=lambda storage, where: other.untyped_storage())
+    other += 1
+    assert {name: t.item() for name, t in moved.items()} == {"a": 6, "b": 6}
     for place in ("cuda", {"cpu": "cuda:0"}):
-        with pytest.raises(RuntimeError, match=r"'cuda(:0)?' is not available"):
+        with pytest.raises(RuntimeError, match="not available"):
             torch.load(path, place)
-    with pytest.raises(TypeError, match=r"expected a torch\.device or a string"):
+    with pytest.raises(TypeError, match="map_location is a int; it can be a device, a dict or a function"):
         torch.load(path, 3)
+    with pytest.raises(
+        TypeError, match="map_location returned a Tensor; it takes a storage and its location"
+    ):
+        torch.load(path, lambda storage, where: other)
+    with pytest.raises(ZeroDivisionError):
+        torch.load(path, lambda storage, where: 1 / 0)
 
 
 def test_mmap_is_refused_by_name(path):
     torch.save({"a": torch.ones(1)}, path)
-    assert torch.load(path, weights_only=False, mmap=False)["a"].item() == 1
+    assert (
+        torch.load(path, weights_only=False, mmap=False)["a"].item() == 1
+    )  # there is no code in this format
     with pytest.raises(NotImplementedError, match="mmap=True is not supported"):
         torch.load(path, mmap=True)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -22,7 +23,12 @@ OPS = {
     name: op for name, op in Op.registry.items() if name != "pick"
 }  # which takes one of several results: nobody calls it
 PURE = [name for name, op in OPS.items() if op.kind != "random"]
-DIFFERENTIABLE = [name for name in PURE if OPS[name].grads is not None or OPS[name].composition is not None]
+REFUSED = {"geqrf", "ldl_factor"}  # their gradient formula is an error, as PyTorch's
+DIFFERENTIABLE = [
+    name
+    for name in PURE
+    if (OPS[name].grads is not None or OPS[name].composition is not None) and name not in REFUSED
+]
 FIXED_DTYPE = {"cast", "view_dtype", "full"}  # what they give doesn't follow from what they get
 TYPED = [name for name in PURE if name not in FIXED_DTYPE]
 COMPLEX = [name for name in DIFFERENTIABLE if OPS[name].accepts[1] == dt.COMPLEX and name not in FIXED_DTYPE]
@@ -269,13 +275,19 @@ def check_gradients(name, label, arrays, attrs):
         raise AssertionError(label) from e
 
 
-@pytest.mark.parametrize("name", [n for n in PURE if n != "view_dtype"])  # bits have no gradient
+# As in PyTorch: Bessel and Airy functions, orthogonal polynomials.
+CONSTANT = {name for name in PURE if re.search("bessel|airy|polynomial_", name)}
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in PURE if n != "view_dtype" and n not in CONSTANT]
+)  # bits have no gradient
 def test_no_operation_on_floats_loses_the_gradient(name):
     for label, arrays, attrs in samples(name):
         if (
             any(a.dtype.kind in "fc" for a in arrays) and name != "view_dtype"
         ):  # which passes bits on, not numbers
-            assert name in DIFFERENTIABLE or call(name, arrays, attrs).dtype.category < dt.FLOAT, label
+            assert name in (*DIFFERENTIABLE, *REFUSED) or call(name, arrays, attrs).dtype.category < dt.FLOAT, label
 
 
 SLOW = {"svd", "qr", "eig", "eigh", "cholesky", "pinv", "conv", "conv_input_grad", "conv_weight_grad"}

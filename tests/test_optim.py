@@ -17,7 +17,23 @@ from flambeau.optim.optimizer import (
     required,
 )
 
-CLASSES = [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop]
+CLASSES = [
+    getattr(torch.optim, name)
+    for name in (
+        "SGD",
+        "Adam",
+        "AdamW",
+        "Adagrad",
+        "RMSprop",
+        "Adadelta",
+        "Adafactor",
+        "Adamax",
+        "ASGD",
+        "NAdam",
+        "RAdam",
+        "Rprop",
+    )
+]
 every = pytest.mark.parametrize("cls", CLASSES)
 KEEPING = [
     (torch.optim.SGD, {"momentum": 0.9}),
@@ -25,6 +41,13 @@ KEEPING = [
     (torch.optim.AdamW, {}),
     (torch.optim.Adagrad, {}),
     (torch.optim.RMSprop, {"momentum": 0.9, "centered": True}),
+    (torch.optim.Adadelta, {}),
+    (torch.optim.Adamax, {}),
+    (torch.optim.ASGD, {"t0": 1}),
+    (torch.optim.NAdam, {}),
+    (torch.optim.RAdam, {"betas": (0.5, 0.6)}),
+    (torch.optim.Rprop, {}),
+    (torch.optim.Adafactor, {}),
 ]
 keeping = pytest.mark.parametrize(("cls", "options"), KEEPING)
 
@@ -90,7 +113,8 @@ def test_odd_parameters_are_updated_like_plain_ones(cls, options):
         p = (whole[0].detach() if odd else values[0].clone()).requires_grad_()
         q, late = (values[1].clone().requires_grad_() for _ in range(2))
         seen = q.detach().numpy() if odd else None
-        optimizer = cls([p, q], lr=0.1, weight_decay=0.01, **options)
+        decay = {} if cls is torch.optim.Rprop else {"weight_decay": 0.01}
+        optimizer = cls([p, q], lr=0.1, **decay, **options)
         for i in range(3):
             grads = torch.tensor([[0.5, i - 1.0], [-0.25, 2.0]])
             p.grad = grads[0] if odd else grads[0].clone()
@@ -334,10 +358,36 @@ def test_errors_of_options():
         torch.optim.Adam([p], fused=True, foreach=True)
 
 
-@every
-def test_differentiable_is_refused_by_name(cls):
-    with pytest.raises(NotImplementedError, match=f"{cls.__name__}: differentiable=True is not supported"):
-        cls([param()], differentiable=True)
+DIFFERENTIABLE = [pair for pair in KEEPING if pair[0] is not torch.optim.Adafactor]
+
+
+@pytest.mark.parametrize(("cls", "options"), DIFFERENTIABLE)
+def test_updates_can_be_differentiated(cls, options):
+    """By the first parameters and the gradients, after two steps."""
+
+    def after(p, *grads):
+        p = p.clone()
+        optimizer = cls([p], lr=0.1, differentiable=True, **options)
+        for g in grads:
+            p.grad = g
+            optimizer.step()
+        return p
+
+    inputs = [
+        torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        for x in ([1.0, -2.0], [0.5, 0.25], [0.75, -1.5])
+    ]
+    assert torch.autograd.gradcheck(after, inputs)
+
+
+def test_an_update_can_be_differentiated_by_its_rate():
+    for cls in (torch.optim.SGD, torch.optim.Adam):
+        rate = torch.tensor(0.5, requires_grad=True)
+        p = param(1.0).clone()
+        p.grad = torch.tensor([3.0])
+        cls([p], lr=rate, differentiable=True).step()
+        p.sum().backward()
+        assert rate.grad.item() == pytest.approx({torch.optim.SGD: -3.0, torch.optim.Adam: -1.0}[cls])
 
 
 # ----- Optimizers of one's own -----
@@ -376,6 +426,64 @@ def test_an_optimizer_that_overrides_step():
     restored = Plain([{"params": [p], "lr": 0.1}])
     restored.load_state_dict(optimizer.state_dict())
     assert restored.state[p] == {"count": 1} and restored.param_groups[0]["lr"] == 0.5
+
+
+class Halved(torch.optim.Adam):
+    def update(self, p, g, state, group):
+        state["seen"] = state.get("seen", 0) + 1
+        super().update(p, g / 2, state, group)
+
+
+def test_a_rule_of_one_s_own_in_a_subclass_of_a_built_in_optimizer():
+    p, q = param(), param()
+    optimizer, plain = Halved([p], lr=0.1, eps=1.0), torch.optim.Adam([q], lr=0.1, eps=1.0)
+    for g in ([1.0, 2.0], [-4.0, 0.5]):
+        p.grad = torch.tensor(g)
+        q.grad = torch.tensor(g) / 2
+        optimizer.step()
+        plain.step()
+    assert p.tolist() == q.tolist() and optimizer.state[p]["seen"] == 2
+
+
+class Lion(torch.optim.Optimizer):
+    """As programs write them: `state`, `data`, `add_` with alpha."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                p.data.mul_(1 - group["lr"] * group["weight_decay"])
+                grad, state = p.grad, self.state[p]
+                if len(state) == 0:
+                    state["exp_avg"] = torch.zeros_like(p)
+                exp_avg = state["exp_avg"]
+                beta1, beta2 = group["betas"]
+                update = exp_avg.clone().mul_(beta1).add(grad, alpha=1 - beta1).sign_()
+                p.data.add_(update, alpha=-group["lr"])
+                exp_avg.mul_(beta2).add_(grad, alpha=1 - beta2)
+        return loss
+
+
+def test_an_optimizer_that_a_program_brings():
+    p, frozen = param(), param()
+    optimizer = Lion([p, frozen], lr=0.5, weight_decay=0.5)
+    for _ in range(2):
+        descend(optimizer, p)
+        assert not recorder.pending
+    assert p.tolist() == [-0.3125, -0.25]
+    assert frozen.tolist() == [1.0, -2.0] and list(optimizer.state) == [p]
+    twin = Lion([param(), param()])
+    twin.load_state_dict(optimizer.state_dict())
+    assert twin.state_dict()["param_groups"] == optimizer.state_dict()["param_groups"]
 
 
 def test_hooks_run_once_where_step_calls_its_base():

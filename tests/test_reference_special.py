@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from flambeau.ops.reference import special
+from flambeau.ops.reference import bessel, incomplete, orthogonal, special
 
 INF, NAN = math.inf, math.nan
 EULER = 0.5772156649015329
@@ -19,7 +19,7 @@ UNARY = [
     special.lgamma,
     special.digamma,
     special.sinc,
-    special.i0,
+    bessel.i0,
 ]
 
 
@@ -112,10 +112,82 @@ def test_sinc_and_i0():
     np.testing.assert_allclose(special.sinc(x), np.sinc(x), rtol=1e-13, atol=1e-15)
     assert not special.sinc(np.array([1.0, -2.0, 1e15])).any(), "exactly 0 at integers"
     x = points(-50, 50)
-    np.testing.assert_allclose(special.i0(x), np.i0(x), rtol=1e-14)
-    assert special.i0(np.array(712.0)) == pytest.approx(2.4684110577627523e307, rel=1e-14), (
+    np.testing.assert_allclose(bessel.i0(x), np.i0(x), rtol=1e-14)
+    assert bessel.i0(np.array(712.0)) == pytest.approx(2.4684110577627523e307, rel=1e-14), (
         "no overflow before the result's"
     )
+
+
+@pytest.mark.parametrize("low, high", [(0.01, 8), (8, 100)])
+def test_bessel_functions_by_their_wronskians(low, high):
+    x = points(low, high)
+    j = bessel.bessel_j1(x) * bessel.bessel_y0(x) - bessel.bessel_j0(x) * bessel.bessel_y1(x)
+    np.testing.assert_allclose(j, 2 / (math.pi * x), rtol=1e-13)
+    i = bessel.i0e(x) * bessel.k1e(x) + bessel.i1e(x) * bessel.k0e(x)
+    np.testing.assert_allclose(i, 1 / x, rtol=1e-14)
+    np.testing.assert_allclose(bessel.i1e(x) * np.exp(x), bessel.i1(x), rtol=2e-14)
+    np.testing.assert_allclose(bessel.k0e(x) * np.exp(-x), bessel.k0(x), rtol=2e-14)
+
+
+@pytest.mark.parametrize("edge", [-6.0, -2.0, 2.0])
+def test_the_airy_function_is_whole(edge):
+    below, above = (bessel.airy_ai(np.array(edge + step)) for step in (-1e-13, 1e-13))
+    np.testing.assert_allclose(below, above, rtol=1e-11)
+
+
+def test_the_airy_function_solves_its_equation():
+    x, h = points(-12, 6, 200), 1e-3
+    second = (bessel.airy_ai(x - h) - 2 * bessel.airy_ai(x) + bessel.airy_ai(x + h)) / h**2
+    np.testing.assert_allclose(second, x * bessel.airy_ai(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("low, high", [(0.01, 2), (2, 20), (20, 200), (200, 1e5)])
+def test_incomplete_gamma_functions(low, high):
+    """P(a + 1, x) = P(a, x) - x**a * exp(-x) / gamma(a + 1), and the two parts are the whole."""
+    a = points(low, high, 500)
+    x = a * np.exp(np.random.default_rng(1).normal(size=500) / np.sqrt(a))
+    step = np.exp(a * np.log(x) - x - special.lgamma(a + 1))
+    for f, sign in ((incomplete.gammainc, -1), (incomplete.gammaincc, 1)):
+        np.testing.assert_allclose(f(a + 1, x), f(a, x) + sign * step, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(incomplete.gammainc(a, x) + incomplete.gammaincc(a, x), 1, rtol=1e-14)
+    np.testing.assert_allclose(incomplete.gammainc(np.ones(500), x), -np.expm1(-x), rtol=1e-13)
+    np.testing.assert_allclose(
+        incomplete.gammaincc(np.full(500, 0.5), x), special.erfc(np.sqrt(x)), rtol=1e-12
+    )
+
+
+def test_zeta():
+    s, q = points(1.1, 20, 300), points(0.1, 30, 300)[::-1]
+    np.testing.assert_allclose(incomplete.zeta(s, q), incomplete.zeta(s, q + 1) + q**-s, rtol=1e-12)
+    even = incomplete.zeta(np.array([2.0, 4.0]), np.array([1.0, 1.0]))
+    np.testing.assert_allclose(even, [math.pi**2 / 6, math.pi**4 / 90], rtol=1e-15)
+    below = incomplete.zeta(np.full(50, 3.0), points(-20, 0, 50))
+    np.testing.assert_allclose(below, -special.polygamma(2, points(-20, 0, 50)) / 2, rtol=1e-9)
+
+
+def test_orthogonal_polynomials():
+    x, three = points(-1.5, 1.5), np.full(2000, 3.0)
+    for name, expected in (
+        ("chebyshev_polynomial_t", 4 * x**3 - 3 * x),
+        ("chebyshev_polynomial_u", 8 * x**3 - 4 * x),
+        ("chebyshev_polynomial_v", 8 * x**3 - 4 * x**2 - 4 * x + 1),
+        ("chebyshev_polynomial_w", 8 * x**3 + 4 * x**2 - 4 * x - 1),
+        ("shifted_chebyshev_polynomial_t", 32 * x**3 - 48 * x**2 + 18 * x - 1),
+        ("hermite_polynomial_h", 8 * x**3 - 12 * x),
+        ("hermite_polynomial_he", x**3 - 3 * x),
+        ("laguerre_polynomial_l", (6 - 18 * x + 9 * x**2 - x**3) / 6),
+        ("legendre_polynomial_p", (5 * x**3 - 3 * x) / 2),
+    ):
+        np.testing.assert_allclose(getattr(orthogonal, name)(x, three), expected, atol=1e-12, err_msg=name)
+    angle = points(0, math.pi)
+    for n in (8.0, 9.0, 50.0):  # the recurrence, and the angle
+        t = orthogonal.chebyshev_polynomial_t(np.cos(angle), np.full(2000, n))
+        np.testing.assert_allclose(t, np.cos(n * angle), atol=1e-11)
+    ends, n = np.array([1.0, -1.0]), np.full(2, 20.0)
+    np.testing.assert_allclose(orthogonal.chebyshev_polynomial_u(ends, n), [21, 21])
+    np.testing.assert_allclose(orthogonal.chebyshev_polynomial_v(ends, n), [1, 41])
+    np.testing.assert_allclose(orthogonal.chebyshev_polynomial_w(ends, n), [41, 1])
+    assert np.isnan(orthogonal.hermite_polynomial_h(np.array(3.0), np.array(1e9))), "it ends once it is NaN"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +200,17 @@ def test_sinc_and_i0():
         (special.lgamma, [0.0, -0.0, 1, 2, -3, INF, -INF, NAN], [INF, INF, 0.0, 0.0, INF, INF, INF, NAN]),
         (special.digamma, [0.0, -0.0, -1, INF, -INF, NAN], [-INF, INF, NAN, INF, NAN, NAN]),
         (special.sinc, [0.0, -0.0, INF, NAN], [1, 1, NAN, NAN]),
-        (special.i0, [0.0, INF, -INF, NAN, 800], [1, INF, INF, NAN, INF]),
+        (bessel.i0, [0.0, INF, -INF, NAN, 800], [1, INF, INF, NAN, INF]),
+        (bessel.i1, [0.0, -0.0, INF, -INF, NAN], [0.0, -0.0, INF, -INF, NAN]),
+        (bessel.bessel_j0, [0.0, -0.0, NAN], [1, 1, NAN]),
+        (bessel.bessel_y1, [0.0, -1, NAN], [-INF, NAN, NAN]),
+        (bessel.k1, [0.0, -1, INF, NAN, 800], [INF, NAN, 0.0, NAN, 0.0]),
+        (bessel.airy_ai, [INF, 200, NAN], [0.0, 0.0, NAN]),
+        (special.erfcx, [INF, -INF, -30, NAN], [0.0, INF, INF, NAN]),
+        (special.log_ndtr, [-INF, INF, NAN], [-INF, -0.0, NAN]),
+        (lambda x: incomplete.gammainc(x, x + 1), [INF, -1, NAN], [NAN, NAN, NAN]),
+        (lambda x: incomplete.gammaincc(np.ones_like(x), x), [0.0, INF, -1, NAN], [1, 0.0, NAN, NAN]),
+        (lambda x: incomplete.zeta(x, np.ones_like(x)), [1, 0.5, INF, NAN], [INF, NAN, 1, NAN]),
         (lambda x: special.polygamma(1, x), [0.0, -2, INF, -INF, NAN], [INF, INF, 0.0, NAN, NAN]),
         (lambda x: special.polygamma(2, x), [0.0, -2, INF, -INF, NAN], [-INF, -INF, 0.0, NAN, NAN]),
     ],

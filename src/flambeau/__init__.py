@@ -18,7 +18,7 @@ from .compiler.draw import draw as _draw
 from .compiler.tiers import execute as _execute
 from .core import generator as _generator
 from .core.config import config
-from .core.device import device
+from .core.device import device, get_default_device, set_default_device
 from .core.dtype import (
     bfloat16,
     can_cast,
@@ -45,12 +45,37 @@ from .core.dtype import (
 )
 from .core.exchange import from_dlpack
 from .core.generator import Generator, default_generator
+from .core.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    jagged,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
+    strided,
+)
 from .core.limits import finfo, iinfo
 from .core.printing import set_printoptions
 from .core.realize import recorder
 from .core.size import Size
 from .core.tensor import Tensor
+from .functions import aliases as _aliases
 from .functions import methods
+from .functions.calculus import (
+    cumulative_trapezoid,
+    diff,
+    gradient,
+    trapezoid,
+    trapz,
+)
+from .functions.attributes import get_device, is_distributed, is_inference
+from .functions.buffers import frombuffer
 from .functions.choice import (
     addcdiv,
     addcmul,
@@ -83,19 +108,43 @@ from .functions.creation import (
     zeros_like,
 )
 from .functions.einsum import einsum, inner, kron, tensordot
+from .functions.elementary import (
+    conj_physical,
+    copysign,
+    deg2rad,
+    fill,
+    fmax,
+    fmin,
+    frexp,
+    gcd,
+    heaviside,
+    i0,
+    igamma,
+    igammac,
+    isneginf,
+    isposinf,
+    isreal,
+    lcm,
+    ldexp,
+    logaddexp2,
+    mvlgamma,
+    nextafter,
+    polar,
+    polygamma,
+    rad2deg,
+    resolve_conj,
+    resolve_neg,
+    scalar_tensor,
+    sinc,
+    xlogy,
+)
 from .functions.indexing import (
-    argwhere,
-    count_nonzero,
     gather,
     index_add,
     index_copy,
     index_fill,
     index_put,
     index_select,
-    masked_fill,
-    masked_scatter,
-    masked_select,
-    nonzero,
     scatter,
     scatter_add,
     take,
@@ -104,7 +153,6 @@ from .functions.indexing import (
     triu,
 )
 from .functions.joining import (
-    atleast_1d,
     cat,
     chunk,
     concat,
@@ -119,9 +167,13 @@ from .functions.joining import (
     rot90,
     row_stack,
     split,
+    split_with_sizes,
     stack,
     tensor_split,
     tile,
+    unsafe_chunk,
+    unsafe_split,
+    unsafe_split_with_sizes,
     vstack,
 )
 from .functions.linear import (
@@ -139,22 +191,50 @@ from .functions.linear import (
     outer,
     vdot,
 )
+from .functions.mapping import (
+    is_conj,
+    is_neg,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+)
+from .functions.masking import (
+    argwhere,
+    count_nonzero,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    nonzero,
+)
+from .functions.lowrank import lobpcg, pca_lowrank, svd_lowrank
 from .functions.matrix import (
+    adjoint,
     cdist,
     chain_matmul,
     cholesky,
+    cholesky_inverse,
+    cholesky_solve,
     cross,
     det,
+    geqrf,
     inverse,
     logdet,
+    lu,
+    lu_solve,
+    lu_unpack,
     matrix_exp,
     matrix_power,
+    orgqr,
+    ormqr,
     pinverse,
     qr,
     slogdet,
     svd,
     trace,
+    triangular_solve,
+    vander,
 )
+from .functions.memory import clone
 from .functions.pointwise import (
     abs,
     absolute,
@@ -275,6 +355,7 @@ from .functions.ranges import (
     eye,
     linspace,
     logspace,
+    range,
     tril_indices,
     triu_indices,
 )
@@ -306,12 +387,31 @@ from .functions.reduction import (
     var,
     var_mean,
 )
+from .functions.sampling import (
+    _dirichlet_grad,
+    _sample_dirichlet,
+    _standard_gamma,
+    _standard_gamma_grad,
+    binomial,
+    poisson,
+)
+from .functions.scattering import (
+    as_strided_scatter,
+    diagonal_scatter,
+    index_reduce,
+    nonzero_static,
+    put,
+    scatter_reduce,
+    segment_reduce,
+    select_scatter,
+    slice_scatter,
+    unravel_index,
+)
 from .functions.shape import (
     as_strided,
     broadcast_shapes,
     broadcast_tensors,
     broadcast_to,
-    clone,
     diag,
     diag_embed,
     diagonal,
@@ -350,13 +450,86 @@ from .functions.sorting import (
     unique,
     unique_consecutive,
 )
+from .functions.stacking import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    cartesian_prod,
+    column_stack,
+    combinations,
+    diagflat,
+    dsplit,
+    dstack,
+    hsplit,
+    vsplit,
+)
+from .functions.statistics import (
+    corrcoef,
+    cov,
+    dist,
+    histc,
+    histogram,
+    histogramdd,
+    mode,
+    nanmean,
+    nanmedian,
+    nanquantile,
+    quantile,
+    renorm,
+)
+from .functions.stft import istft, stft
+from .functions.strides import (
+    alias_copy,
+    as_strided_copy,
+    detach_copy,
+    diagonal_copy,
+    empty_permuted,
+    empty_strided,
+    expand_copy,
+    narrow_copy,
+    permute_copy,
+    resize_as_,
+    select_copy,
+    slice_copy,
+    split_copy,
+    split_with_sizes_copy,
+    squeeze_copy,
+    t_copy,
+    transpose_copy,
+    unbind_copy,
+    unfold_copy,
+    unsqueeze_copy,
+    view_as_complex_copy,
+    view_as_real_copy,
+    view_copy,
+)
 from .ops.op import Op as _Op
-from .runtime.threads import get_num_threads, set_num_threads
+from .runtime.choices import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_warn_always,
+    use_deterministic_algorithms,
+)
+from .runtime.threads import (
+    get_num_interop_threads,
+    get_num_threads,
+    set_num_interop_threads,
+    set_num_threads,
+)
+from .version import __version__
 
 recorder.execute = _execute
 _generator.native = _draw
 _graph.registry = _Op.registry
 methods.attach()
+Tensor._subclassed = staticmethod(lambda cls: _importlib.import_module(".overrides", __name__).enable(cls))
 
 from . import autograd  # noqa: E402 - its formulas use the tensor's methods
 from .autograd import (  # noqa: E402
@@ -372,7 +545,14 @@ from .functions import random  # noqa: E402
 
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
-    from . import cpu, cuda, interop, linalg, nn, optim, profiler, utils
+    from . import cpu, cuda, fft, interop, linalg, masked, nn, optim, profiler, signal, special, utils
+    from .functions.windows import (
+        bartlett_window,
+        blackman_window,
+        hamming_window,
+        hann_window,
+        kaiser_window,
+    )
     from .interop.files import load, save
     from .profiler.explaining import explain
     from .replay import compile
@@ -380,13 +560,82 @@ if TYPE_CHECKING:
 bool, int, float = _dtypes.bool_, _dtypes.int32, _dtypes.float32
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
-strided = "strided"
-contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
-__version__ = "0.1.0"
 
 # Loaded when first asked for, so that importing Flambeau stays quick.
-_LAZY = ("cpu", "cuda", "interop", "linalg", "nn", "optim", "profiler", "utils")
+_LAZY = (
+    "accelerator",
+    "backends",
+    "cpu",
+    "cuda",
+    "distributions",
+    "fft",
+    "func",
+    "hub",
+    "interop",
+    "jit",
+    "linalg",
+    "masked",
+    "mps",
+    "nn",
+    "optim",
+    "overrides",
+    "profiler",
+    "serialization",
+    "signal",
+    "special",
+    "storage",
+    "testing",
+    "utils",
+    "xpu",
+)
+_HIDDEN = ("_dynamo", "_inductor")  # PyTorch's names for what is not meant to be public there
 _LAZY_FROM = {
+    "return_types": ".functions",
+    **_aliases.PLACES,
+    "vmap": ".autograd.vmap",
+    **dict.fromkeys(
+        (
+            "BFloat16Tensor",
+            "BoolTensor",
+            "ByteTensor",
+            "CharTensor",
+            "DoubleTensor",
+            "FloatTensor",
+            "HalfTensor",
+            "IntTensor",
+            "LongTensor",
+            "ShortTensor",
+            "set_default_tensor_type",
+        ),
+        ".functions.legacy",
+    ),
+    **dict.fromkeys(
+        (
+            "BFloat16Storage",
+            "BoolStorage",
+            "ByteStorage",
+            "CharStorage",
+            "ComplexDoubleStorage",
+            "ComplexFloatStorage",
+            "DoubleStorage",
+            "FloatStorage",
+            "HalfStorage",
+            "IntStorage",
+            "LongStorage",
+            "ShortStorage",
+            "TypedStorage",
+            "UntypedStorage",
+            "is_storage",
+        ),
+        ".functions.storages",
+    ),
+    "OutOfMemoryError": ".cuda.memory",
+    "typename": ".functions.names",
+    "bartlett_window": ".functions.windows",
+    "blackman_window": ".functions.windows",
+    "hamming_window": ".functions.windows",
+    "hann_window": ".functions.windows",
+    "kaiser_window": ".functions.windows",
     "compile": ".replay",
     "explain": ".profiler.explaining",
     "load": ".interop.files",
@@ -395,50 +644,94 @@ _LAZY_FROM = {
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "__version__", "abs", "absolute", "acos", "acosh", "add", "addbmm",
-    "addcdiv", "addcmul", "addmm", "addmv", "addr", "all", "allclose", "amax", "amin", "aminmax", "angle",
-    "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax",
-    "argmin", "argsort", "argwhere", "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan", "atan2",
-    "atanh", "atleast_1d", "autograd", "baddbmm", "bernoulli", "bfloat16", "bincount", "bitwise_and",
-    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bmm", "bool",
-    "broadcast_shapes", "broadcast_tensors", "broadcast_to", "bucketize", "can_cast", "cat", "cdist",
-    "cdouble", "ceil", "cfloat", "chain_matmul", "channels_last", "cholesky", "chunk", "clamp", "clamp_max",
-    "clamp_min", "clip", "clone", "compile", "compiler", "complex", "complex128", "complex64", "concat",
-    "concatenate", "config", "conj", "contiguous_format", "cos", "cosh", "count_nonzero", "cpu", "cross",
-    "cuda", "cummax", "cummin", "cumprod", "cumsum", "default_generator", "det", "device", "diag",
-    "diag_embed", "diagonal", "digamma", "div", "divide", "dot", "double", "dtype", "e", "einsum", "empty",
-    "empty_like", "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "explain", "expm1",
-    "eye", "finfo", "fix", "flatten", "flip", "fliplr", "flipud", "float", "float16", "float32", "float64",
-    "float_power", "floor", "floor_divide", "fmod", "frac", "from_dlpack", "from_numpy", "full", "full_like",
-    "gather", "ge", "ger", "get_default_dtype", "get_num_threads", "get_rng_state", "greater",
-    "greater_equal", "gt", "half", "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy",
-    "index_fill", "index_put", "index_select", "inf", "inference_mode", "initial_seed", "inner", "int",
-    "int16", "int32", "int64", "int8", "interop", "inverse", "is_complex", "is_floating_point",
-    "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "isclose", "isfinite", "isin", "isinf",
-    "isnan", "kron", "kthvalue", "le", "lerp", "less", "less_equal", "lgamma", "linalg", "linspace", "load",
-    "log", "log10", "log1p", "log2", "log_softmax", "logaddexp", "logcumsumexp", "logdet", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
-    "masked_fill", "masked_scatter", "masked_select", "matmul", "matrix_exp", "matrix_power", "max",
-    "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort", "mul",
-    "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum", "narrow", "ne", "neg", "negative",
-    "newaxis", "nn", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like",
-    "optim", "outer", "permute", "pi", "pinverse", "positive", "pow", "preserve_format", "prod", "profiler",
-    "promote_types", "qr", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random",
-    "randperm", "ravel", "real", "reciprocal", "relu", "remainder", "repeat_interleave", "reshape",
-    "result_type", "roll", "rot90", "round", "row_stack", "rsqrt", "rsub", "save", "scatter", "scatter_add",
-    "searchsorted", "seed", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sign", "signbit", "sin", "sinh",
-    "slogdet", "softmax", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "strided",
-    "sub", "subtract", "sum", "svd", "swapaxes", "swapdims", "synchronize", "t", "take", "take_along_dim",
-    "tan", "tanh", "tensor", "tensor_split", "tensordot", "tile", "topk", "trace", "transpose", "tril",
-    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unique",
-    "unique_consecutive", "unsqueeze", "utils", "var", "var_mean", "vdot", "view_as_complex", "view_as_real",
-    "vstack", "where", "zeros", "zeros_like",
+    "BFloat16Storage", "BFloat16Tensor", "BoolStorage", "BoolTensor", "ByteStorage", "ByteTensor",
+    "CharStorage", "CharTensor", "ComplexDoubleStorage", "ComplexFloatStorage", "DoubleStorage",
+    "DoubleTensor", "FloatStorage", "FloatTensor", "Generator", "HalfStorage", "HalfTensor", "IntStorage",
+    "IntTensor", "LongStorage", "LongTensor", "OutOfMemoryError", "ShortStorage", "ShortTensor", "Size",
+    "Tensor", "TypedStorage", "UntypedStorage", "__version__", "abs", "abs_", "absolute", "accelerator",
+    "acos", "acos_", "acosh", "acosh_", "adaptive_avg_pool1d", "adaptive_max_pool1d", "add", "addbmm",
+    "addcdiv", "addcmul", "addmm", "addmv", "addmv_", "addr", "adjoint", "alias_copy", "all", "allclose",
+    "alpha_dropout", "alpha_dropout_", "amax", "amin", "aminmax", "angle", "any", "arange", "arccos",
+    "arccos_", "arccosh", "arccosh_", "arcsin", "arcsin_", "arcsinh", "arcsinh_", "arctan", "arctan2",
+    "arctan_", "arctanh", "arctanh_", "are_deterministic_algorithms_enabled", "argmax", "argmin", "argsort",
+    "argwhere", "as_strided", "as_strided_", "as_strided_copy", "as_strided_scatter", "as_tensor", "asarray",
+    "asin", "asin_", "asinh", "asinh_", "atan", "atan2", "atan_", "atanh", "atanh_", "atleast_1d",
+    "atleast_2d", "atleast_3d", "autograd", "avg_pool1d", "backends", "baddbmm", "bartlett_window",
+    "batch_norm", "bernoulli", "bfloat16", "bilinear", "binary_cross_entropy_with_logits", "bincount",
+    "binomial", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "blackman_window", "block_diag", "bmm", "bool", "broadcast_shapes", "broadcast_tensors",
+    "broadcast_to", "bucketize", "can_cast", "cartesian_prod", "cat", "cdist", "cdouble", "ceil", "ceil_",
+    "celu", "celu_", "cfloat", "chain_matmul", "channel_shuffle", "channels_last", "channels_last_3d",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "chunk", "clamp", "clamp_", "clamp_max", "clamp_max_",
+    "clamp_min", "clamp_min_", "clip", "clip_", "clone", "column_stack", "combinations", "compile",
+    "compiler", "complex", "complex128", "complex64", "concat", "concatenate", "config", "conj",
+    "conj_physical", "conj_physical_", "constant_pad_nd", "contiguous_format", "conv1d", "conv2d", "conv3d",
+    "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution", "copysign",
+    "corrcoef", "cos", "cos_", "cosh", "cosh_", "cosine_embedding_loss", "cosine_similarity", "count_nonzero",
+    "cov", "cpu", "cross", "cuda", "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid",
+    "default_generator", "deg2rad", "deg2rad_", "det", "detach", "detach_", "detach_copy", "device", "diag",
+    "diag_embed", "diagflat", "diagonal", "diagonal_copy", "diagonal_scatter", "diff", "digamma", "dist",
+    "distributions", "div", "divide", "dot", "double", "dropout", "dropout_", "dsplit", "dstack", "dtype",
+    "e", "einsum", "embedding", "empty", "empty_like", "empty_permuted", "empty_strided", "enable_grad", "eq",
+    "equal", "erf", "erf_", "erfc", "erfc_", "erfinv", "exp", "exp2", "exp2_", "exp_", "expand_copy",
+    "explain", "expm1", "expm1_", "eye", "feature_alpha_dropout", "feature_alpha_dropout_", "feature_dropout",
+    "feature_dropout_", "fft", "fill", "fill_", "finfo", "fix", "fix_", "flatten", "flip", "fliplr", "flipud",
+    "float", "float16", "float32", "float64", "float_power", "floor", "floor_", "floor_divide", "fmax",
+    "fmin", "fmod", "frac", "frac_", "frexp", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like",
+    "func", "gather", "gcd", "gcd_", "ge", "geqrf", "ger", "get_default_device", "get_default_dtype",
+    "get_deterministic_debug_mode", "get_device", "get_float32_matmul_precision", "get_num_interop_threads",
+    "get_num_threads", "get_rng_state", "gradient", "greater", "greater_equal", "group_norm", "gt", "half",
+    "hamming_window", "hann_window", "hardshrink", "heaviside", "hinge_embedding_loss", "histc", "histogram",
+    "histogramdd", "hsplit", "hstack", "hub", "hypot", "i0", "i0_", "igamma", "igammac", "iinfo", "imag",
+    "index_add", "index_copy", "index_fill", "index_put", "index_put_", "index_reduce", "index_select", "inf",
+    "inference_mode", "initial_seed", "inner", "instance_norm", "int", "int16", "int32", "int64", "int8",
+    "interop", "inverse", "is_complex", "is_conj", "is_deterministic_algorithms_warn_only_enabled",
+    "is_distributed", "is_floating_point", "is_grad_enabled", "is_inference", "is_inference_mode_enabled",
+    "is_neg", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor", "is_warn_always_enabled",
+    "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "istft", "jagged",
+    "jit", "kaiser_window", "kl_div", "kron", "kthvalue", "layer_norm", "layout", "lcm", "lcm_", "ldexp",
+    "ldexp_", "le", "lerp", "less", "less_equal", "lgamma", "linalg", "linspace", "load", "lobpcg", "log",
+    "log10", "log10_", "log1p", "log1p_", "log2", "log2_", "log_", "log_softmax", "logaddexp", "logaddexp2",
+    "logcumsumexp", "logdet", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logit_",
+    "logspace", "logsumexp", "long", "lt", "lu", "lu_solve", "lu_unpack", "manual_seed",
+    "margin_ranking_loss", "masked", "masked_fill", "masked_scatter", "masked_select", "matmul", "matrix_exp",
+    "matrix_power", "max", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "maximum",
+    "mean", "median", "memory_format", "meshgrid", "min", "minimum", "mm", "mode", "moveaxis", "movedim",
+    "mps", "msort", "mul", "multinomial", "multiply", "mv", "mvlgamma", "nan", "nan_to_num", "nan_to_num_",
+    "nanmean", "nanmedian", "nanquantile", "nansum", "narrow", "narrow_copy", "ne", "neg", "neg_", "negative",
+    "negative_", "newaxis", "nextafter", "nn", "no_grad", "nonzero", "nonzero_static", "norm",
+    "norm_except_dim", "normal", "not_equal", "numel", "ones", "ones_like", "optim", "orgqr", "ormqr",
+    "outer", "overrides", "pairwise_distance", "pca_lowrank", "pdist", "permute", "permute_copy", "pi",
+    "pinverse", "pixel_shuffle", "pixel_unshuffle", "poisson", "poisson_nll_loss", "polar", "polygamma",
+    "positive", "pow", "prelu", "preserve_format", "prod", "profiler", "promote_types", "put", "qr",
+    "quantile", "rad2deg", "rad2deg_", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "range", "ravel", "real", "reciprocal", "reciprocal_", "relu", "relu_", "remainder",
+    "renorm", "repeat_interleave", "reshape", "resize_as_", "resolve_conj", "resolve_neg", "result_type",
+    "return_types", "rms_norm", "roll", "rot90", "round", "round_", "row_stack", "rrelu", "rrelu_", "rsqrt",
+    "rsqrt_", "rsub", "save", "scalar_tensor", "scatter", "scatter_add", "scatter_reduce", "searchsorted",
+    "seed", "segment_reduce", "select", "select_copy", "select_scatter", "selu", "selu_", "serialization",
+    "set_default_device", "set_default_dtype", "set_default_tensor_type", "set_deterministic_debug_mode",
+    "set_float32_matmul_precision", "set_flush_denormal", "set_grad_enabled", "set_num_interop_threads",
+    "set_num_threads", "set_printoptions", "set_rng_state", "set_warn_always", "sgn", "short", "sigmoid",
+    "sigmoid_", "sign", "signal", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh", "sinh_", "slice_copy",
+    "slice_scatter", "slogdet", "softmax", "sort", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc",
+    "sparse_csr", "special", "split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "sqrt",
+    "sqrt_", "square", "square_", "squeeze", "squeeze_copy", "stack", "std", "std_mean", "stft", "storage",
+    "strided", "sub", "subtract", "sum", "svd", "svd_lowrank", "swapaxes", "swapdims", "synchronize", "t",
+    "t_copy", "take", "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tensordot",
+    "testing", "threshold", "threshold_", "tile", "topk", "trace", "transpose", "transpose_copy", "trapezoid",
+    "trapz", "triangular_solve", "tril", "tril_indices", "triplet_margin_loss", "triu", "triu_indices",
+    "true_divide", "trunc", "trunc_", "typename", "uint8", "unbind", "unbind_copy", "unflatten",
+    "unfold_copy", "unique", "unique_consecutive", "unravel_index", "unsafe_chunk", "unsafe_split",
+    "unsafe_split_with_sizes", "unsqueeze", "unsqueeze_copy", "use_deterministic_algorithms", "utils",
+    "vander", "var", "var_mean", "vdot", "version", "view_as_complex", "view_as_complex_copy", "view_as_real",
+    "view_as_real_copy", "view_copy", "vmap", "vsplit", "vstack", "where", "xlogy", "xlogy_", "xpu", "zero_",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _LAZY or name in _HIDDEN:
         return _importlib.import_module(f".{name}", __name__)
     if name in _LAZY_FROM:
         return getattr(_importlib.import_module(_LAZY_FROM[name], __name__), name)

@@ -113,6 +113,16 @@ KEYS = lines("""
     [None]
     [..., 0]
     [slice(0, 1)]
+    ..., ..., 0
+    0, ..., ..., [1, 2]
+    np.array([[0], [1]]), :, [1, 2]
+    np.array([True, False]), ..., np.array([0, 1])
+    T.tensor([1, 0], dtype=T.int16)
+    T.tensor([1, 0], dtype=T.uint8)
+    True, T.tensor([1, 0], dtype=T.uint8)
+    :, T.tensor([1, 0, 1], dtype=T.uint8), 0
+    x[:, :, 0] > 5, [1]
+    [0], None, ..., [1, 2]
     b
 """)
 

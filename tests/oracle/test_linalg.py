@@ -97,8 +97,22 @@ INVARIANT = {
     },
     "diagonal": lambda T, x: T.linalg.diagonal(x, offset=1),
     "vecdot": lambda T, x: T.linalg.vecdot(x, x * 2, dim=-2),
+    "lu": lambda T, x: (lambda r: r.L.sum() * 2 + r.U)(T.linalg.lu(x.flip(-1))),
+    "lu factors": lambda T, x: T.linalg.lu_factor(x.flip(-2)).LU,
+    "lu unpacked": lambda T, x: (lambda r: T.lu_unpack(r.LU, r.pivots).L)(T.linalg.lu_factor_ex(x)),
+    "reflections": lambda T, x: T.linalg.householder_product(tall(x), tall(x)[..., 0, :] / 9),
+    "reflections old": lambda T, x: T.orgqr(tall(x) / 9, tall(x)[..., 0, :2]),
+    "reflected": lambda T, x: T.ormqr(tall(x) / 9, tall(x)[..., 0, :], tall(x), transpose=True),
+    "reflected right": lambda T, x: T.ormqr(tall(x) / 9, tall(x)[..., 0, :], tall(x).mH, left=False),
+    "vander": lambda T, x: T.linalg.vander(x, N=4),
 }
 SQUARE = {
+    "cholesky_ex": lambda T, x: T.linalg.cholesky_ex((x + x.mH) / 2).L,
+    "cholesky_solve": lambda T, x: T.cholesky_solve(x.mH, x.tril()),
+    "cholesky_solve upper": lambda T, x: T.cholesky_solve(x.mH, x.triu(), upper=True),
+    "cholesky_inverse": lambda T, x: T.cholesky_inverse(T.linalg.cholesky(x @ x.mH)),
+    "inv_ex": lambda T, x: T.linalg.inv_ex(x).inverse,
+    "tensorinv": lambda T, x: T.linalg.tensorinv(x.reshape(*x.shape[-2:], -1)[..., 0], 1),
     "cholesky": lambda T, x: T.linalg.cholesky((x + x.mH) / 2),
     "cholesky upper": lambda T, x: T.linalg.cholesky((x + x.mH) / 2, upper=True),
     "cholesky old": lambda T, x: T.cholesky((x + x.mH) / 2),
@@ -123,6 +137,17 @@ SQUARE = {
     "matrix_rank hermitian": lambda T, x: T.linalg.matrix_rank(x + x.mH, hermitian=True),
 }
 TWO = {
+    "lu_solve": lambda T, x, y: T.linalg.lu_solve(*T.linalg.lu_factor(x.flip(-1)), y),
+    "lu_solve adjoint": lambda T, x, y: T.linalg.lu_solve(*T.linalg.lu_factor(x.flip(-1)), y, adjoint=True),
+    "lu_solve right": lambda T, x, y: T.linalg.lu_solve(*T.linalg.lu_factor(x.flip(-1)), y.mT, left=False),
+    "lu_solve both": lambda T, x, y: T.linalg.lu_solve(
+        *T.linalg.lu_factor(x.flip(-1)), y.mT, left=False, adjoint=True
+    ),
+    "solve_ex": lambda T, x, y: T.linalg.solve_ex(x, y).result,
+    "triangular old": lambda T, x, y: T.triangular_solve(y, x, transpose=True).solution,
+    "ldl_solve": lambda T, x, y: T.linalg.ldl_solve(
+        *T.linalg.ldl_factor(x.detach().flip(-1), hermitian=x.ndim > 2), y.detach(), hermitian=x.ndim > 2
+    ),
     "solve": lambda T, x, y: T.linalg.solve(x, y),
     "solve right": lambda T, x, y: T.linalg.solve(x, y.mT, left=False),
     "solve vector": lambda T, x, y: T.linalg.solve(x, y[..., 0]),
@@ -142,6 +167,10 @@ TWO = {
     "cross": lambda T, x, y: T.linalg.cross(x, y[..., :1], dim=-2) if x.shape[-1] == 3 else x,
     "cross old": lambda T, x, y: T.cross(x, x * y[..., :1], dim=-1) if x.shape[-1] == 3 else x,
 }
+
+
+def tall(x):
+    return x if x.shape[-2] >= x.shape[-1] else x.mT
 
 
 def product(eigen):
@@ -192,6 +221,7 @@ def test_gradients(name, f, shapes, two):
 
 
 NO_GRADIENT = {
+    "ldl_solve",
     "qr r",
     "matrix_rank",
     "matrix_rank tol",

@@ -6,7 +6,7 @@ import pkgutil
 import ml_dtypes
 import numpy as np
 import pytest
-from both import as_numpy
+from both import as_numpy, words
 
 import flambeau
 from flambeau import ops as room
@@ -153,7 +153,24 @@ def theirs(d):
     return getattr(torch, d.name)
 
 
+SPECIAL = words("""
+    erfcx ndtri log_ndtr zeta i1 i0e i1e entr xlog1py airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1
+    modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1
+    spherical_bessel_j0 chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v
+    chebyshev_polynomial_w shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
+    shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he
+    laguerre_polynomial_l legendre_polynomial_p
+""")
+
+
+def of_special(name):
+    return lambda T, *xs: getattr(T.special, name)(*xs)
+
+
 PEERS = {
+    **{name: of_special(name) for name in SPECIAL},
+    "frexp_mantissa": lambda T, x: T.frexp(x).mantissa,
+    "frexp_exponent": lambda T, x: T.frexp(x).exponent,
     "cast": lambda T, x, d: x.to(theirs(d)),
     "leaky_relu": lambda T, x, slope: T.where(x > 0, x, x * slope),
     "hardtanh": lambda T, x, low, high: T.nn.functional.hardtanh(x, low.item(), high.item()),
@@ -185,6 +202,12 @@ PEERS = {
     "pick_class": pick_class,
     "place_class": place_class,
     "standardize": standardize,
+    "scatter_prod": lambda T, x, index, src, dim: x.scatter_reduce(
+        dim, index, src[tuple(map(slice, index.shape))], "prod"
+    ),
+    "scatter_extreme": lambda T, x, index, src, dim, largest: x.scatter_reduce(
+        dim, index, src[tuple(map(slice, index.shape))], "amax" if largest else "amin"
+    ),
     "left_shift": lambda T, x, y: T.bitwise_left_shift(x, y),
     "right_shift": lambda T, x, y: T.bitwise_right_shift(x, y),
     "trunc_divide": lambda T, x, y: T.div(x, y, rounding_mode="trunc"),
@@ -255,11 +278,15 @@ PEERS = {
 ROOMS = {
     "attention": "test_attention.py",
     "blend": "test_optim.py",
+    "fft": "test_functions.py",
+    "factors": "test_linalg.py",
     "linalg": "test_linalg.py",
     "loss": "test_functional.py",
     "pool": "test_reference_kernels.py",
     "random": "test_generator.py",
     "recurrent": "test_rnn.py",
+    "spectra": "test_linalg.py",
+    "systems": "test_linalg.py",
 }
 NO_PEER = {
     "pick": "takes one of several results; nobody calls it",
@@ -274,6 +301,9 @@ NO_PEER = {
 GIVEN = {"cast", "view_dtype", "full"}  # the result's dtype is an attribute: the samples' own dtype is enough
 WHOLE, COMPLEX = "bool uint8 int8 int16 int32 int64", "complex64 complex128"
 DIFFERENT = {  # dtypes that aren't compared, and why
+    " ".join(SPECIAL): ("float16 bfloat16", "PyTorch has most of them in 32 and 64 bits only"),
+    "heaviside frexp_mantissa frexp_exponent": (COMPLEX + WHOLE, "the functions refuse them"),
+    "fmax fmin": (COMPLEX, "the functions refuse them"),
     "argmax argmin": ("bool", "the functions refuse it; max and min use the operations"),
     "polygamma leaky_relu": (WHOLE, "the functions convert or refuse whole numbers"),
     "pick_class place_class": (WHOLE + COMPLEX, "the functions refuse all but floats"),
@@ -289,7 +319,7 @@ DIFFERENT = {  # dtypes that aren't compared, and why
     ),
     "complex": ("float16 bfloat16", "PyTorch has no complex type so narrow, Flambeau widens to complex64"),
     "hardtanh smooth_l1 pad": (COMPLEX, "PyTorch's parameters are real numbers"),
-    "silu embedding select_scatter": (COMPLEX, "PyTorch has no complex gradient"),
+    "silu embedding select_scatter scatter_prod": (COMPLEX, "PyTorch has no complex gradient"),
     "standardize": (COMPLEX, "PyTorch's layers refuse them"),
 }
 
@@ -388,7 +418,9 @@ def value(t):
     return t._value("oracle")
 
 
-LOOSE = {"polygamma": 1e4, "digamma": 1e2, "cast": 1e5}  # PyTorch's have few digits; a cast to narrow types
+BESSEL = dict.fromkeys(["airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1"], 1e5)
+# PyTorch's have few digits; a cast to narrow types
+LOOSE = {**BESSEL, "polygamma": 1e4, "digamma": 1e2, "cast": 1e5}
 NOT_THERE = {"floor_divide", "full", "pad"}  # PyTorch has no gradient (towards the number)
 
 

@@ -25,6 +25,22 @@ OPTIMIZERS = [
     ("RMSprop", {}),
     ("RMSprop", {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
     ("RMSprop", {"lr": 0.01, "momentum": 0.9, "centered": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.7, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.01, "momentum_decay": 0.1, "weight_decay": 0.1, "maximize": True}),
+    ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.25, 1.5), "step_sizes": (1e-2, 0.5), "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 10, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.1, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 2.0, "weight_decay": 0.1}),
 ]
 SHAPES = [(4, 3), (3,), ()]
 each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
@@ -76,7 +92,10 @@ def test_fifty_steps_of_doubles(name, options):
         assert_close(ours, theirs, 1e-13, 1e-13)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize(
+    "name",
+    ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"],
+)
 def test_complex_parameters(name):
     options = {"lr": 0.1, "momentum": 0.9} if name in ("SGD", "RMSprop") else {"lr": 0.1}
     results = []
@@ -188,6 +207,24 @@ SCHEDULES = {
         [s.SequentialLR(o, [s.ConstantLR(o, 0.5, 9), s.StepLR(o, 2)], [5]), s.ExponentialLR(o, 0.9)],
         [12],
     ),
+    "multiplicative": lambda s, o: s.MultiplicativeLR(o, [lambda epoch: 0.95, lambda epoch: 1 - 0.1 / epoch]),
+    "polynomial": lambda s, o: s.PolynomialLR(o, 30, power=1.5),
+    "restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 4, 2, eta_min=0.01),
+    "equal restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 7),
+    "chained": lambda s, o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 9), s.ExponentialLR(o, 0.9)]),
+    "chained in sequence": lambda s, o: s.SequentialLR(
+        o, [s.ChainedScheduler([s.LinearLR(o, 0.1), s.StepLR(o, 4)]), s.PolynomialLR(o, 30)], [11]
+    ),
+    "triangles": lambda s, o: s.CyclicLR(o, 0.1, 0.5, step_size_up=7, step_size_down=4),
+    "falling triangles": lambda s, o: s.CyclicLR(
+        o, [0.1, 0.2], [0.5, 0.4], step_size_up=5, mode="triangular2"
+    ),
+    "exponential triangles": lambda s, o: s.CyclicLR(
+        o, 0.1, 0.5, step_size_up=6, mode="exp_range", gamma=0.98, base_momentum=0.7, max_momentum=0.95
+    ),
+    "triangles by function": lambda s, o: s.CyclicLR(
+        o, 0.1, 0.5, 5, scale_fn=lambda x: 1 / x, cycle_momentum=False
+    ),
     "cycle": lambda s, o: s.OneCycleLR(o, 0.4, total_steps=51),
     "cycles": lambda s, o: s.OneCycleLR(
         o, [0.4, 0.2], epochs=3, steps_per_epoch=17, anneal_strategy="linear", three_phase=True, pct_start=0.2
@@ -248,7 +285,8 @@ def test_signatures_of_schedules(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["step", "multistep", "exponential", "lambda", "constant", "linear", "cosine"]
+    "name",
+    ["step", "multistep", "exponential", "lambda", "constant", "linear", "cosine", "polynomial", "restarts"],
 )
 @pytest.mark.filterwarnings("ignore:.*epoch parameter")
 def test_a_given_epoch_uses_the_closed_form(name):

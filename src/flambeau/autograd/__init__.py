@@ -2,6 +2,8 @@
 modes.
 """
 
+from typing import Any as _Any
+
 from .api import backward, grad
 from .function import Function
 from .grad_mode import (
@@ -30,3 +32,11 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    if name in ("forward_ad", "functional"):
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'flambeau.autograd' has no attribute {name!r}")

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..core.dtype import dtype
+from ..core.ghost import beside
 from ..core.gradient import split
+from ..core.modes import modes
 from ..core.node import leaf
 from ..core.tensor import Tensor, make
-from ..ops.view import concatenate
 from . import engine
 
 Tensors = Tensor | Sequence[Tensor]
@@ -56,7 +57,7 @@ def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:
                 f"{what}: grad can be implicitly created only for real scalar outputs but got {d}; take "
                 ".abs() or .real, or pass gradient="
             )
-        return make(leaf(_one(shape, d), d))
+        return beside(make(leaf(_one(shape, d), d)), t)
     if not isinstance(g, Tensor):
         raise TypeError(f"{what}: gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._node.shape != shape:
@@ -114,6 +115,11 @@ def backward(
     >>> torch.autograd.backward((x * x).sum()); x.grad
     tensor([2., 4.])
     """
+    if modes.transforms:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "torch.func.grad or torch.func.vjp instead or call backward() outside of the transforms."
+        )
     if grad_variables is not None:
         if grad_tensors is not None:
             raise RuntimeError(
@@ -184,7 +190,7 @@ def grad(
 def _batched(
     outs: tuple[Any, ...], wanted: tuple[Tensor, ...], grad_outputs: Any, keep: bool, create: bool
 ) -> engine.Grads:
-    """The results of one pass for each element of the first dimension of `grad_outputs`, stacked."""
+    """The results of a pass for each element of the first dimension of `grad_outputs`: one pass for all."""
     starts = _tuple(grad_outputs)
     sizes = {len(g) for g in starts if isinstance(g, Tensor)}
     if len(sizes) != 1 or not min(sizes):
@@ -192,14 +198,16 @@ def _batched(
             "grad: with is_grads_batched=True all grad_outputs need a first dimension of the same size, at "
             f"least 1; got {sorted(sizes)}"
         )
-    rows = []
-    for i in range(*sizes):
-        ends = _ends("grad", outs, tuple(g[i] if isinstance(g, Tensor) else g for g in starts), create)
-        rows.append(engine.run(ends, keep or i + 1 < min(sizes), create, wanted, add=False))
-    return [
-        None if column[0] is None else concatenate(*[g.unsqueeze(0) for g in column], 0)
-        for column in zip(*rows, strict=True)
-    ]
+    from .vmap import vmap
+
+    found: engine.Grads = []
+
+    def one(*gs: Tensor | None) -> tuple[Tensor, ...]:
+        found[:] = engine.run(_ends("grad", outs, gs, create), keep, create, wanted, add=False)
+        return tuple(g for g in found if g is not None)
+
+    rows = iter(vmap(one, tuple(0 if isinstance(g, Tensor) else None for g in starts))(*starts))
+    return [None if g is None else next(rows) for g in found]
 
 
 def _backward(

@@ -79,6 +79,10 @@ class FunctionNode(Hooked):
 
     def apply(self, gs: Grads, needed: list[bool]) -> Grads:
         """Calls `backward` and checks what it returns."""
+        if modes.linear and self.function._own_jvp:
+            from .batched import transposed
+
+            return transposed(self, gs)
         if self.ctx.materialize_grads:
             gs = [zeros(*spec) if g is None and spec else g for g, spec in zip(gs, self.outputs, strict=True)]
         for g in gs:

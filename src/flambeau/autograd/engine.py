@@ -310,7 +310,7 @@ def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | N
     before = modes.grad
     modes.grad = create
     try:
-        if targets is None and not keep and not create and recorder.tape is None:
+        if targets is None and not keep and not create and recorder.tape is None and not recorder.ghosts:
             _repeat(ends)
             return []
         work = Pass(ends, keep, create, targets, add)

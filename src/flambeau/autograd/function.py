@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..core.ghost import ghost_of
 from ..core.modes import modes
+from ..core.realize import recorder
 from ..core.tensor import Tensor
 from .custom import FunctionNode, tie
 from .grad_mode import no_grad
@@ -23,6 +25,8 @@ class FunctionCtx:
     saved_for_forward: tuple[Tensor | None, ...] = ()
     dirty_tensors: tuple[Tensor, ...] = ()
     non_differentiable: tuple[Tensor, ...] = ()
+    forwards = False  # `jvp` is running
+    given: tuple[Tensor | None, ...] | None = None  # the saved tensors, where another context has kept them
     _node: Callable[[], FunctionNode | None] = staticmethod(lambda: None)
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -53,7 +57,12 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What `save_for_backward` has kept. RuntimeError if it was freed by a pass, or overwritten."""
+        """What `save_for_backward` has kept (in `jvp`: `save_for_forward`). RuntimeError if it was freed by a
+        pass, or overwritten."""
+        if self.given is not None:
+            return self.given
+        if self.forwards and self.saved_for_forward:
+            return self.saved_for_forward
         node = self._node()
         return () if node is None else node.unpack()
 
@@ -84,6 +93,7 @@ class Function:
     generate_vmap_rule = False
     boxed_grads_call = False  # `backward(ctx, grads)`, with a list
     _node_class: ClassVar[type[FunctionNode]] = FunctionNode
+    _own_jvp: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
@@ -95,6 +105,7 @@ class Function:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._own_jvp = cls.jvp is not Function.jvp
         cls._node_class = type(cls.__name__ + "Backward", (FunctionNode,), {"function": cls})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -123,12 +134,35 @@ class Function:
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The changes of the outputs from those of the arguments, for forward-mode differentiation. Without
+        it they follow from `backward`, if that can be differentiated."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """The function of a batch: returns outputs and the dimensions of their batch. Without it the batch is
+        done by `forward` and `backward` as they are."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap static method or set "
+            "generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Calls the function. RuntimeError if its marks don't fit what it returns."""
         in_two_steps = cls.setup_context is not Function.setup_context
         if kwargs or in_two_steps:
             args = _by_position(cls.forward, in_two_steps, args, kwargs)
+        if recorder.ghosts and any(isinstance(a, Tensor) and ghost_of(a) for a in args):
+            from .batched import apply_to_batch
+
+            output = apply_to_batch(cls, args)
+            if output is not NotImplemented:
+                return output
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
         node = cls._node_class(ctx, args) if modes.grad and any(ctx.needs_input_grad) else None

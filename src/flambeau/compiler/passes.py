@@ -163,6 +163,27 @@ def _cross_entropy_grad(grad: Value, x: Value, labels: Value, ignore: int) -> Va
     return g.pointwise("sub", g.pointwise("mul", _softmax(x, dim), g.reshape(share, thin)), hot)
 
 
+MANY_TAPS = 16  # more of them make a sweep an expression than it pays to compile
+
+
+@_expansion("resample")
+def _resample(x: Value, rows: Value, weights: Value, back: Value, shares: Value, dim: int) -> Value:
+    """As many gathers as each result has elements, each times its weights."""
+    taps, extent = rows.shape
+    shape = (*x.shape[:dim], extent, *x.shape[dim + 1 :])
+    if taps > MANY_TAPS or 0 in shape:
+        return g.value("resample", (x, rows, weights, back, shares), (dim,), shape, x.dtype)
+    along = (extent, *(1,) * (x.rank - dim - 1))
+    total: Value | None = None
+    for k in range(taps):
+        row = g.value("select", (rows,), (0, k), (extent,), rows.dtype)
+        weight = g.reshape(g.value("select", (weights,), (0, k), (extent,), weights.dtype), along)
+        term = g.pointwise("mul", g.value("index", (x, row), ((dim,),), shape, x.dtype), weight)
+        total = term if total is None else g.pointwise("add", total, term)
+    assert total is not None
+    return total
+
+
 # ----- algebra -----
 
 

@@ -370,6 +370,88 @@ class TensorMethods:
         """The smaller of two, NaN if either is."""
     def logaddexp(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """log(exp(input) + exp(other)) without overflow."""
+    def copysign(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the size of `input` with the sign of `other`."""
+    def copysign_(self, other: _Operand) -> Tensor:
+        """In-place version of `copysign`: changes this tensor and returns it."""
+    def heaviside(self, values: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """0 where the input is negative (or NaN), `values` where it is 0, 1 where it is positive. RuntimeError if"""
+    def heaviside_(self, values: Tensor) -> Tensor:
+        """In-place version of `heaviside`: changes this tensor and returns it."""
+    def deg2rad(self, *, out: Tensor | None = ...) -> Tensor:
+        """Angles in degrees as radians: input * pi / 180."""
+    def deg2rad_(self) -> Tensor:
+        """In-place version of `deg2rad`: changes this tensor and returns it."""
+    def rad2deg(self, *, out: Tensor | None = ...) -> Tensor:
+        """Angles in radians as degrees: input * 180 / pi."""
+    def rad2deg_(self) -> Tensor:
+        """In-place version of `rad2deg`: changes this tensor and returns it."""
+    def gcd(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the greatest common divisor of whole numbers, never negative."""
+    def gcd_(self, other: Tensor) -> Tensor:
+        """In-place version of `gcd`: changes this tensor and returns it."""
+    def lcm(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the least common multiple of whole numbers, never negative."""
+    def lcm_(self, other: Tensor) -> Tensor:
+        """In-place version of `lcm`: changes this tensor and returns it."""
+    def ldexp(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """input * 2**other."""
+    def ldexp_(self, other: Tensor) -> Tensor:
+        """In-place version of `ldexp`: changes this tensor and returns it."""
+    def nextafter(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the next number of the dtype after `input`, towards `other`."""
+    def nextafter_(self, other: Tensor) -> Tensor:
+        """In-place version of `nextafter`: changes this tensor and returns it."""
+    def xlogy(self, other: _Operand, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element input * log(other), 0 where `input` is 0 (NaN where `other` is)."""
+    def xlogy_(self, other: _Operand) -> Tensor:
+        """In-place version of `xlogy`: changes this tensor and returns it."""
+    def conj_physical(self, *, out: Tensor | None = ...) -> Tensor:
+        """The complex conjugate; a real tensor itself."""
+    def conj_physical_(self) -> Tensor:
+        """In-place version of `conj_physical`: changes this tensor and returns it."""
+    def sinc(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element sin(pi * x) / (pi * x), and 1 at 0."""
+    def sinc_(self) -> Tensor:
+        """In-place version of `sinc`: changes this tensor and returns it."""
+    def i0(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the modified Bessel function of the first kind, of order 0."""
+    def i0_(self) -> Tensor:
+        """In-place version of `i0`: changes this tensor and returns it."""
+    def igamma(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the regularised lower incomplete gamma function: the integral of t**(input - 1) * exp(-t) from 0 to `other`, over gamma(input); NaN for negative numbers, and no gradient towards `input`."""
+    def igamma_(self, other: Tensor) -> Tensor:
+        """In-place version of `igamma`: changes this tensor and returns it."""
+    def igammac(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the regularised upper incomplete gamma function: 1 - igamma, without cancellation."""
+    def igammac_(self, other: Tensor) -> Tensor:
+        """In-place version of `igammac`: changes this tensor and returns it."""
+    def mvlgamma(self, p: _int, *, out: Tensor | None = ...) -> Tensor:
+        """The logarithm of the multivariate gamma function of dimension p: p * (p-1) / 4 * log(pi) and the sum of"""
+    def mvlgamma_(self, p: _int) -> Tensor:
+        """In-place version of `mvlgamma`: changes this tensor and returns it."""
+    def fmax(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the larger of two, NaN only if both are."""
+    def fmin(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element the smaller of two, NaN only if both are."""
+    def isreal(self) -> Tensor:
+        """Whether each element has no imaginary part."""
+    def isposinf(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether it is +inf."""
+    def isneginf(self, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element whether it is -inf."""
+    def frexp(self, *, out: tuple[Tensor, Tensor] | None = ...) -> Any:
+        """(mantissa, exponent) with input = mantissa * 2**exponent and 1/2 <= |mantissa| < 1; exponents are"""
+    def logaddexp2(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """Element by element log2(2**input + 2**other) without overflow."""
+    def resolve_conj(self) -> Tensor:
+        """The input itself: a conjugate is always computed, never a mark on a tensor."""
+    def resolve_neg(self) -> Tensor:
+        """The input itself: a negative is always computed, never a mark on a tensor."""
+    def hardshrink(self, lambd: _float = ..., *, out: Tensor | None = ...) -> Tensor:
+        """x if |x| > lambd, else 0."""
+    def prelu(self, weight: Tensor) -> Tensor:
+        """x if x > 0, else weight * x, with one weight for all or one for each channel (dimension 1)."""
     def clamp(self, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor:
         """Limits to [min, max]; either may be missing, a number or a tensor. Where the limits cross, max wins;"""
     def clamp_(self, min: Any = ..., max: Any = ...) -> Tensor:
@@ -422,7 +504,7 @@ class TensorMethods:
         """In-place version of `cumprod`: changes this tensor and returns it."""
     def sum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
         """The sum over all elements, or over dimensions. Whole numbers are summed as int64."""
-    def nansum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ...) -> Tensor:
+    def nansum(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
         """The sum with NaN counting as 0."""
     def mean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
         """The mean over all elements, or over dimensions. RuntimeError for whole numbers (convert them first)."""
@@ -438,9 +520,9 @@ class TensorMethods:
         """The smallest element over dimensions; equal ones share the gradient."""
     def aminmax(self, *, dim: _int | None = ..., keepdim: _bool = ..., out: Any = ...) -> Any:
         """The smallest and the largest element, as (min, max)."""
-    def argmax(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
+    def argmax(self, dim: _int | None = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
         """Where the (first) largest element is: its number in the flattened tensor, or along a dimension."""
-    def argmin(self, dim: _int | None = ..., keepdim: _bool = ...) -> Tensor:
+    def argmin(self, dim: _int | None = ..., keepdim: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
         """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension."""
     def max(self, dim: Any = ..., keepdim: _bool = ..., *, other: Tensor | None = ..., out: Any = ...) -> Any:
         """The largest element; along a dimension (values, indices); with another tensor the larger element by"""
@@ -460,9 +542,9 @@ class TensorMethods:
         """The largest element so far along a dimension, and where it is."""
     def cummin(self, dim: _int, *, out: Any = ...) -> Any:
         """The smallest element so far along a dimension, and where it is."""
-    def softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+    def softmax(self, dim: _int, dtype: DType | None = ..., *, out: Tensor | None = ...) -> Tensor:
         """exp(x) / sum(exp(x)) along a dimension."""
-    def log_softmax(self, dim: _int, *, dtype: DType | None = ...) -> Tensor:
+    def log_softmax(self, dim: _int, dtype: DType | None = ..., *, out: Tensor | None = ...) -> Tensor:
         """log(softmax(x)), computed together, so that nothing underflows."""
     def reshape(self, *extents: Any, shape: Any = ...) -> Tensor:
         """The same elements in another shape (-1: what is left): a view where possible, else a copy."""
@@ -502,10 +584,6 @@ class TensorMethods:
         """`expand` to `other`'s shape."""
     def broadcast_to(self, size: Sequence[_int]) -> Tensor:
         """`expand` as a function."""
-    def contiguous(self, memory_format: Any = ...) -> Tensor:
-        """This tensor if its elements lie in order, else a copy in which they do."""
-    def clone(self, *, memory_format: Any = ...) -> Tensor:
-        """A copy with memory of its own; gradients flow through it."""
     def narrow(self, dim: _int, start: Any, length: _int) -> Tensor:
         """`length` elements along `dim` from `start` on, as a view. RuntimeError if there aren't so many."""
     def select(self, dim: _int, index: _int) -> Tensor:
@@ -524,8 +602,8 @@ class TensorMethods:
         """A view of the storage's memory with any shape and strides (in elements)."""
     def split(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
         """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
-    def split_with_sizes(self, split_size_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
-        """Pieces along `dim`: of one size (the last may be smaller) or of the sizes given, as views."""
+    def split_with_sizes(self, split_sizes: Sequence[_int], dim: _int = ...) -> tuple[Tensor, ...]:
+        """Pieces of the sizes given along `dim`, as views."""
     def chunk(self, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
         """Up to `chunks` equal pieces along `dim` (the last may be smaller)."""
     def tensor_split(self, indices_or_sections: Any, dim: _int = ...) -> tuple[Tensor, ...]:
@@ -548,6 +626,12 @@ class TensorMethods:
         """Each element (or slice along `dim`) repeated in place; of a tensor of counts alone, each position so"""
     def sum_to_size(self, *sizes: Any, size: Any = ...) -> Tensor:
         """Summed over dimensions so that the result has this shape, which must broadcast to this tensor's."""
+    def unsafe_chunk(self, chunks: _int, dim: _int = ...) -> tuple[Tensor, ...]:
+        """As `chunk`, but the pieces may be written to in place."""
+    def unsafe_split(self, split_size: Any, dim: _int = ...) -> tuple[Tensor, ...]:
+        """As `split`, but the pieces may be written to in place."""
+    def unsafe_split_with_sizes(self, split_sizes: Sequence[_int], dim: _int = ...) -> tuple[Tensor, ...]:
+        """As `split_with_sizes`, but the pieces may be written to in place."""
     def scatter(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ..., out: Tensor | None = ...) -> Tensor:
         """`input` with out[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; `src` may be a number."""
     def scatter_(self, dim: _int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: str | None = ...) -> Tensor:
@@ -572,14 +656,6 @@ class TensorMethods:
         """`input` with `values` at the positions that the tensors in `indices` name (added with `accumulate`)."""
     def index_put_(self, indices: Sequence[Tensor], values: Tensor, accumulate: _bool = ...) -> Tensor:
         """In-place version of `index_put`: changes this tensor and returns it."""
-    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
-        """`value` where `mask` (broadcast) is true, else `input`."""
-    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        """In-place version of `masked_fill`: changes this tensor and returns it."""
-    def masked_scatter(self, mask: Tensor, source: Tensor) -> Tensor:
-        """`input` with the elements of `source`, in order, where `mask` is true."""
-    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
-        """In-place version of `masked_scatter`: changes this tensor and returns it."""
     def tril(self, diagonal: _int = ..., *, out: Tensor | None = ...) -> Tensor:
         """The lower triangle of matrices, zeros above."""
     def tril_(self, diagonal: _int = ...) -> Tensor:
@@ -596,14 +672,6 @@ class TensorMethods:
         """The slices of `input` along `dim` that the vector `index` names."""
     def take(self, index: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """Elements by their number in the flattened input."""
-    def masked_select(self, mask: Tensor, *, out: Tensor | None = ...) -> Tensor:
-        """The elements where `mask` is true, as a vector."""
-    def nonzero(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
-        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
-    def argwhere(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
-        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
-    def count_nonzero(self, dim: Any = ...) -> Tensor:
-        """How many elements aren't zero, in all or along dimensions."""
     def copy_(self, src: Any, non_blocking: _bool = ...) -> Tensor:
         """Overwrites this tensor with `src` (a tensor or a number), broadcast and converted; returns it."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: _Number = ..., alpha: _Number = ..., out: Tensor | None = ...) -> Tensor:
@@ -642,20 +710,36 @@ class TensorMethods:
         """All products of an element of one vector with one of the other."""
     def ger(self, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """All products of an element of one vector with one of the other."""
+    def adjoint(self) -> Tensor:
+        """The last two dimensions swapped, conjugated. RuntimeError for a vector."""
     def cholesky(self, upper: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
         """`torch.linalg.cholesky`."""
+    def cholesky_inverse(self, upper: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The inverse of L Lᴴ, or of Uᴴ U for an `upper` factor U."""
+    def cholesky_solve(self, L: Tensor, upper: _bool = ..., *, out: Tensor | None = ...) -> Tensor:
+        """X with L Lᴴ X = B, or with Uᴴ U X = B for an `upper` factor U. Batches broadcast."""
     def cross(self, other: Tensor, dim: _int | None = ..., *, out: Tensor | None = ...) -> Tensor:
         """`torch.linalg.cross`, by default along the first dimension of extent 3. RuntimeError if there is none."""
     def det(self, *, out: Tensor | None = ...) -> Tensor:
         """The determinants (...) of square matrices (..., n, n). Its gradient is exact for singular matrices too."""
+    def geqrf(self, *, out: Any = ...) -> Any:
+        """QR in the form that `ormqr` and `householder_product` take: R, the reflections' vectors below it, and"""
     def inverse(self, *, out: Tensor | None = ...) -> Tensor:
         """`torch.linalg.inv`."""
     def logdet(self) -> Tensor:
         """The logarithms of determinants: -inf of 0, NaN of negative ones."""
+    def lu(self, pivot: _bool = ..., get_infos: _bool = ..., *, out: Any = ...) -> Any:
+        """`torch.linalg.lu_factor` that never fails; with `get_infos` also the number of the first pivot that"""
+    def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """`torch.linalg.lu_solve` with its arguments in another order."""
     def matrix_exp(self) -> Tensor:
         """The exponential 1 + A + A²/2! + … of square matrices (..., n, n)."""
     def matrix_power(self, n: _int, *, out: Tensor | None = ...) -> Tensor:
         """Products of n equal matrices by repeated squaring; of the inverse for negative n; the identity for 0."""
+    def orgqr(self, tau: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The first n columns of the product of reflections 1 - τ v vᴴ for A (..., m, n) and tau (..., k)."""
+    def ormqr(self, tau: Tensor, other: Tensor, left: _bool = ..., transpose: _bool = ..., *, out: Any = ...) -> Tensor:
+        """Q C (`left=False`: C Q) with the square Q of the reflections in `input` and `tau`; `transpose`: with"""
     def pinverse(self, rcond: _float = ...) -> Tensor:
         """`torch.linalg.pinv` with a smaller tolerance."""
     def qr(self, some: _bool = ..., *, out: Any = ...) -> Any:
@@ -666,15 +750,17 @@ class TensorMethods:
         """`torch.linalg.svd`, but with V instead of Vᴴ, and reduced if `some`."""
     def trace(self) -> Tensor:
         """The sum of a matrix' diagonal."""
+    def triangular_solve(self, A: Tensor, upper: _bool = ..., transpose: _bool = ..., unitriangular: _bool = ..., *, out: Any = ...) -> Any:
+        """X with A X = b, or Aᵀ X = b, by `torch.linalg.solve_triangular`; and a copy of A."""
     def inner(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The products of the last dimensions, for all pairs of the others; with a number, the product."""
     def kron(self, other: Tensor, *, out: Tensor | None = ...) -> Tensor:
         """The Kronecker product: each element of `input` times all of `other`, in place of the element."""
-    def argsort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ...) -> Tensor:
+    def argsort(self, dim: _int = ..., descending: _bool = ..., *, stable: _bool = ...) -> Tensor:
         """The positions that would sort the input along a dimension (equal elements in their order)."""
     def sort(self, dim: _int = ..., descending: _bool = ..., stable: _bool = ..., *, out: Any = ...) -> Any:
         """The elements in order along a dimension, and where they were. NaN counts as the largest."""
-    def msort(self) -> Tensor:
+    def msort(self, *, out: Tensor | None = ...) -> Tensor:
         """The input sorted along its first dimension."""
     def topk(self, k: _int, dim: _int = ..., largest: _bool = ..., sorted: _bool = ..., *, out: Any = ...) -> Any:
         """The k largest (smallest) elements along a dimension, best first, and where they were. RuntimeError if"""
@@ -718,6 +804,114 @@ class TensorMethods:
         """`fill_value` everywhere, of this tensor's dtype unless given."""
     def new_tensor(self, data: Any, *, dtype: DType | None = ..., device: Any = ..., requires_grad: _bool = ...) -> Tensor:
         """A copy of `data`, of this tensor's dtype unless given."""
+    def contiguous(self, memory_format: Any = ...) -> Tensor:
+        """This tensor if its elements lie in the order of the memory format, else a copy in which they do."""
+    def clone(self, *, memory_format: Any = ...) -> Tensor:
+        """A copy with memory of its own; gradients flow through it."""
+    def diff(self, n: _int = ..., dim: _int = ..., prepend: Tensor | None = ..., append: Tensor | None = ..., *, out: Tensor | None = ...) -> Tensor:
+        """The n-th differences of neighbours along a dimension: x[i + 1] - x[i], taken n times."""
+    def index_reduce(self, dim: _int, index: Tensor, source: Tensor, reduce: str, *, include_self: _bool = ..., out: Tensor | None = ...) -> Tensor:
+        """`input` with the slices of `source` combined at the places along `dim` that the vector `index` names."""
+    def index_reduce_(self, dim: _int, index: Tensor, source: Tensor, reduce: str, *, include_self: _bool = ...) -> Tensor:
+        """In-place version of `index_reduce`: changes this tensor and returns it."""
+    def put(self, index: Tensor, source: Tensor, accumulate: _bool = ...) -> Tensor:
+        """`input` with the elements of `source` at these numbers of the flattened input (added with"""
+    def put_(self, index: Tensor, source: Tensor, accumulate: _bool = ...) -> Tensor:
+        """In-place version of `put`: changes this tensor and returns it."""
+    def scatter_reduce(self, dim: _int, index: Tensor, src: Tensor, reduce: str, *, include_self: _bool = ..., out: Tensor | None = ...) -> Tensor:
+        """`input` with src[i, j, k] combined at [index[i, j, k], j, k] for dim 0, and so on."""
+    def scatter_reduce_(self, dim: _int, index: Tensor, src: Tensor, reduce: str, *, include_self: _bool = ...) -> Tensor:
+        """In-place version of `scatter_reduce`: changes this tensor and returns it."""
+    def as_strided_scatter(self, src: Tensor, size: Sequence[_int], stride: Sequence[_int], storage_offset: _int | None = ...) -> Tensor:
+        """A copy of `input` with `src` in place of copy.as_strided(size, stride, storage_offset)."""
+    def diagonal_scatter(self, src: Tensor, offset: _int = ..., dim1: _int = ..., dim2: _int = ...) -> Tensor:
+        """`input` with `src` on the diagonal of two dimensions."""
+    def fill_diagonal_(self, fill_value: _float, wrap: _bool = ...) -> Tensor:
+        """Overwrites the main diagonal with a number; `wrap`: of a tall matrix, starting again below it."""
+    def nonzero_static(self, *, size: _int, fill_value: _int = ..., out: Tensor | None = ...) -> Tensor:
+        """The positions of the first `size` elements that aren't zero, rows of `fill_value` after them if there"""
+    def select_scatter(self, src: Tensor, dim: _int, index: _int) -> Tensor:
+        """`input` with `src` in place of input.select(dim, index)."""
+    def slice_scatter(self, src: Tensor, dim: _int = ..., start: _int | None = ..., end: _int | None = ..., step: _int = ...) -> Tensor:
+        """`input` with `src` in place of the slice start:end:step along `dim`."""
+    def diagflat(self, offset: _int = ...) -> Tensor:
+        """The matrix with all elements of the input, in order, on a diagonal."""
+    def dsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal pieces, or pieces cut at the given places, along the third dimension."""
+    def hsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal pieces, or pieces cut at the given places, along columns (along the only dimension of a vector)."""
+    def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal pieces, or pieces cut at the given places, along rows."""
+    def renorm(self, p: _float, dim: _int, maxnorm: _float, *, out: Tensor | None = ...) -> Tensor:
+        """The slices along `dim` whose p-norm exceeds `maxnorm` scaled down to it."""
+    def renorm_(self, p: _float, dim: _int, maxnorm: _float) -> Tensor:
+        """In-place version of `renorm`: changes this tensor and returns it."""
+    def corrcoef(self) -> Tensor:
+        """Pearson's correlation coefficients of variables (rows) over observations (columns)."""
+    def cov(self, *, correction: _int = ..., fweights: Tensor | None = ..., aweights: Tensor | None = ...) -> Tensor:
+        """The covariances of variables (rows) over observations (columns), divided by n - correction."""
+    def dist(self, other: Tensor, p: _float = ...) -> Tensor:
+        """The p-norm of input - other."""
+    def histc(self, bins: _int = ..., min: _float = ..., max: _float = ..., *, out: Tensor | None = ...) -> Tensor:
+        """How many elements lie in each of `bins` equal intervals from `min` to `max` (of the data if both are"""
+    def histogram(self, bins: Any, *, range: Sequence[_float] | None = ..., weight: Tensor | None = ..., density: _bool = ..., out: Any = ...) -> Any:
+        """How many elements (or the sum of their weights) lie in each bin, and the edges of the bins."""
+    def mode(self, dim: _int = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
+        """The commonest element along a dimension (the smallest of equally common ones), and where it is last."""
+    def nanmean(self, dim: Any = ..., keepdim: _bool = ..., *, dtype: DType | None = ..., out: Tensor | None = ...) -> Tensor:
+        """The mean of the elements that aren't NaN, of all or over dimensions."""
+    def nanmedian(self, dim: _int | None = ..., keepdim: _bool = ..., *, out: Any = ...) -> Any:
+        """`median` of the elements that aren't NaN."""
+    def nanquantile(self, q: Any, dim: _int | None = ..., keepdim: _bool = ..., *, interpolation: str = ..., out: Tensor | None = ...) -> Tensor:
+        """`quantile` of the elements that aren't NaN."""
+    def quantile(self, q: Any, dim: _int | None = ..., keepdim: _bool = ..., *, interpolation: str = ..., out: Tensor | None = ...) -> Tensor:
+        """The values below which a share `q` of the elements lies, of all or along a dimension."""
+    def narrow_copy(self, *args: Any, out: Any = ..., **kwargs: Any) -> Any:
+        """As `narrow`, but a copy with memory of its own."""
+    def new_empty_strided(self, size: Sequence[_int], stride: Sequence[_int], *, dtype: DType | None = ..., layout: Any = ..., device: Any = ..., pin_memory: _bool = ..., requires_grad: _bool = ...) -> Tensor:
+        """An unset tensor of this shape and these strides, of this tensor's dtype unless given."""
+    def resize_(self, *sizes: Any, size: Any = ..., memory_format: Any = ...) -> Tensor:
+        """Gives this tensor another shape, in order over its memory, which grows if it is too small (by zeros)."""
+    def resize_as_(self, the_template: Tensor, *, memory_format: Any = ...) -> Tensor:
+        """Gives the tensor the shape of another (see `Tensor.resize_`)."""
+    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """`value` where `mask` (broadcast) is true, else `input`."""
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
+        """In-place version of `masked_fill`: changes this tensor and returns it."""
+    def masked_scatter(self, mask: Tensor, source: Tensor) -> Tensor:
+        """`input` with the elements of `source`, in order, where `mask` is true."""
+    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
+        """In-place version of `masked_scatter`: changes this tensor and returns it."""
+    def masked_select(self, mask: Tensor, *, out: Tensor | None = ...) -> Tensor:
+        """The elements where `mask` is true, as a vector."""
+    def nonzero(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
+        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
+    def argwhere(self, *, out: Tensor | None = ..., as_tuple: _bool = ...) -> Any:
+        """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors."""
+    def count_nonzero(self, dim: Any = ...) -> Tensor:
+        """How many elements aren't zero, in all or along dimensions."""
+    def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
+        """Replaces each element by a Python function of it: slow, and without gradients."""
+    def map_(self, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+        """Replaces each element by a Python function of it and of the other tensor's: slow, and without"""
+    def map2_(self, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+        """Replaces each element by a Python function of it and of two other tensors': slow, and without"""
+    def is_conj(self) -> _bool:
+        """Whether conjugation is yet to be done: never, as `conj` gives conjugated numbers."""
+    def is_neg(self) -> _bool:
+        """Whether a change of sign is yet to be done: never."""
+    def is_nonzero(self) -> _bool:
+        """Whether the only element isn't zero. RuntimeError for any other number of elements."""
+    def is_same_size(self, other: Tensor) -> _bool:
+        """Whether the shapes are equal."""
+    def is_set_to(self, tensor: Tensor) -> _bool:
+        """Whether both are the same elements of the same memory."""
+    def is_signed(self) -> _bool:
+        """Whether the tensor's dtype has negative numbers."""
+    def stft(self, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., pad_mode: str = ..., normalized: _bool = ..., onesided: _bool | None = ..., return_complex: _bool | None = ..., align_to_window: _bool | None = ...) -> Tensor:
+        """The spectra (..., frequencies, pieces) of pieces of `n_fft` numbers, `hop_length` apart, of signals"""
+    def istft(self, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., normalized: _bool = ..., onesided: _bool | None = ..., length: _int | None = ..., return_complex: _bool = ...) -> Tensor:
+        """The signals (..., n) of whose pieces `stft` with the same arguments gives the spectra."""
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """This tensor in another dtype or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`."""
     def type_as(self, other: Tensor) -> Tensor:
@@ -726,6 +920,42 @@ class TensorMethods:
         """This tensor on the CPU."""
     def cuda(self, device: Any = ..., non_blocking: _bool = ..., memory_format: Any = ...) -> Tensor:
         """This tensor on a CUDA device. RuntimeError where there is none."""
+    def new(self, *data: Any, device: Any = ...) -> Tensor:
+        """A tensor of this one's dtype from sizes (unset values, here: zeros) or a sequence."""
+    def untyped_storage(self) -> UntypedStorage:
+        """The memory that this tensor looks at, as bytes."""
+    def storage(self) -> TypedStorage:
+        """The memory that this tensor looks at, as elements of its dtype."""
+    def storage_type(self) -> Any:
+        """The type of the storage: `torch.FloatStorage` or its like."""
+    def set_(self, source: Any = ..., storage_offset: _int = ..., size: Any = ..., stride: Any = ...) -> Tensor:
+        """Makes this tensor look at the memory of a tensor or storage (or, without one, at nothing), from an"""
+    def const_data_ptr(self) -> _int:
+        """The address of the first element; see `data_ptr`."""
+    def dim_order(self) -> tuple[int, ...]:
+        """The dimensions as they lie in memory, the outermost first."""
+    def get_device(self) -> _int:
+        """The number of the device that the tensor is on; -1 for the CPU."""
+    def is_pinned(self, device: Any = ...) -> _bool:
+        """False: memory is pinned for accelerators only."""
+    def pin_memory(self, device: Any = ...) -> Tensor:
+        """This tensor: without an accelerator no memory needs pinning."""
+    def share_memory_(self) -> Tensor:
+        """This tensor: it is not moved, and other processes get copies."""
+    def is_shared(self) -> _bool:
+        """Whether other processes see this tensor's memory: never."""
+    def record_stream(self, stream: Any) -> None:
+        """NoDevice: only accelerators have streams."""
+    def xpu(self, device: Any = ..., non_blocking: _bool = ..., memory_format: Any = ...) -> Tensor:
+        """NoDevice: there is no XPU device."""
+    def is_inference(self) -> _bool:
+        """Whether the tensor can never take part in differentiation: False, as all tensors can, also those made in"""
+    def is_distributed(self) -> _bool:
+        """Whether the tensor is spread over processes: False."""
+    def as_subclass(self, cls: type) -> Any:
+        """This tensor as an instance of a subclass: on the same memory, with the same history."""
+    def module_load(self, other: Tensor, assign: _bool = ...) -> Tensor:
+        """What `Module.load_state_dict` puts in the place of this tensor, given what was saved: with `assign` what"""
     def __add__(self, other: _Operand) -> Tensor: ...
     def __radd__(self, other: _Operand) -> Tensor: ...
     def __sub__(self, other: _Operand) -> Tensor: ...
@@ -788,20 +1018,16 @@ class TensorMethods:
         """Raises this tensor, which must be float64 or complex128 already, to a power in place."""
     def type(self, dtype: Any = ..., non_blocking: _bool = ...) -> Any:
         """The name of the tensor's type, or the tensor converted to a dtype."""
+    def polygamma(self, n: _int) -> Tensor:
+        """The n-th derivative of digamma. RuntimeError for negative n."""
+    def polygamma_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of `polygamma`: changes this tensor (and all views of it) and returns it."""
     def fill_(self, value: Any) -> Tensor:
         """Overwrites all elements with a number (or a 0-d tensor)."""
     def zero_(self) -> Tensor:
         """Overwrites all elements with zero."""
     def detach_(self) -> Tensor:
         """Takes this tensor out of the recorded history."""
-    def set_(self, source: Tensor) -> Tensor:
-        """Makes this tensor look at `source`'s memory."""
-    def resize_(self, *size: Any) -> Tensor:
-        """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it"""
-    def is_same_size(self, other: Tensor) -> _bool:
-        """Whether the shapes are equal."""
-    def pin_memory(self) -> Tensor:
-        """This tensor: CPU memory needs no pinning."""
     def squeeze_(self, *args: Any) -> Tensor:
         """Changes this tensor itself to what `squeeze` shows of it."""
     def unsqueeze_(self, *args: Any) -> Tensor:
@@ -812,6 +1038,12 @@ class TensorMethods:
         """Changes this tensor itself to what `transpose` shows of it."""
     def swapaxes_(self, *args: Any) -> Tensor:
         """Changes this tensor itself to what `swapaxes` shows of it."""
+    def swapdims_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `swapdims` shows of it."""
+    def as_strided_(self, *args: Any) -> Tensor:
+        """Changes this tensor itself to what `as_strided` shows of it."""
+    def ndimension(self) -> _int:
+        """The number of dimensions."""
     def float(self, memory_format: Any = ...) -> Tensor:
         """This tensor as float32."""
     def double(self, memory_format: Any = ...) -> Tensor:
@@ -844,7 +1076,7 @@ class TensorMethods:
         """The last two dimensions swapped."""
     @property
     def mH(self) -> Tensor:
-        """The last two dimensions swapped, conjugated."""
+        """The last two dimensions swapped, conjugated. RuntimeError for a vector."""
     @property
     def H(self) -> Tensor:
         """The conjugated transposed matrix."""

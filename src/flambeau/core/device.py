@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-KINDS = ("cpu", "cuda", "meta")
-AVAILABLE = ("cpu",)
+from types import TracebackType
+from typing import Any, NoReturn
+
+KINDS = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla",
+    "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+AVAILABLE = ("cpu", "meta")
+
+
+class NoDevice(AssertionError, RuntimeError):
+    """What was asked for needs a device that is not there: PyTorch's classes of that error."""
 
 
 class device:
     """Names a device: `device("cpu")`, `device("cpu", 0)`, `device("cuda:1")`.
+
+    In a `with` statement, the device on which tensors are made in the block unless they say otherwise.
 
     Errors: RuntimeError for a name that is no device.
 
@@ -23,6 +35,12 @@ class device:
     def __init__(self, type: str | device, index: int | None = None) -> None:
         if isinstance(type, device):
             index, type = type.index, type.type
+        elif isinstance(type, int):
+            raise NoDevice(
+                f"device: a number ({type}) names an accelerator, and there is none; write device('cpu')"
+            )
+        elif not isinstance(type, str):
+            raise TypeError(f"device: expected a name such as 'cpu', got {type!r}")
         elif ":" in type:
             type, _, number = type.partition(":")
             if index is not None or not number.isdigit():
@@ -49,19 +67,78 @@ class device:
     def __reduce__(self) -> tuple[object, ...]:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        _defaults.append(self)
+        return self
 
-cpu = device("cpu")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _defaults.pop()
+
+
+cpu, meta = device("cpu"), device("meta")
+_defaults = [cpu]  # the last one is where tensors are made
 
 
 def resolve(where: device | str | None) -> device:
-    """The device to make a tensor on; RuntimeError for one that this machine or version can't serve."""
-    if where is None or where == "cpu" or where is cpu:
+    """The device to make a tensor on; NoDevice for one that this machine or version can't serve."""
+    if where == "cpu" or where is cpu:
         return cpu
+    if where is None:
+        where = _defaults[-1]
     if not isinstance(where, (device, str)):
         raise TypeError(
             f"device: expected a torch.device or a string such as 'cpu', got {type(where).__name__}"
         )
     d = device(where)
     if d.type not in AVAILABLE:
-        raise RuntimeError(f"device: '{d}' is not available here; the available device is 'cpu'")
-    return cpu
+        raise NoDevice(f"device: '{d}' is not available here; the available device is 'cpu'")
+    return cpu if d.type == "cpu" else meta
+
+
+def get_default_device() -> device:
+    """The device on which tensors are made unless they say otherwise.
+
+    >>> import flambeau as torch
+    >>> torch.get_default_device()
+    device(type='cpu')
+    """
+    return _defaults[-1]
+
+
+def set_default_device(device: device | str | None, /) -> None:
+    """Sets the device on which tensors are made unless they say otherwise (None: the CPU).
+
+    As in PyTorch, a device that is not there is an error when a tensor is made on it.
+
+    >>> import flambeau as torch
+    >>> torch.set_default_device("cpu"); torch.zeros(1).device
+    device(type='cpu')
+    """
+    _defaults[0] = cpu if device is None else _named(device)
+
+
+_named = device
+
+
+def missing(room: str, names: dict[str, str]) -> dict[str, Any]:
+    """Functions of a device that is not there: by name, each with its purpose, and NoDevice when called."""
+    return {name: _missing(room, name, purpose) for name, purpose in names.items()}
+
+
+def _missing(room: str, name: str, purpose: str) -> Any:
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise no_device(f"torch.{room}.{name}", room)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__module__ = f"flambeau.{room}"
+    refuse.__doc__ = f"{purpose} NoDevice, which is an AssertionError and a RuntimeError: there is no device."
+    return refuse
+
+
+def no_device(what: str, room: str) -> NoDevice:
+    """The error of asking a device that is not there."""
+    return NoDevice(
+        f"{what}: there is no {room} device; ask torch.{room}.is_available() first, and stay on 'cpu' otherwise"
+    )

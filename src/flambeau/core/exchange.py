@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from . import dlpack
 from . import dtype as dt
+from .device import resolve
 from .modes import modes
 from .node import Version
 from .storage import View, from_outside
@@ -65,6 +67,11 @@ def _to_numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise RuntimeError(
             "numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
+    if self.is_meta:
+        raise TypeError(
+            "numpy: can't convert meta device type tensor to numpy: it has no data. Use Tensor.cpu() to copy a "
+            "tensor to host memory first."
+        )
     return self._memory()
 
 
@@ -85,25 +92,35 @@ def _dlpack(
     self: Tensor,
     *,
     stream: Any = None,
-    max_version: Any = None,
-    dl_device: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """A DLPack capsule on this tensor's memory. BufferError if it requires grad or its dtype can't be
-    exchanged."""
+    """A DLPack capsule on this tensor's memory, or with `copy` on a copy.
+
+    BufferError if it requires grad, or for another device than the CPU.
+    """
     if self.requires_grad:
         raise BufferError("__dlpack__: Can't export tensors that require gradient, use tensor.detach()")
-    array = self._memory()
-    if self.dtype is dt.bfloat16:
-        raise BufferError(
-            "__dlpack__: bfloat16 can't be exchanged through NumPy; convert with .float() or view it as "
-            "int16 first"
-        )
-    return array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+    if stream is not None and stream != -1:
+        raise BufferError(f"__dlpack__: the CPU has no streams, got stream={stream}")
+    if dl_device not in (None, _CPU):
+        raise BufferError(f"__dlpack__: the data is on the CPU {_CPU}, not on dl_device={dl_device}")
+    array = self._memory().copy() if copy else self._memory()
+    code = dlpack.CODES.get(self.dtype)
+    if code is None:
+        return array.__dlpack__(max_version=max_version)
+    bits = array.view(np.int16 if array.itemsize == 2 else np.int8)
+    capsule = bits.__dlpack__(max_version=max_version)
+    dlpack.set_code(capsule, code)
+    return capsule
+
+
+_CPU = (1, 0)  # kDLCPU
 
 
 def _dlpack_device(self: Any) -> tuple[int, int]:
-    return 1, 0  # kDLCPU
+    return _CPU
 
 
 class _Capsule:
@@ -118,19 +135,59 @@ class _Capsule:
     __dlpack_device__ = _dlpack_device
 
 
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), or of a DLPack capsule.
+class _Writable:
+    """An array's memory, with leave to write there."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {
+            **array.__array_interface__,
+            "data": (array.__array_interface__["data"][0], False),
+        }
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), or of a DLPack capsule; with `copy`,
+    on a copy.
+
+    BufferError for memory of another device than the CPU, or a dtype that there is none like here.
 
     >>> import flambeau as torch
     >>> import numpy as np
     >>> a = np.zeros(2); t = torch.from_dlpack(a); a[1] = 3; t
     tensor([0., 3.], dtype=torch.float64)
     """
+    resolve(device)
     if isinstance(ext_tensor, Tensor):
-        return ext_tensor.detach()
-    if type(ext_tensor).__name__ == "PyCapsule":
-        ext_tensor = _Capsule(ext_tensor)
-    array = np.from_dlpack(ext_tensor)
+        t = ext_tensor.detach()
+    else:
+        capsule = ext_tensor
+        if type(ext_tensor).__name__ != "PyCapsule":
+            if ext_tensor.__dlpack_device__()[0] != _CPU[0]:
+                raise BufferError(
+                    f"from_dlpack: the data is on device {ext_tensor.__dlpack_device__()}; copy it to the CPU first"
+                )
+            capsule = _capsule_of(ext_tensor)
+        t = _of_capsule(capsule)
+    return as_tensor_of_array(t._memory().copy()) if copy else t
+
+
+def _capsule_of(ext_tensor: Any) -> Any:
+    try:
+        return ext_tensor.__dlpack__(max_version=(1, 0))
+    except TypeError:  # from before there were versions
+        return ext_tensor.__dlpack__()
+
+
+def _of_capsule(capsule: Any) -> Tensor:
+    versioned, d = dlpack.is_versioned(capsule), dlpack.dtype_of(capsule)
+    if d is not None:
+        dlpack.set_code(capsule, dlpack.SIGNED)
+    array = np.from_dlpack(_Capsule(capsule))
+    if not versioned and not array.flags.writeable:  # nobody said that it is not to be written to
+        array = np.asarray(_Writable(array))
+    if d is not None:
+        array = array.view(d.np)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the owner doesn't let others write
         return as_tensor_of_array(array)

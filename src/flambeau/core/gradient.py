@@ -148,6 +148,14 @@ def split(edge: Any) -> tuple[Any, int]:
     return (edge.fn, edge.index) if type(edge) is Port else (edge, 0)
 
 
+class Results:
+    """What a gradient function keeps of several results: their nodes."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self.specs = [(n.shape, n.dtype) for n in nodes]
+
+
 class GradNode(Hooked):
     """The gradient function of one recorded operation.
 

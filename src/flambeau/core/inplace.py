@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .ghost import storable
 from .gradient import GradNode, split
 from .modes import modes
 from .node import Node, leaf
+from .realize import recorder
 from .storage import Shared
 from .tensor import Tensor, fixed_view, follow, make, origin, put_back
 
@@ -90,8 +92,10 @@ def assign(t: Tensor, result: Tensor, overwrite: Any, lost: bool = False) -> Ten
         raise fixed_view(t._fixed, "is being modified inplace")
     if tracked and t._base is None and (result._edge is None or lost):
         result = overwrite(t, result)
-    t._own_storage()
+    storage = t._own_storage()
     node, base = result._current(), t._base
+    if recorder.ghosts:
+        node = storable("copy", storage.node, node)
     if tracked and base is not None:
         whole = _whole(base, t, result)
         if base._edge is not None and t.numel() == base.numel():
@@ -164,6 +168,8 @@ def _store(t: Tensor, node: Node) -> None:
     if storage.is_shared():
         storage.write_shared(view, node)
         return
+    if recorder.ghosts:
+        node = storable("copy", storage.node, node)
     if view is not None:
         grad, modes.grad = modes.grad, False
         try:

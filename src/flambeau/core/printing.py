@@ -127,9 +127,10 @@ def _bound(name: str, value: float) -> float:
 
 # ----- The whole text -----
 def format_tensor(
-    value: np.ndarray,
+    value: np.ndarray | None,
     *,
     dtype_name: str,
+    shape: tuple[int, ...] = (),
     default_dtype_name: str = "float32",
     device: str | None = None,
     requires_grad: bool = False,
@@ -139,8 +140,10 @@ def format_tensor(
     """The repr of a tensor that holds `value`.
 
     Args:
-        value: the elements, any shape; bfloat16 and float8 as ml_dtypes arrays.
+        value: the elements, any shape; bfloat16 and float8 as ml_dtypes arrays. None: there are none, on the
+            meta device.
         dtype_name: the dtype as printed after `torch.`; shown unless the elements imply it.
+        shape: the shape, which is shown where there is no value.
         default_dtype_name: the default floating dtype, which need not be shown.
         device: shown as `device='...'`; None when it is the default one.
         requires_grad: shown as `requires_grad=True` if there is no `grad_fn`.
@@ -155,13 +158,16 @@ def format_tensor(
             [0., 1.]], dtype=torch.float64, requires_grad=True)
     """
     suffixes = [f"device='{device}'"] if device is not None else []
-    if value.size == 0:
+    if value is None:
+        suffixes += ["device='meta'", f"size={shape}"]
+        show_size, implied = False, {default_dtype_name}
+    elif value.size == 0:
         # Without elements the dtype cannot be seen, and [] looks like shape (0,).
         show_size, implied = value.ndim != 1, {default_dtype_name}
     else:
         complex_name = "complex128" if default_dtype_name == "float64" else "complex64"
         show_size, implied = _options.edgeitems == 0, {default_dtype_name, complex_name, "int64", "bool"}
-    if show_size:
+    if show_size and value is not None:
         suffixes.append(f"size={value.shape}")
     if dtype_name not in implied:
         suffixes.append(f"dtype=torch.{dtype_name}")
@@ -170,7 +176,7 @@ def format_tensor(
     elif requires_grad:
         suffixes.append("requires_grad=True")
     indent = len(prefix) - prefix.rfind("\n") - 1
-    return _append_suffixes(prefix + _contents(value, indent), suffixes, indent)
+    return _append_suffixes(prefix + ("..." if value is None else _contents(value, indent)), suffixes, indent)
 
 
 def _append_suffixes(text: str, suffixes: list[str], indent: int) -> str:

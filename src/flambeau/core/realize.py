@@ -35,8 +35,9 @@ class Recorder:
 
     `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
     backend). `shared` counts the memories that others see: as long as there is one, each recorded node is
-    checked for reading it. `at_once` has the ids of nodes that read so much of it that they can't wait.
-    `tape` is what records a whole call for a replay, which puts work off until the call ends.
+    checked for reading it. `ghosts` counts nodes that are never computed (`core.ghost`) in the same way.
+    `at_once` has the ids of nodes that read so much shared memory that they can't wait. `tape` is what
+    records a whole call for a replay, which puts work off until the call ends.
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
@@ -46,6 +47,7 @@ class Recorder:
         self.bytes = 0
         self.limit = 0
         self.shared = 0
+        self.ghosts = 0
         self.at_once: set[int] = set()
         self.flushes = 0  # how often work has been done
         self.tape: Any = None
@@ -139,6 +141,8 @@ class _Uninterrupted:
 def value_of(node: Node, reason: str) -> Any:
     """The node's value, doing pending work if need be; raises the error of an operation that failed."""
     if node.value is None:
+        if type(node) is not Node:
+            return node.look(reason)  # a ghost
         recorder.flush(reason)
         if node.value is None:
             if isinstance(node.op, PoisonedOp):

@@ -8,7 +8,8 @@ from typing import Any
 
 from .config import config
 from .dtype import dtype
-from .gradient import GradNode, Port, attach
+from .ghost import haunted, record_ghost, record_ghosts
+from .gradient import GradNode, Port, Results, attach
 from .memory import owns
 from .modes import modes
 from .node import Node, leaf, numel
@@ -75,6 +76,8 @@ def record(
 ) -> Tensor:
     """Records `op` on tensors whose shapes and dtypes have been checked; returns its result."""
     nodes = tuple([t._node if t._storage is None else t._current() for t in tensors])
+    if recorder.ghosts and haunted(nodes):
+        return record_ghost(op, nodes, tuple([t._edge for t in tensors]), attrs, shape, dtype)
     node = Node(op, nodes, attrs, shape, dtype)
     if op.checks:
         node.site = user_line()
@@ -120,6 +123,8 @@ def record_many(
 ) -> tuple[Tensor, ...]:
     """Records an operation with several results: one node whose value is a tuple, and one that picks each."""
     nodes = tuple([t._current() for t in tensors])
+    if recorder.ghosts and haunted(nodes):
+        return record_ghosts(op, nodes, tuple([t._edge for t in tensors]), attrs, specs)
     dtypes: Any = tuple(d for _, d in specs)  # one a result
     node = Node(op, nodes, attrs, tuple(s for s, _ in specs), dtypes)
     node.site = user_line()
@@ -140,14 +145,6 @@ def record_many(
     if at_once:
         _compute_now(node)
     return results
-
-
-class Results:
-    """What a gradient function keeps of several results: their nodes."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self.nodes = nodes
-        self.specs = [(n.shape, n.dtype) for n in nodes]
 
 
 def _of(node: Node) -> Tensor:

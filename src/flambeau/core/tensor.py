@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import dispatch
 from . import dtype as dtypes
 from .device import device
 from .gradient import Accumulate, Forbidden, Nowhere, Port, RemovableHandle, split
+from .layout import check_format, contiguous_format, lies_in, preserve_format
 from .modes import modes
 from .node import ALIAS, Node, Version, leaf, numel
 from .realize import recorder, value_of
@@ -61,22 +63,19 @@ class Tensor(TensorMethods):
     )
     _retains: bool = False
     _given: bool = False  # of a gradient: is some leaf's already, or somebody else may hold it
+    _construct: Any  # what makes a tensor from sizes or a sequence; set by the room that has it
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to the tensor
 
-    def __new__(cls, *data: Any, dtype: Any = None) -> Tensor:
-        d = dtype or dtypes.get_default_dtype()
-        if len(data) == 1 and isinstance(data[0], Tensor):
-            return cls._make_subclass(cls, data[0])
-        if len(data) == 1 and not isinstance(data[0], (int, Size)):
-            if isinstance(data[0], (float, complex)):
-                raise TypeError(
-                    f"Tensor(): data must be a sequence (got {type(data[0]).__name__}); use torch.tensor() "
-                    f"for a number"
-                )
-            value = np.array(data[0], d.np)
-        else:
-            value = np.zeros(data[0] if data and isinstance(data[0], Size) else data or 0, d.np)
-        return _adopt(object.__new__(cls), leaf(value, d))
+    def __new__(cls, *data: Any, device: Any = None) -> Tensor:
+        return cls._construct(cls, data, device)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__torch_function__ is not dispatch.disabled:
+            Tensor._subclassed(cls)
+
+    _subclassed: Any = staticmethod(lambda cls: None)  # what a new subclass brings about; set by the package
+    __torch_function__ = classmethod(dispatch.of_subclass)
 
     @staticmethod
     def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
@@ -222,7 +221,12 @@ class Tensor(TensorMethods):
         return self._layout()[1]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether the elements lie in order, without gaps (dimensions of extent 1 don't matter)."""
+        """Whether the elements lie in order, without gaps (dimensions of extent 1 don't matter); or in the
+        order of a memory format."""
+        if memory_format is not None and memory_format is not contiguous_format:
+            check_format("is_contiguous", memory_format)
+            if memory_format is not preserve_format:
+                return lies_in(self, memory_format)
         if self._view is None or self.numel() == 0:
             return True
         strides, shape = self._view.strides, self._node.shape
@@ -255,6 +259,11 @@ class Tensor(TensorMethods):
     def is_complex(self) -> bool:
         """Whether the dtype is a complex one."""
         return self._node.dtype.is_complex
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether there is no data, only shape and dtype: whether it is on the meta device."""
+        return self._node.device.type == "meta"
 
     @property
     def is_cuda(self) -> bool:
@@ -377,7 +386,13 @@ class Tensor(TensorMethods):
             self._edge = self._own_edge
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Sets `requires_grad` and returns the tensor."""
+        """Sets `requires_grad` and returns the tensor. RuntimeError inside of a function transform."""
+        if requires_grad and modes.transforms:
+            raise RuntimeError(
+                "You are attempting to call Tensor.requires_grad_() inside of a function being transformed by "
+                "torch.func. This is unsupported, please use its transforms (grad, vjp, jacrev, jacfwd, "
+                "hessian), or call requires_grad_() outside of the function"
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -554,7 +569,9 @@ def all_memory(t: Tensor) -> Tensor:
 
 def _alias(node: Node, version: Version) -> Node:
     """The same value, with another version."""
-    if node.value is None:
+    if type(node) is not Node:
+        alias = node.twin()  # a ghost
+    elif node.value is None:
         alias = Node(ALIAS, (node,), (), node.shape, node.dtype, node.device)
         recorder.pending.append(alias)
     else:

@@ -62,6 +62,15 @@ def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
     return write(what, out, result)
 
 
+def deliver_all(what: str, results: Any, out: Any) -> Any:
+    """Several results, or the tensors of `out` holding them."""
+    if out is None:
+        return results
+    if not isinstance(out, (tuple, list)) or len(out) != len(results):
+        raise TypeError(f"{what}: argument 'out' must be a tuple of {len(results)} tensors")
+    return type(results)(*[deliver(what, r, o) for r, o in zip(results, out, strict=True)])
+
+
 def result_as(what: str, result: Tensor, target: Tensor) -> Tensor:
     """The result in the target's dtype; RuntimeError if that would lower its category."""
     d = target._node.dtype

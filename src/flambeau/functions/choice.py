@@ -31,7 +31,7 @@ def where(
     """
     check_tensor("where", "condition", condition)
     if input is None and other is None:
-        from .indexing import nonzero
+        from .masking import nonzero
 
         return nonzero(condition, as_tuple=True)
     if condition._node.dtype not in (dt.bool_, dt.uint8):

@@ -6,24 +6,27 @@ from typing import Any
 
 from ..core import dtype as dt
 from ..core.device import device as Device
-from ..core.device import resolve
-from ..core.tensor import Tensor
+from ..core.device import no_device, resolve
+from ..core.ghost import place
+from ..core.gradient import attach
+from ..core.layout import order_of
+from ..core.tensor import Tensor, make
 from ..ops.kinds import cast
-from ..ops.view import clone
+from .memory import copy_in
 
 
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """This tensor in another dtype or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`.
 
-    The tensor itself if nothing changes (a copy with `copy=True`). `non_blocking` and `memory_format` don't
-    matter on the CPU.
+    The tensor itself if nothing changes (a copy with `copy=True`). `non_blocking` doesn't matter on the CPU.
+    With a `memory_format` other than `torch.preserve_format`, a copy in that format unless it has it already.
     """
     d: dt.dtype | None = None
     where: Device | str | None = None
-    copy = kwargs.pop("copy", False)
+    copy, form = kwargs.pop("copy", False), kwargs.pop("memory_format", None)
     for name, value in (*((None, a) for a in args), *kwargs.items()):
         if (
-            name in ("non_blocking", "memory_format")
+            name == "non_blocking"
             or value is None
             or (name is None and isinstance(value, bool))
         ):
@@ -38,22 +41,41 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             raise TypeError(
                 f"to() received an invalid argument {name or ''}: {value!r} of type {type(value).__name__}"
             )
-    resolve(where)
-    if d is None or d is self._node.dtype:
-        return clone(self) if copy else self
-    return cast(self, d)
+    if where is not None and resolve(where) is not self._node.device:
+        self = _moved(self, resolve(where))
+    if d is not None and d is not self._node.dtype:
+        self, copy = cast(self, d), False
+    if copy or (form is not None and order_of("to", form, self) and not self.is_contiguous(form)):
+        return copy_in("to", self, form)
+    return self
+
+
+def _moved(self: Tensor, where: Device) -> Tensor:
+    """On another device: the meta device takes the shape and the dtype, and gives nothing back."""
+    moved = place(make(self._current()), where)
+    if self._edge is not None:
+        d = self._node.dtype
+        attach(moved, cast, (d,), (self._current(),), (self._edge,), moved._node)
+    return moved
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The name of the tensor's type, or the tensor converted to a dtype."""
+    """The name of the tensor's type, or the tensor converted to a dtype: `torch.float64`, `torch.DoubleTensor`
+    or "torch.DoubleTensor"."""
     if dtype is None:
-        return f"torch.{_TYPE_NAMES[self.dtype]}Tensor"
-    if isinstance(dtype, str):
-        found = {f"torch.{v}Tensor": k for k, v in _TYPE_NAMES.items()}.get(dtype)
-        if found is None:
-            raise ValueError(f"type: invalid type: {dtype!r}")
-        dtype = found
-    return to(self, dtype)
+        return f"torch.{_TYPE_NAMES.get(self.dtype) or self.dtype.name.capitalize()}Tensor"
+    if isinstance(dtype, dt.dtype):
+        return to(self, dtype)
+    if dtype is Tensor:
+        return to(self, dt.get_default_dtype())
+    from .legacy import by_name
+
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "_full_name", lambda: None)()
+    if name not in by_name:
+        raise ValueError(f"type: invalid type: {dtype!r}; give a dtype such as torch.float64")
+    if by_name[name].is_cuda:
+        raise no_device(f"type({name})", "cuda")
+    return to(self, by_name[name].dtype)
 
 
 _TYPE_NAMES = {
@@ -74,7 +96,7 @@ _TYPE_NAMES = {
 
 def _converter(name: str, d: dt.dtype) -> Any:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        return to(self, d)
+        return to(self, d, memory_format=memory_format)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"This tensor as {d.name}."
@@ -107,7 +129,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor on the CPU."""
-    return self
+    return to(self, "cpu", memory_format=memory_format)
 
 
 def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:

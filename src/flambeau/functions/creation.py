@@ -12,17 +12,22 @@ from ..core.device import device as Device
 from ..core.device import resolve
 from ..core.dtype import dtype as DType
 from ..core.exchange import as_tensor_of_array
+from ..core.ghost import beside, on_meta, place
+from ..core.realize import recorder
 from ..core.tensor import Tensor, from_array
 from ..ops import creation as ops
 from ..ops.view import clone
 from .calling import deliver, positive_shape
+from .memory import check_layout, copy_in, filled_like
 
 Size = Any
 
 
 def finish(t: Tensor, device: Device | str | None, requires_grad: bool) -> Tensor:
-    """Checks the device and sets `requires_grad`."""
-    resolve(device)
+    """A new tensor, on the device and with `requires_grad` as asked for."""
+    where = resolve(device)
+    if where is not t._node.device:
+        t = place(t, where)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -183,9 +188,10 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Device | str | None
     >>> a = np.zeros(2); t = torch.as_tensor(a); a[0] = 5; t
     tensor([5., 0.], dtype=torch.float64)
     """
-    resolve(device)
     if isinstance(data, Tensor):
-        return data if dtype is None or dtype is data.dtype else data.to(dtype)
+        return data.to(device, dtype)
+    if resolve(device).type == "meta":
+        return finish(from_array(to_array(data, dtype)), device, False)
     if isinstance(data, np.ndarray) and (dtype is None or dtype.np == data.dtype):
         return from_numpy(data)
     return from_array(to_array(data, dtype))
@@ -264,11 +270,13 @@ def full(
             f"full(): argument 'size' must be a tuple of ints, not {type(size).__name__} {size!r}; write "
             f"({size},)"
         )
+    check_layout("full", layout)
     shape = positive_shape("full", tuple(size))
+    d = dtype or (fill_value.dtype if isinstance(fill_value, Tensor) else dt.of_scalar(fill_value))
+    if out is None and resolve(device).type == "meta":
+        return finish(on_meta(shape, d), device, requires_grad)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    return finish(
-        deliver("full", ops.full(value, shape, dtype or dt.of_scalar(value)), out), device, requires_grad
-    )
+    return finish(deliver("full", ops.full(value, shape, d), out), device, requires_grad)
 
 
 def _filled(
@@ -281,7 +289,10 @@ def _filled(
     requires_grad: bool,
 ) -> Tensor:
     d = dtype or (out.dtype if out is not None else dt.get_default_dtype())
-    return finish(deliver(what, ops.full(value, positive_shape(what, *size), d), out), device, requires_grad)
+    shape = positive_shape(what, *size)
+    if out is None and resolve(device).type == "meta":
+        return finish(on_meta(shape, d), device, requires_grad)
+    return finish(deliver(what, ops.full(value, shape, d), out), device, requires_grad)
 
 
 def zeros(
@@ -299,6 +310,7 @@ def zeros(
     >>> torch.zeros(2, 3).shape
     torch.Size([2, 3])
     """
+    check_layout("zeros", layout)
     return _filled("zeros", 0, (shape, size), out, dtype, device, requires_grad)
 
 
@@ -317,6 +329,7 @@ def ones(
     >>> torch.ones(3)
     tensor([1., 1., 1.])
     """
+    check_layout("ones", layout)
     return _filled("ones", 1, (shape, size), out, dtype, device, requires_grad)
 
 
@@ -337,13 +350,43 @@ def empty(
     >>> torch.empty(2, 0).numel()
     0
     """
-    return _filled("empty", 0, (shape, size), out, dtype, device, requires_grad)
+    check_layout("empty", layout)
+    t = _filled("empty", 0, (shape, size), out, dtype, device, False)
+    if memory_format is not None:
+        t = copy_in("empty", t, memory_format)
+    return finish(t, device, requires_grad)
 
 
-def _like(what: str, value: Any, x: Tensor, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+def _like(
+    what: str,
+    value: Any,
+    x: Tensor,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    layout: Any,
+    memory_format: Any,
+) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"{what}(): argument 'input' must be Tensor, not {type(x).__name__}")
-    return finish(ops.full(value, x._node.shape, dtype or x._node.dtype), device, requires_grad)
+    check_layout(what, layout)
+    d, where = dtype or x._node.dtype, x._node.device if device is None else resolve(device)
+    if where.type == "meta":
+        return finish(on_meta(x._node.shape, d), where, requires_grad)
+    return finish(_beside(filled_like(what, value, x, d, memory_format), x), where, requires_grad)
+
+
+def _beside(t: Tensor, x: Tensor) -> Tensor:
+    """A fresh tensor as one of the batch that `x` belongs to, if there is one."""
+    return beside(t, x) if recorder.ghosts and not x.is_meta and not t.is_meta else t
+
+
+def _new_filled(
+    what: str, value: int, size: Any, x: Tensor, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    where = x._node.device if device is None else device
+    t = _beside(_filled(what, value, size, None, dtype or x._node.dtype, where, False), x)
+    return t.requires_grad_() if requires_grad else t
 
 
 def zeros_like(
@@ -361,7 +404,7 @@ def zeros_like(
     >>> torch.zeros_like(torch.ones(2))
     tensor([0., 0.])
     """
-    return _like("zeros_like", 0, input, dtype, device, requires_grad)
+    return _like("zeros_like", 0, input, dtype, device, requires_grad, layout, memory_format)
 
 
 def ones_like(
@@ -379,7 +422,7 @@ def ones_like(
     >>> torch.ones_like(torch.zeros(2))
     tensor([1., 1.])
     """
-    return _like("ones_like", 1, input, dtype, device, requires_grad)
+    return _like("ones_like", 1, input, dtype, device, requires_grad, layout, memory_format)
 
 
 def empty_like(
@@ -397,7 +440,7 @@ def empty_like(
     >>> torch.empty_like(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
-    return _like("empty_like", 0, input, dtype, device, requires_grad)
+    return _like("empty_like", 0, input, dtype, device, requires_grad, layout, memory_format)
 
 
 def full_like(
@@ -416,7 +459,7 @@ def full_like(
     >>> torch.full_like(torch.zeros(2), 7)
     tensor([7., 7.])
     """
-    return _like("full_like", fill_value, input, dtype, device, requires_grad)
+    return _like("full_like", fill_value, input, dtype, device, requires_grad, layout, memory_format)
 
 
 def new_zeros(
@@ -428,7 +471,7 @@ def new_zeros(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_zeros", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
+    return _new_filled("new_zeros", 0, (shape, size), self, dtype, device, requires_grad)
 
 
 def new_ones(
@@ -440,7 +483,7 @@ def new_ones(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_ones", 1, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
+    return _new_filled("new_ones", 1, (shape, size), self, dtype, device, requires_grad)
 
 
 def new_empty(
@@ -452,7 +495,7 @@ def new_empty(
     requires_grad: bool = False,
 ) -> Tensor:
     """An unset tensor of the given shape, of this tensor's dtype unless given."""
-    return _filled("new_empty", 0, (shape, size), None, dtype or self._node.dtype, device, requires_grad)
+    return _new_filled("new_empty", 0, (shape, size), self, dtype, device, requires_grad)
 
 
 def new_full(
@@ -465,7 +508,8 @@ def new_full(
     requires_grad: bool = False,
 ) -> Tensor:
     """`fill_value` everywhere, of this tensor's dtype unless given."""
-    return full(size, fill_value, dtype=dtype or self._node.dtype, device=device, requires_grad=requires_grad)
+    d, where = dtype or self._node.dtype, self._node.device if device is None else device
+    return _beside(full(size, fill_value, dtype=d, device=where, requires_grad=requires_grad), self)
 
 
 def new_tensor(

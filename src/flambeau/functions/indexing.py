@@ -1,4 +1,4 @@
-"""Indexing: `x[...]`, `x[...] = v`, gather and scatter, masks."""
+"""Indexing: `x[...]`, `x[...] = v`, gather and scatter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
+from ..core.ghost import ghost_of
 from ..core.inplace import assign, check_history, check_writable, same_place, touch
 from ..core.modes import modes
 from ..core.tensor import Tensor, from_array
@@ -16,6 +17,7 @@ from ..ops import view as views
 from ..ops.creation import full, overwrite
 from ..ops.kinds import broadcast, cast
 from ..ops.op import check_tensor, wrap_dim
+from ..ops.scattering import scatter_prod
 from .calling import deliver, numpy_names, write
 from .choice import (
     choose,
@@ -53,6 +55,10 @@ def _items(x: Tensor, index: Any) -> list[Any]:
     if taken > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}: got {taken}")
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
+    if len(dots) > 1 and any(i is not Ellipsis for i in items[dots[1] :]) and taken < x.ndim:
+        raise IndexError(
+            f"too many indices for tensor of dimension {x.ndim}: each ... stands for all the rest"
+        )
     if dots:
         rest = [slice(None)] * (x.ndim - taken)
         items[dots[0] : dots[0] + 1] = rest
@@ -77,7 +83,7 @@ def _as_item(item: Any) -> Any:
     if isinstance(item, np.ndarray):
         return from_array(item.copy()) if item.ndim else _as_item(item.item())
     if isinstance(item, Tensor) and item.ndim == 0 and item.dtype.category <= dt.INTEGER:
-        return item.item()
+        return item.item() if ghost_of(item) is None or item.dtype is dt.bool_ else item
     if isinstance(item, str):
         raise TypeError(f"index: invalid data type 'str': {item!r}")
     if isinstance(item, (np.integer,)):
@@ -129,11 +135,12 @@ def _select(x: Tensor, dim: int, i: int) -> Tensor:
 def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
     """Notes an index tensor (a mask as the positions where it is true); returns the next dimension."""
     if item._node.dtype not in (dt.bool_, dt.uint8):
-        if item._node.dtype.category != dt.INTEGER:
+        if item._node.dtype not in (dt.int64, dt.int32):
             raise IndexError(
-                f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}"
+                f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}; use "
+                f".long()"
             )
-        later[dim] = item if item._node.dtype in (dt.int64, dt.int32) else cast(item, dt.int64)
+        later[dim] = item
         return dim + 1
     for k, e in enumerate(item.shape):
         if e != x._node.shape[dim + k]:
@@ -172,12 +179,19 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if index is False:
         return
     items = _items(self, None if index is True else index)
-    tensors = [i for i in items if isinstance(i, Tensor)]
-    by_mask = len(tensors) == 1 and tensors[0]._node.dtype is dt.bool_ and _is_number(value)
-    if by_mask and tensors[0]._node.shape == self._node.shape and len(items) == 1:
+    tensors = [i for i in items if isinstance(i, (Tensor, bool))]
+    alone = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Tensor) and _is_number(value) else None
+    by_mask = alone is not None and alone._node.dtype is dt.bool_
+    if by_mask and isinstance(value, Tensor) and value.ndim:
+        value = reshape(value, ())
+    if by_mask and alone is not None and alone._node.shape == self._node.shape and len(items) == 1:
         write("index_put_", self, _masked(self, items[0], value))  # no need to know where the mask is true
         return
     x, later = _basic(self, items)
+    if alone is not None and alone._node.dtype is dt.uint8:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype torch.uint8; use .bool()"
+        )
     if not later:
         copy_(x, _spread(value if isinstance(value, Tensor) else _value_for(self, value), x))
         return
@@ -193,7 +207,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, complex)) or (isinstance(value, Tensor) and value.ndim == 0)
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, (bool, int, float, complex))
 
 
 def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -327,7 +341,7 @@ def scatter(
     if reduce == "add":
         return deliver("scatter", ops.scatter_add(input, index, source, dim), out)
     if reduce == "multiply":
-        return deliver("scatter", input * ops.scatter(input.new_ones(input.shape), index, source, dim), out)
+        return deliver("scatter", scatter_prod(input, index, source, dim), out)
     raise RuntimeError(f"scatter(): reduce argument must be either add or multiply, got {reduce!r}")
 
 
@@ -470,105 +484,6 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([1., 1.])
     """
     return deliver("take", ops.index(reshape(input, -1), (index,), (0,)), out)
-
-
-# ----- masks -----
-
-
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """`value` where `mask` (broadcast) is true, else `input`.
-
-    >>> import flambeau as torch
-    >>> torch.masked_fill(torch.zeros(2), torch.tensor([True, False]), 9)
-    tensor([9., 0.])
-    """
-    if check_tensor("masked_fill", "mask", mask)._node.dtype is not dt.bool_:
-        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
-    if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(
-            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
-            f"dimension(s)."
-        )
-    if isinstance(value, Tensor) and value.is_complex() and not input.is_complex():
-        raise RuntimeError(
-            f"masked_fill: value of {value.dtype} cannot be converted to {input.dtype}; use value.real"
-        )
-    return _masked(input, mask, value)
-
-
-def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The elements where `mask` is true, as a vector.
-
-    >>> import flambeau as torch
-    >>> torch.masked_select(torch.tensor([1, 2, 3]), torch.tensor([True, False, True]))
-    tensor([1, 3])
-    """
-    if check_tensor("masked_select", "mask", mask)._node.dtype is not dt.bool_:
-        raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask.dtype}")
-    shape = broadcast("masked_select", input._node.shape, mask._node.shape)
-    x, m = views.expand(input, shape), views.expand(mask, shape)
-    if not shape:
-        x, m = reshape(x, 1), reshape(m, 1)
-    return deliver("masked_select", getitem(x, m), out)
-
-
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """`input` with the elements of `source`, in order, where `mask` is true.
-
-    >>> import flambeau as torch
-    >>> torch.masked_scatter(torch.zeros(3), torch.tensor([True, False, True]), torch.tensor([1., 2.]))
-    tensor([1., 0., 2.])
-    """
-    shape = broadcast("masked_scatter", input._node.shape, mask._node.shape)
-    if mask._node.dtype is not dt.bool_:
-        raise RuntimeError(
-            f"masked_scatter only supports boolean masks, but got mask with dtype {mask.dtype}"
-        )
-    if source._node.dtype is not input._node.dtype:
-        raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype} and "
-            f"{source.dtype}"
-        )
-    m = np.broadcast_to(mask._value("mask"), shape)
-    count = int(m.sum())
-    if source.numel() < count:
-        raise RuntimeError(f"masked_scatter: mask has {count} true elements, source only {source.numel()}")
-    where = tuple(from_array(i) for i in np.nonzero(m)) if shape else ()
-    if not where:
-        return choose(mask, reshape(source, -1)[0], input) if count else views.clone(input)
-    return ops.index_put(
-        views.expand(input, shape), reshape(source, -1)[:count], where, tuple(range(len(shape))), False
-    )
-
-
-def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False) -> Any:
-    """The positions of elements that aren't zero: an N x rank tensor, or a tuple of index vectors.
-
-    >>> import flambeau as torch
-    >>> torch.nonzero(torch.tensor([0, 3, 4]))
-    tensor([[1],
-            [2]])
-    """
-    value = check_tensor("nonzero", "input", input)._value("nonzero")
-    if as_tuple:
-        return tuple(from_array(i) for i in np.nonzero(np.atleast_1d(value)))
-    return deliver("nonzero", from_array(np.argwhere(value).astype(np.int64)), out)
-
-
-argwhere = nonzero
-
-
-@numpy_names
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
-    """How many elements aren't zero, in all or along dimensions.
-
-    >>> import flambeau as torch
-    >>> torch.count_nonzero(torch.tensor([0, 3, 4]))
-    tensor(2)
-    """
-    from .reduction import sum as sum_
-
-    return sum_(input != 0, dim)
 
 
 # ----- triangles -----

@@ -25,34 +25,64 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     >>> torch.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
+    return _of_many("SplitBackward0", unsafe_split(tensor, split_size_or_sections, dim))
+
+
+@numpy_names
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of the sizes given along `dim`, as views.
+
+    >>> import flambeau as torch
+    >>> torch.arange(3).split_with_sizes([2, 1])
+    (tensor([0, 1]), tensor([2]))
+    """
+    return _of_many("SplitWithSizesBackward0", unsafe_split_with_sizes(input, split_sizes, dim))
+
+
+@numpy_names
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """As `split_with_sizes`, but the pieces may be written to in place.
+
+    >>> import flambeau as torch
+    >>> torch.unsafe_split_with_sizes(torch.arange(3), [2, 1])
+    (tensor([0, 1]), tensor([2]))
+    """
+    return unsafe_split(input, tuple(split_sizes), dim)
+
+
+@numpy_names
+def unsafe_split(tensor: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `split`, but the pieces may be written to in place.
+
+    >>> import flambeau as torch
+    >>> torch.unsafe_split(torch.arange(3), 2)
+    (tensor([0, 1]), tensor([2]))
+    """
     if tensor.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim("split", dim, tensor.ndim)
-    extent = tensor._node.shape[dim]
-    if isinstance(split_size_or_sections, (tuple, list)):
-        sizes = list(split_size_or_sections)
+    parts, first = [], 0
+    for size in _sizes(tensor._node.shape[dim], split_size, dim):
+        parts.append(slice_dim(tensor, dim, first, size, 1))
+        first += size
+    return tuple(parts)
+
+
+def _sizes(extent: int, sizes: Any, dim: int) -> list[int]:
+    """The sizes of the pieces, from a list of them, or from the one size of all but the last."""
+    if isinstance(sizes, (tuple, list)):
         if sum(sizes) != extent or any(s < 0 for s in sizes):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at "
-                f"dimension {dim}), but got "
-                f"split_sizes={sizes}"
+                f"dimension {dim}), but got split_sizes={list(sizes)}"
             )
-    else:
-        size = int(split_size_or_sections)
-        if size < 0 or (size == 0 and extent):
-            raise RuntimeError(
-                f"split expects split_size be non-negative and fit the extent {extent}, but got "
-                f"split_size={size}"
-            )
-        sizes = [size] * (extent // size) + ([extent % size] if extent % size else []) if extent else [0]
-    parts, first = [], 0
-    for size in sizes:
-        parts.append(slice_dim(tensor, dim, first, size, 1))
-        first += size
-    return _of_many("SplitBackward0", parts)
-
-
-split_with_sizes = split
+        return list(sizes)
+    size = int(sizes)
+    if size < 0 or (size == 0 and extent):
+        raise RuntimeError(
+            f"split expects split_size be non-negative and fit the extent {extent}, but got split_size={size}"
+        )
+    return [size] * (extent // size) + ([extent % size] if extent % size else []) if extent else [0]
 
 
 @numpy_names
@@ -63,12 +93,24 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> torch.arange(5).chunk(2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    return _of_many("SplitBackward0", unsafe_chunk(input, chunks, dim))
+
+
+@numpy_names
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `chunk`, but the pieces may be written to in place.
+
+    >>> import flambeau as torch
+    >>> torch.unsafe_chunk(torch.arange(3), 2)
+    (tensor([0, 1]), tensor([2]))
+    """
+    if input.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     dim = wrap_dim("chunk", dim, input.ndim)
-    extent = input._node.shape[dim]
-    size = -(-extent // chunks)
-    return split(input, size, dim) if size else split(input, [0] * chunks, dim)
+    size = -(-input._node.shape[dim] // chunks)
+    return unsafe_split(input, size or [0] * chunks, dim)
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -372,19 +414,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         expand(reshape(x, *[shape[d] if order[d] == k else 1 for d in range(len(xs))]), *shape)
         for k, x in enumerate(xs)
     )
-
-
-def atleast_1d(*tensors: Any) -> Any:
-    """A 0-d tensor as a vector; of several tensors (or a sequence of them) a tuple.
-
-    >>> import flambeau as torch
-    >>> torch.atleast_1d(torch.tensor(1.)).shape
-    torch.Size([1])
-    """
-    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
-        return reshape(tensors[0], 1) if tensors[0].ndim == 0 else tensors[0]
-    xs = tensors[0] if len(tensors) == 1 else tensors
-    return tuple(atleast_1d(check_tensor("atleast_1d", "tensors", x)) for x in xs)
 
 
 def sum_to_size(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:

@@ -6,30 +6,62 @@ from typing import Any
 
 from ..core import dtype as dt
 from ..core.tensor import Tensor
+from ..ops import linalg as ops
 from ..ops.op import check_tensor
-from . import linalg, linear, reduction, return_types, shape
-from .calling import deliver
+from ..ops.systems import solve_triangular
+from . import factors, joining, linalg, linear, norms, reduction, return_types, shape, spectra, systems
+from .calling import deliver, deliver_all
 from .choice import (
     choose,
 )
+from .factors import geqrf, lu_unpack, ormqr
+from .factors import householder_product as orgqr
 from .linalg import det, logdet, matrix_exp, matrix_power
+from .pointwise import conj
 
 __all__ = [
+    "adjoint",
     "cdist",
     "chain_matmul",
     "cholesky",
+    "cholesky_inverse",
+    "cholesky_solve",
     "cross",
     "det",
+    "geqrf",
     "inverse",
     "logdet",
+    "lu",
+    "lu_solve",
+    "lu_unpack",
     "matrix_exp",
     "matrix_power",
+    "orgqr",
+    "ormqr",
     "pinverse",
     "qr",
     "slogdet",
     "svd",
     "trace",
+    "triangular_solve",
+    "vander",
 ]
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions swapped, conjugated. RuntimeError for a vector.
+
+    >>> import flambeau as torch
+    >>> torch.adjoint(torch.tensor([[1j, 2.]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
+    if check_tensor("adjoint", "input", input).ndim < 2:
+        raise RuntimeError(
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D "
+            f"tensor."
+        )
+    return conj(shape.transpose(input, -2, -1))
 
 
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -40,7 +72,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
     tensor([[2., 1.],
             [0., 2.]])
     """
-    return linalg.cholesky(input, upper=upper, out=out)
+    return factors.cholesky(input, upper=upper, out=out)
 
 
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -50,7 +82,7 @@ def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.inverse(torch.tensor([[2.]]))
     tensor([[0.5000]])
     """
-    return linalg.inv(input, out=out)
+    return systems.inv(input, out=out)
 
 
 def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
@@ -60,9 +92,7 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     >>> torch.qr(torch.ones(3, 2), some=False).Q.shape
     torch.Size([3, 3])
     """
-    return linalg.deliver_all(
-        "qr", return_types.qr(*linalg.qr(input, "reduced" if some else "complete")), out
-    )
+    return deliver_all("qr", return_types.qr(*factors.qr(input, "reduced" if some else "complete")), out)
 
 
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
@@ -76,13 +106,13 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     tensor([[0., 2.],
             [1., 0.]])
     """
-    u, s, vh = linalg.svd(input, not some)
+    u, s, vh = spectra.svd(input, not some)
     if not compute_uv:
         *batch, m, n = input.shape
         u, v = input.new_zeros(*batch, m, m), input.new_zeros(*batch, n, n)
     else:
         v = vh.mH
-    return linalg.deliver_all("svd", return_types.svd(u, s, v), out)
+    return deliver_all("svd", return_types.svd(u, s, v), out)
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -93,7 +123,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     tensor([[0.5000],
             [0.0000]])
     """
-    return linalg.pinv(input, rcond)
+    return systems.pinv(input, rcond)
 
 
 def slogdet(input: Tensor, *, out: Any = None) -> Any:
@@ -103,7 +133,7 @@ def slogdet(input: Tensor, *, out: Any = None) -> Any:
     >>> torch.slogdet(torch.eye(2)).logabsdet
     tensor(0.)
     """
-    return linalg.deliver_all("slogdet", return_types.slogdet(*linalg.slogdet(input)), out)
+    return deliver_all("slogdet", return_types.slogdet(*linalg.slogdet(input)), out)
 
 
 def trace(input: Tensor) -> Tensor:
@@ -198,7 +228,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = COM
     difference = x.unsqueeze(-2) - y.unsqueeze(-3)
     if x.shape[-1] == 0:
         return reduction.sum(difference, -1)
-    return linalg.vector_norm(difference, p, -1)
+    return norms.vector_norm(difference, p, -1)
 
 
 def _euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -207,3 +237,102 @@ def _euclidean(x: Tensor, y: Tensor) -> Tensor:
     apart = squares > 0
     distances: Tensor = choose(apart, choose(apart, squares, 1.0).sqrt(), 0.0)
     return distances
+
+
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, *, out: Any = None) -> Any:
+    """`torch.linalg.lu_factor` that never fails; with `get_infos` also the number of the first pivot that
+    is 0.
+
+    >>> import flambeau as torch
+    >>> LU, pivots = torch.lu(torch.eye(2))
+    >>> pivots
+    tensor([1, 2], dtype=torch.int32)
+    """
+    result = factors.lu_factor_ex(A, pivot=pivot)
+    return deliver_all("lu", return_types._lu_with_info(*result) if get_infos else tuple(result[:2]), out)
+
+
+def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`torch.linalg.lu_solve` with its arguments in another order.
+
+    >>> import flambeau as torch
+    >>> torch.lu_solve(torch.ones(2, 1), *torch.linalg.lu_factor(2 * torch.eye(2)))
+    tensor([[0.5000],
+            [0.5000]])
+    """
+    return systems.lu_solve(LU_data, LU_pivots, b, out=out)
+
+
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """X with L Lᴴ X = B, or with Uᴴ U X = B for an `upper` factor U. Batches broadcast.
+
+    >>> import flambeau as torch
+    >>> torch.cholesky_solve(torch.ones(2, 1), 2 * torch.eye(2))
+    tensor([[0.2500],
+            [0.2500]])
+    """
+    ops.check_matrix("cholesky_solve", check_tensor("cholesky_solve", "B", B), "B")
+    low = ops.square("cholesky_solve", L).mH if upper else ops.square("cholesky_solve", L)
+    half = solve_triangular(low, B, False, False)
+    return deliver("cholesky_solve", solve_triangular(low.mH, half, True, False), out)
+
+
+def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of L Lᴴ, or of Uᴴ U for an `upper` factor U.
+
+    >>> import flambeau as torch
+    >>> torch.cholesky_inverse(2 * torch.eye(2))
+    tensor([[0.2500, 0.0000],
+            [0.0000, 0.2500]])
+    """
+    n = ops.square("cholesky_inverse", L).shape[-1]
+    eye = ops.identity(L.dtype, n).expand(L.shape)
+    return deliver("cholesky_inverse", cholesky_solve(eye, L, upper), out)
+
+
+def triangular_solve(
+    b: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+    *,
+    out: Any = None,
+) -> Any:
+    """X with A X = b, or Aᵀ X = b, by `torch.linalg.solve_triangular`; and a copy of A.
+
+    >>> import flambeau as torch
+    >>> torch.triangular_solve(torch.ones(2, 1), 2 * torch.eye(2)).solution
+    tensor([[0.5000],
+            [0.5000]])
+    """
+    a = ops.square("triangular_solve", A)
+    ops.check_matrix("triangular_solve", check_tensor("triangular_solve", "b", b), "b")
+    x = solve_triangular(a.mT if transpose else a, b, upper != transpose, unitriangular)
+    batch = x.shape[:-2]
+    copied = shape.expand(a, *batch, *a.shape[-2:]).clone()
+    return deliver_all("triangular_solve", return_types.triangular_solve(x, copied), out)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers N - 1, …, 1, 0 of a vector's n numbers, as rows (n, N); by default n of them.
+
+    RuntimeError unless it is a vector, or for a negative N.
+
+    >>> import flambeau as torch
+    >>> torch.vander(torch.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
+    if check_tensor("vander", "x", x).ndim != 1:
+        raise RuntimeError(f"vander: x must be a one-dimensional tensor, got shape {tuple(x.shape)}")
+    count = len(x) if N is None else N
+    if count < 0:
+        raise RuntimeError(f"vander: N must be non-negative, got {count}")
+    d = dt.int64 if x.dtype.category <= dt.INTEGER else x.dtype
+    result = x.new_ones(len(x), count, dtype=d)
+    if count > 1:
+        powers = reduction.cumprod(shape.expand(x.unsqueeze(-1), len(x), count - 1), -1, dtype=d)
+        result = joining.cat([result.narrow(-1, 0, 1), powers], -1)
+    return result if increasing else joining.flip(result, -1)

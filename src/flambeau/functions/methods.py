@@ -6,28 +6,41 @@ from types import ModuleType
 from typing import Any
 
 from ..core.dtype import INTEGER, get_default_dtype
+from ..core.ghost import ghost_of, on_meta
 from ..core.modes import modes
-from ..core.node import numel
 from ..core.printing import format_tensor
-from ..core.tensor import Tensor, _redirect, _share_memory, from_array
+from ..core.tensor import Tensor, _share_memory, from_array
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
 from . import (
+    attributes,
+    calculus,
     choice,
     convert,
     creation,
     einsum,
+    elementary,
     indexing,
     joining,
+    legacy,
     linear,
+    mapping,
+    masking,
     matrix,
+    memory,
     pointwise,
     random,
+    rectifiers,
     reduction,
+    scattering,
     shape,
     sorting,
+    stacking,
+    statistics,
+    stft,
+    strides,
 )
-from .calling import in_place, positive_shape
+from .calling import in_place
 
 FAMILIES: dict[ModuleType, str] = {
     pointwise: """
@@ -40,6 +53,12 @@ FAMILIES: dict[ModuleType, str] = {
         bitwise_left_shift bitwise_right_shift
         | abs absolute float_power isnan isinf isfinite signbit angle positive conj maximum minimum logaddexp
     """,
+    elementary: """
+        copysign heaviside deg2rad rad2deg gcd lcm ldexp nextafter xlogy conj_physical sinc i0 igamma igammac
+        mvlgamma
+        | fmax fmin isreal isposinf isneginf frexp logaddexp2 resolve_conj resolve_neg
+    """,
+    rectifiers: "| hardshrink prelu",
     choice: "clamp clip clamp_min clamp_max logit lerp addcmul addcdiv nan_to_num | isclose allclose equal",
     reduction: """
         cumsum cumprod
@@ -48,19 +67,22 @@ FAMILIES: dict[ModuleType, str] = {
     """,
     shape: """
         | reshape view view_as reshape_as flatten ravel unflatten squeeze unsqueeze permute transpose
-        swapaxes swapdims t movedim moveaxis expand expand_as broadcast_to contiguous clone narrow select
+        swapaxes swapdims t movedim moveaxis expand expand_as broadcast_to narrow select
         unbind diagonal diag diag_embed unfold as_strided
     """,
     joining: """
         | split split_with_sizes chunk tensor_split flip fliplr flipud rot90 roll repeat tile
-        repeat_interleave sum_to_size
+        repeat_interleave sum_to_size unsafe_chunk unsafe_split unsafe_split_with_sizes
     """,
     indexing: """
-        scatter scatter_add index_add index_copy index_fill index_put masked_fill masked_scatter tril triu
-        | gather take_along_dim index_select take masked_select nonzero argwhere count_nonzero copy_
+        scatter scatter_add index_add index_copy index_fill index_put tril triu
+        | gather take_along_dim index_select take copy_
     """,
     linear: "addmm addmv addr baddbmm addbmm | matmul mm bmm mv dot vdot outer ger",
-    matrix: "| cholesky cross det inverse logdet matrix_exp matrix_power pinverse qr slogdet svd trace",
+    matrix: """
+        | adjoint cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp
+        matrix_power orgqr ormqr pinverse qr slogdet svd trace triangular_solve
+    """,
     einsum: "| inner kron",
     sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount",
     random: (
@@ -68,7 +90,27 @@ FAMILIES: dict[ModuleType, str] = {
         "multinomial"
     ),
     creation: "| new_zeros new_ones new_empty new_full new_tensor",
+    memory: "| contiguous clone",
+    calculus: "| diff",
+    scattering: """
+        index_reduce put scatter_reduce
+        | as_strided_scatter diagonal_scatter fill_diagonal_ nonzero_static select_scatter slice_scatter
+    """,
+    stacking: "| diagflat dsplit hsplit vsplit",
+    statistics: """
+        renorm
+        | corrcoef cov dist histc histogram mode nanmean nanmedian nanquantile quantile
+    """,
+    strides: "| narrow_copy new_empty_strided resize_ resize_as_",
+    masking: "masked_fill masked_scatter | masked_select nonzero argwhere count_nonzero",
+    mapping: "| apply_ map_ map2_ is_conj is_neg is_nonzero is_same_size is_set_to is_signed",
+    stft: "| stft istft",
     convert: "| to type_as cpu cuda",
+    legacy: "| new",
+    attributes: """
+        | untyped_storage storage storage_type set_ const_data_ptr dim_order get_device is_pinned pin_memory
+        share_memory_ is_shared record_stream xpu is_inference is_distributed as_subclass module_load
+    """,
 }
 """Methods by family; of those before the bar there is an in-place variant too."""
 
@@ -88,6 +130,8 @@ def attach() -> None:
         setattr(Tensor, name, f)
     for name, get in PROPERTIES.items():
         setattr(Tensor, name, property(get, doc=get.__doc__))
+    for name, attribute in attributes.properties().items():
+        setattr(Tensor, name, attribute)
 
 
 # ----- operators -----
@@ -231,30 +275,6 @@ def _detach_(self: Tensor) -> Tensor:
     return self
 
 
-def _set_(self: Tensor, source: Tensor) -> Tensor:
-    """Makes this tensor look at `source`'s memory."""
-    _redirect(self, source)
-    self._counter.count += 1
-    return self
-
-
-def _resize_(self: Tensor, *size: Any) -> Tensor:
-    """Another shape; elements that fit keep their values, in order, the rest is zero. RuntimeError if it
-    requires grad."""
-    if self.requires_grad:
-        raise RuntimeError("resize_: cannot resize variables that require grad")
-    new = positive_shape("resize_", size)
-    if new != tuple(self.shape):
-        flat, count = shape.reshape(copy_of(self), -1) if self.numel() else self.new_zeros(0), numel(new)
-        kept = (
-            flat[:count]
-            if flat.numel() >= count
-            else joining.cat([flat, self.new_zeros(count - flat.numel())])
-        )
-        _set_(self, shape.reshape(kept, *new).clone())
-    return self
-
-
 def _restride(name: str, f: Any) -> Any:
     def method(self: Tensor, *args: Any) -> Tensor:
         seen = f(self, *args)
@@ -277,8 +297,14 @@ def _restride(name: str, f: Any) -> Any:
 
 def _repr(self: Tensor) -> str:
     edge = self.grad_fn
+    ghost = ghost_of(self)
+    if ghost is not None and ghost.real is not None:
+        text = repr(ghost.real).replace("\n", "\n    ")
+        at = f"lvl={ghost.level.depth}, bdim={0 if ghost.batched else None}"
+        return f"BatchedTensor({at}, value=\n    {text}\n)"
     return format_tensor(
-        self._value("print"),
+        self._value("print") if ghost is None else None,
+        shape=tuple(self.shape),
         dtype_name=self.dtype.name,
         default_dtype_name=get_default_dtype().name,
         requires_grad=self.requires_grad,
@@ -314,25 +340,19 @@ def _deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
 def _reduce(self: Tensor) -> tuple[Any, ...]:
     if not self.is_leaf:
         raise RuntimeError("pickle: only leaf tensors can be pickled; use .detach()")
+    if self.is_meta:
+        return _restore, (type(self), tuple(self.shape), self.dtype, self.requires_grad)
     value = self._value("pickle")
     return _restore, (type(self), value.copy(order="C"), self.dtype, self.requires_grad)
 
 
 def _restore(cls: type, value: Any, d: Any, requires_grad: bool) -> Tensor:
-    return Tensor._make_subclass(cls, from_array(value), requires_grad)
-
-
-def _is_same_size(self: Tensor, other: Tensor) -> bool:
-    """Whether the shapes are equal."""
-    return self.shape == other.shape
-
-
-def _pinned(self: Tensor) -> Tensor:
-    """This tensor: CPU memory needs no pinning."""
-    return self
+    made = on_meta(value, d) if isinstance(value, tuple) else from_array(value)
+    return Tensor._make_subclass(cls, made, requires_grad)
 
 
 Tensor._repr_prefix = "tensor("
+Tensor._construct = staticmethod(legacy._construct)
 SPECIAL: dict[str, Any] = {
     "__repr__": _repr,
     "__format__": _format,
@@ -343,18 +363,19 @@ SPECIAL: dict[str, Any] = {
     "absolute_": pointwise._abs_,
     "float_power_": pointwise._float_power_,
     "type": _type,
+    "polygamma": elementary._polygamma_method,
+    "polygamma_": in_place(elementary._polygamma_method, "polygamma_"),
     "fill_": _fill_,
     "zero_": _zero_,
     "detach_": _detach_,
-    "set_": _set_,
-    "resize_": _resize_,
-    "is_same_size": _is_same_size,
-    "pin_memory": _pinned,
     "squeeze_": _restride("squeeze_", shape.squeeze),
     "unsqueeze_": _restride("unsqueeze_", shape.unsqueeze),
     "t_": _restride("t_", shape.t),
     "transpose_": _restride("transpose_", shape.transpose),
     "swapaxes_": _restride("swapaxes_", shape.transpose),
+    "swapdims_": _restride("swapdims_", shape.transpose),
+    "as_strided_": _restride("as_strided_", shape.as_strided),
+    "ndimension": Tensor.dim,
 }
 
 
@@ -370,11 +391,6 @@ def _matrix_transposed(self: Tensor) -> Tensor:
             f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
         )
     return shape.transpose(self, -2, -1)
-
-
-def _adjoint(self: Tensor) -> Tensor:
-    """The last two dimensions swapped, conjugated."""
-    return pointwise.conj(_matrix_transposed(self))
 
 
 def _hermitian(self: Tensor) -> Tensor:
@@ -397,7 +413,7 @@ def _imag(self: Tensor) -> Tensor:
 PROPERTIES: dict[str, Any] = {
     "T": _transposed,
     "mT": _matrix_transposed,
-    "mH": _adjoint,
+    "mH": matrix.adjoint,
     "H": _hermitian,
     "real": _real,
     "imag": _imag,

@@ -355,7 +355,7 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
         and input._node.dtype.category >= dt.FLOAT
     ):
         if exponent == 2:
-            return deliver("pow", ops.mul(input, input), out)
+            return deliver("pow", ops.square(input), out)
         if exponent == 0.5:
             return deliver("pow", ops.sqrt(input), out)
     return _binary("pow", ops.pow, input, exponent, out)

@@ -10,9 +10,11 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.device import device as Device
+from ..core.device import resolve
 from ..core.dtype import dtype as DType
 from ..core.generator import Generator, default_generator
-from ..core.inplace import check_writable
+from ..core.ghost import ghost_of, on_meta
+from ..core.inplace import check_writable, touch
 from ..core.tensor import Tensor
 from ..ops import random as ops
 from ..ops.op import check_tensor
@@ -107,6 +109,8 @@ def _new(
     *parameters: Any,
 ) -> Tensor:
     d = d or (out.dtype if out is not None else dt.get_default_dtype())
+    if out is None and resolve(device).type == "meta":
+        return finish(on_meta(shape, d), device, requires_grad)
     return finish(
         deliver(op.name, op((), shape, d, generator or default_generator, *parameters), out),
         device,
@@ -262,6 +266,7 @@ def _like(
     what: str, function: Any, x: Tensor, dtype: DType | None, device: Any, requires_grad: bool, *args: Any
 ) -> Tensor:
     check_tensor(what, "input", x)
+    device = x.device if device is None else device
     return function(*args, tuple(x.shape), dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
@@ -354,7 +359,7 @@ def normal(
             _number(std),
             True,
         )
-    if isinstance(std, Tensor) and std.numel() and bool((std < 0).any()):
+    if isinstance(std, Tensor) and std.numel() and not ghost_of(std) and bool((std < 0).any()):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     like = (
         mean * 0 + std
@@ -385,8 +390,8 @@ def bernoulli(
     if p is not None:
         return deliver("bernoulli", ops.bernoulli((), shape, d, generator, _number(p)), out)
     ops.bernoulli_each.check_dtype(d)
-    value = input._value("probabilities")
-    if value.size and not bool(((value >= 0) & (value <= 1)).all()):
+    value = None if ghost_of(input) else input._value("probabilities")
+    if value is not None and value.size and not bool(((value >= 0) & (value <= 1)).all()):
         raise RuntimeError(
             f"bernoulli: Expected p_in >= 0 && p_in <= 1, got values from {value.min()} to {value.max()}"
         )
@@ -411,7 +416,8 @@ def multinomial(
     generator = generator or default_generator
     from ..core.generator import _check_multinomial
 
-    _check_multinomial(input._value("weights"), num_samples, replacement)
+    if not ghost_of(input):
+        _check_multinomial(input._value("weights"), num_samples, replacement)
     if out is not None and out.dtype is not dt.int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
     shape = (*input.shape[:-1], num_samples)
@@ -435,6 +441,8 @@ def _order(t: Tensor) -> tuple[int, ...] | None:
 def _fill(what: str, t: Tensor, op: Any, generator: Generator | None, *parameters: Any) -> Tensor:
     """Overwrites `t` with draws, in the order of its memory."""
     check_writable(t, what)
+    if t.is_meta:
+        return touch(t)
     order = _order(t)
     shape = tuple(t.shape) if order is None else tuple(t.shape[d] for d in order)
     drawn = op((), shape, t.dtype, generator or default_generator, *parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,43 @@ def arange(
     else:
         values = first + np.arange(count, dtype=np.float64) * step
     return finish(deliver("arange", from_array(values.astype(d.np)), out), device, requires_grad)
+
+
+def range(
+    start: float,
+    end: float,
+    step: float = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    layout: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Numbers from `start` up to and including `end`, `step` apart; deprecated, as Python's range excludes
+    its end.
+
+    >>> import flambeau as torch
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     torch.range(1, 3)
+    tensor([1., 2., 3.])
+    """
+    warnings.warn(
+        "torch.range is deprecated, because its behavior is inconsistent with Python's range builtin. "
+        "Instead, use torch.arange, which produces values in [start, end).",
+        UserWarning,
+        stacklevel=2,
+    )
+    first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
+    d = _number_type("range", dtype or (out.dtype if out is not None else dt.get_default_dtype()))
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RuntimeError(f"range: unsupported range: {first} -> {last}")
+    if step == 0 or (last - first) * step < 0:
+        raise RuntimeError(
+            f"range: step must be nonzero and lead from start {first} to end {last}, got {step}"
+        )
+    values = first + np.arange(math.floor((last - first) / step) + 1, dtype=np.float64) * step
+    return finish(deliver("range", from_array(values.astype(d.np)), out), device, requires_grad)
 
 
 def _number_type(what: str, d: DType, complex_too: bool = False) -> DType:
@@ -181,10 +219,15 @@ def eye(
     )
 
 
-def _triangle(indices: Any, d: DType, device: Any) -> Tensor:
+def _triangle(what: str, find: Any, shape: tuple[int, int], offset: int, d: DType, device: Any) -> Tensor:
+    """The positions in a triangle of a matrix."""
+    for name, extent in zip(("row", "col"), shape, strict=True):
+        if extent < 0:
+            raise RuntimeError(f"{what}: {name} must be non-negative, got {extent}")
     if d.category != dt.INTEGER:
-        raise NotImplementedError(f"tril_indices, triu_indices: not implemented for dtype {d}; ask for int64")
-    return finish(from_array(np.stack(indices).astype(d.np)), device, False)
+        raise NotImplementedError(f"{what}: not implemented for dtype {d}; ask for int64")
+    positions = find(shape[0], offset, shape[1])
+    return finish(from_array(np.stack(positions).astype(d.np)), device, False)
 
 
 def tril_indices(
@@ -197,7 +240,7 @@ def tril_indices(
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _triangle(np.tril_indices(row, offset, col), dtype, device)
+    return _triangle("tril_indices", np.tril_indices, (row, col), offset, dtype, device)
 
 
 def triu_indices(
@@ -210,4 +253,4 @@ def triu_indices(
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return _triangle(np.triu_indices(row, offset, col), dtype, device)
+    return _triangle("triu_indices", np.triu_indices, (row, col), offset, dtype, device)

@@ -54,7 +54,14 @@ def sum(
 
 
 @numpy_names
-def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def nansum(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The sum with NaN counting as 0.
 
     >>> import flambeau as torch
@@ -72,7 +79,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DTyp
         raise RuntimeError(
             "nansum on CPU does not support complex inputs; sum the real and the imaginary part"
         )
-    return sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype)
+    return deliver("nansum", sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype), out)
 
 
 @numpy_names
@@ -187,25 +194,29 @@ def _ordered(what: str, x: Tensor) -> Tensor:
 
 
 @numpy_names
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmax(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """Where the (first) largest element is: its number in the flattened tensor, or along a dimension.
 
     >>> import flambeau as torch
     >>> torch.tensor([[1, 5], [3, 2]]).argmax(1)
     tensor([1, 0])
     """
-    return ops.argmax(_ordered("argmax", input), dim, keepdim)
+    return deliver("argmax", ops.argmax(_ordered("argmax", input), dim, keepdim), out)
 
 
 @numpy_names
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmin(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """Where the (first) smallest element is: its number in the flattened tensor, or along a dimension.
 
     >>> import flambeau as torch
     >>> torch.tensor([[1, 5], [3, 2]]).argmin(1)
     tensor([0, 1])
     """
-    return ops.argmin(_ordered("argmin", input), dim, keepdim)
+    return deliver("argmin", ops.argmin(_ordered("argmin", input), dim, keepdim), out)
 
 
 def _extreme(
@@ -391,15 +402,21 @@ def norm(
 ) -> Tensor:
     """The p-norm (sum |x|^p)^(1/p) over all elements or dimensions; "fro" is 2; inf, -inf and 0 are limits.
 
+    "nuc" is the sum of the singular values of matrices.
+
     >>> import flambeau as torch
     >>> torch.tensor([3., 4.]).norm()
     tensor(5.)
     """
     x = _float_only("norm", _cast(input, dtype))
+    if p == "nuc":
+        from .norms import matrix_norm
+
+        return matrix_norm(x, p, (-2, -1) if dim is None else dim, keepdim, out=out)
     p = 2 if p in ("fro", None) else p
     if isinstance(p, str):
         raise RuntimeError(
-            f"norm: only valid string values are 'fro', got {p!r}; see torch.linalg.matrix_norm"
+            f"norm: only valid string values are 'fro' and 'nuc', got {p!r}; see torch.linalg.matrix_norm"
         )
     a = x.abs()
     if builtins.abs(p) == float("inf"):
@@ -510,7 +527,7 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
 
 
 @numpy_names
-def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: DType | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along a dimension.
 
     >>> import flambeau as torch
@@ -524,11 +541,12 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
             f"or pass dtype="
         )
     d = wrap_dim("softmax", dim, x.ndim)
-    return ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
+    rows = ops.softmax(x, d) if x.ndim else reshape(ops.softmax(reshape(x, 1), 0), ())
+    return deliver("softmax", rows, out)
 
 
 @numpy_names
-def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: DType | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(softmax(x)), computed together, so that nothing underflows.
 
     >>> import flambeau as torch
@@ -542,4 +560,5 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
             f".float() or pass dtype="
         )
     d = wrap_dim("log_softmax", dim, x.ndim)
-    return ops.log_softmax(x, d) if x.ndim else reshape(ops.log_softmax(reshape(x, 1), 0), ())
+    rows = ops.log_softmax(x, d) if x.ndim else reshape(ops.log_softmax(reshape(x, 1), 0), ())
+    return deliver("log_softmax", rows, out)

@@ -320,9 +320,9 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     >>> a, b = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3)); a.shape, b.shape
     (torch.Size([2, 3]), torch.Size([2, 3]))
     """
-    xs = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    shape = broadcast("broadcast_tensors", *[x._node.shape for x in xs]) if xs else ()
-    return tuple(expand(x, *shape) for x in xs)
+    shapes = [check_tensor("broadcast_tensors", "tensors", x)._node.shape for x in tensors]
+    shape = broadcast("broadcast_tensors", *shapes) if shapes else ()
+    return tuple(expand(x, *shape) for x in tensors)
 
 
 def broadcast_shapes(*shapes: Any) -> Any:
@@ -334,22 +334,8 @@ def broadcast_shapes(*shapes: Any) -> Any:
     """
     from ..core.size import Size
 
-    return Size(broadcast("broadcast_shapes", *[(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
-
-
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """This tensor if its elements lie in order, else a copy in which they do."""
-    return self if self.is_contiguous() else ops.clone(self)
-
-
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy with memory of its own; gradients flow through it.
-
-    >>> import flambeau as torch
-    >>> x = torch.zeros(2); y = x.clone(); y[0] = 1; x
-    tensor([0., 0.])
-    """
-    return ops.clone(check_tensor("clone", "input", input))
+    extents = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    return Size(broadcast("broadcast_shapes", *extents) if extents else ())
 
 
 @numpy_names
@@ -417,7 +403,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return _of_many("UnbindBackward0", [ops.select(input, dim, i) for i in range(input._node.shape[dim])])
 
 
-def _of_many(function: str, views: list[Tensor]) -> tuple[Tensor, ...]:
+def _of_many(function: str, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Views that one call returns: none of them may be written to with gradients."""
     for i, t in enumerate(views):
         if not t._fixed:
@@ -540,24 +526,32 @@ def view_as_real(input: Tensor) -> Tensor:
 
 
 def view_as_complex(input: Tensor) -> Tensor:
-    """A last dimension of 2 read as real and imaginary parts (a copy: writes to it don't reach the input).
+    """A last dimension of 2 seen as real and imaginary parts.
+
+    RuntimeError for another extent or dtype than float32 and float64, or where the parts of a number don't
+    lie side by side, at an even place.
 
     >>> import flambeau as torch
     >>> torch.view_as_complex(torch.tensor([[1., 2.]]))
     tensor([1.+2.j])
     """
-    from ..ops.pointwise import make_complex
-
-    if input.dtype not in (dt.float16, dt.float32, dt.float64):
+    if input.dtype not in (dt.float32, dt.float64):
         raise RuntimeError(
-            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of "
+            f"view_as_complex is only supported for float and double tensors, but got a tensor of "
             f"{input.dtype}"
         )
     if not input.ndim or input.shape[-1] != 2:
         raise RuntimeError(
             f"view_as_complex: Tensor must have a last dimension of size 2, got shape {tuple(input.shape)}"
         )
-    return make_complex(select(input, -1, 0), select(input, -1, 1))
+    t = ops.view_as_complex.try_view(input, ())
+    if t is None:
+        raise RuntimeError(
+            f"view_as_complex: Tensor must have a last dimension with stride 1, and strides of the others "
+            f"and a storage_offset divisible by 2, got {input.stride()} and {input.storage_offset()}; use "
+            "contiguous()"
+        )
+    return t
 
 
 def real(input: Tensor) -> Tensor:
@@ -580,6 +574,3 @@ def imag(input: Tensor) -> Tensor:
     if not input.is_complex():
         raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes, got {input.dtype}.")
     return ops.imag(input)
-
-
-# ----- copies -----

@@ -18,7 +18,7 @@ from .calling import deliver, numpy_names
 
 
 @numpy_names
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The positions that would sort the input along a dimension (equal elements in their order).
 
     >>> import flambeau as torch
@@ -52,14 +52,14 @@ def _pair(what: str, values: Tensor, i: Tensor, out: Any) -> Any:
     return getattr(return_types, what)(values, i)
 
 
-def msort(input: Tensor) -> Tensor:
+def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The input sorted along its first dimension.
 
     >>> import flambeau as torch
     >>> torch.msort(torch.tensor([3, 1, 2]))
     tensor([1, 2, 3])
     """
-    return sort(input, 0).values
+    return deliver("msort", sort(input, 0).values, out)
 
 
 @numpy_names
@@ -280,6 +280,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
             f"bincount only supports 1-d non-negative integral inputs, got {input.dtype} of shape "
             f"{tuple(input.shape)}"
         )
+    if minlength < 0:
+        raise RuntimeError(f"bincount: minlength should be >= 0, got {minlength}")
     length = max(int(value.max()) + 1 if value.size else 0, minlength)
     if weights is None:
         return ops.bincount(input, length)
@@ -292,15 +294,26 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return ops.scatter_add(w.new_zeros(length), input.to(dt.int64), w, 0)
 
 
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(
+    elements: Any,
+    test_elements: Any,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
     """Whether each element is among `test_elements`.
 
     >>> import flambeau as torch
     >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2]))
     tensor([False,  True, False])
     """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError(
+            f"isin(): elements or test_elements must be a Tensor, got {elements!r}, {test_elements!r}"
+        )
     for x in (elements, test_elements):
         if isinstance(x, Tensor):
             ops.topk_index.check_dtype(x._node.dtype)
     e, t = (x._value("isin") if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))
-    return from_array(np.asarray(np.isin(e, t, invert=invert)))
+    return deliver("isin", from_array(np.asarray(np.isin(e, t, invert=invert))), out)

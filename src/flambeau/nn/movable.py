@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..autograd.grad_mode import no_grad
 from ..core.device import device as Device
+from ..core.device import resolve
 from ..core.dtype import dtype as DType
 from ..core.tensor import Tensor
 from ..functions.creation import empty_like
@@ -63,6 +64,11 @@ class Movable:
 
         def convert(t: Tensor) -> Tensor:
             target = dtype if t.is_floating_point() or t.is_complex() else None
+            if t.is_meta and device is not None and resolve(device).type != "meta":
+                raise NotImplementedError(
+                    "Module.to: Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() "
+                    "instead of torch.nn.Module.to() when moving module from meta to a different device."
+                )
             if memory_format is not None and t.ndim in (4, 5):
                 return t.to(device, target, non_blocking, memory_format=memory_format)
             return t.to(device, target, non_blocking)

@@ -13,7 +13,7 @@ from ..core.gradient import RemovableHandle
 from ..core.inplace import check_writable
 from ..core.tensor import Tensor
 from .hooks import Hook, HookTable, add_hook
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedTensorMixin, is_lazy
 
 if TYPE_CHECKING:
     from .module import Module
@@ -47,7 +47,18 @@ class _Write:
 
     def __call__(self) -> None:
         if not self.assign:
+            if self.tensor.is_meta and not self.value.is_meta:
+                warnings.warn(
+                    f"for {self.name}: copying from a non-meta parameter in the checkpoint to a meta parameter "
+                    "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
+                    "items in the state dictionary to their corresponding key in the module instead of copying "
+                    "them in place?)",
+                    stacklevel=4,
+                )
+                return
             with no_grad():
+                if isinstance(self.tensor, UninitializedTensorMixin):
+                    self.tensor.materialize(self.value.shape)
                 self.tensor.copy_(self.value)
             return
         value = self.value
@@ -68,6 +79,10 @@ class _Write:
         value, tensor = self.value, self.tensor
         if not isinstance(value, Tensor):
             return f"{key}: expected a Tensor, got {type(value).__name__}; make one with torch.tensor(...)"
+        if is_lazy(tensor):
+            return None
+        if is_lazy(value):
+            return f"{key}: not initialized in the checkpoint; call the module once before its state is saved"
         if value.shape != tensor.shape:
             return f"size mismatch for {key}: checkpoint {tuple(value.shape)}, model {tuple(tensor.shape)}"
         if self.assign:
@@ -234,7 +249,9 @@ class Stateful:
         hooks = list(_post_hooks(self))
         if errors or (strict and any(keys) and not hooks):
             raise self._load_error(keys if strict else _IncompatibleKeys([], []), errors)
-        undo = [write.inverse() for write in writes if isinstance(write, _Write)] if strict and hooks else []
+        undo = []
+        if strict and hooks:
+            undo = [w.inverse() for w in writes if isinstance(w, _Write) and not is_lazy(w.tensor)]
         _run(writes)
         for hook in hooks:
             if hook(keys) is not None:
@@ -273,6 +290,8 @@ class Stateful:
         for name, tensor in known.items():
             if (key := prefix + name) not in state_dict:
                 absent.append(key)
+                continue
+            if is_lazy(tensor) and is_lazy(state_dict[key]):
                 continue
             write = _Write(self, name, tensor, _as_scalar(state_dict[key], tensor), assign)
             if problem := write.problem(key):
@@ -383,7 +402,12 @@ def _run(writes: Iterable[Callable[[], None]]) -> None:
 
 def _as_scalar(value: Any, tensor: Tensor) -> Any:
     """Scalars were once saved as one-element tensors: such a value in the shape of a scalar `tensor`."""
-    one = tensor.ndim == 0 and isinstance(value, Tensor) and value.shape == (1,)
+    one = (
+        isinstance(value, Tensor)
+        and not (is_lazy(tensor) or is_lazy(value))
+        and tensor.ndim == 0
+        and value.shape == (1,)
+    )
     return value.reshape(()) if one else value
 
 

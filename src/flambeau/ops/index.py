@@ -17,7 +17,7 @@ from .samples import Sample, booleans, integers, spread
 Dims = tuple[int, ...]
 
 
-_ALONG = ("gather", "scatter", "scatter_add", "index_add")
+_ALONG = ("gather", "scatter", "scatter_add", "scatter_reduce", "index_add")
 
 
 def _check_range(what: str, index: np.ndarray, extent: int, dim: int, negative: bool = False) -> None:

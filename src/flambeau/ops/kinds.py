@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import FLOAT, dtype
+from ..core.ghost import haunted, record_ghost
 from ..core.gradient import attach
 from ..core.modes import modes
 from ..core.node import Node, numel, scalar
@@ -241,6 +242,8 @@ class Pointwise(Op):
         return self._finish(Node(self, ins, (), shape, self.result(d)), tuple(nodes), tuple(edges))
 
     def _finish(self, node: Node, nodes: tuple[Any, ...], edges: tuple[Any, ...]) -> Tensor:
+        if recorder.ghosts and haunted(nodes):
+            return record_ghost(self, nodes, edges, (), node.shape, node.dtype)
         if recorder.shared:
             nodes = look_now(node)
         t = _new(Tensor)
@@ -382,11 +385,11 @@ class ViewOp(Op):
 
     def try_view(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor | None:
         """The view, or None where the elements don't lie so that there can be one."""
-        strides, offset = x._layout()
-        layout = self.layout_rule(x._node.shape, strides, offset, *attrs)
-        if layout is None:
-            return None
-        return record_view(self, x, attrs, self.shape_rule(x._node.shape, *attrs), layout)
+        if recorder.tape is None:
+            found = _known_view(self, x._node.shape, *x._layout(), attrs)
+        else:  # whose numbers remember where they come from
+            found = _view_of(self, x._node.shape, *x._layout(), attrs)
+        return None if found is None else record_view(self, x, attrs, *found)
 
     def plain(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor:
         """The same values, but not tied to `x`'s storage (for values that are no tensor's memory yet)."""
@@ -405,6 +408,17 @@ class ViewOp(Op):
     def dtype_of(self, x: Tensor, attrs: tuple[Any, ...]) -> dtype:
         """The dtype of the view (that of `x` unless the record says otherwise)."""
         return x._node.dtype if self.dtype_rule is None else self.dtype_rule(x._node.dtype, *attrs)
+
+
+def _view_of(
+    op: ViewOp, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, attrs: tuple[Any, ...]
+) -> tuple[tuple[int, ...], Layout] | None:
+    """A view's shape and layout; None where there can't be one."""
+    layout = op.layout_rule(shape, strides, offset, *attrs)
+    return None if layout is None else (op.shape_rule(shape, *attrs), layout)
+
+
+_known_view = lru_cache(maxsize=4096)(_view_of)
 
 
 def put_by_number(steps: list[tuple[Any, tuple[Any, ...]]], x: Tensor, part: Tensor) -> Tensor:

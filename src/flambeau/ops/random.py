@@ -10,15 +10,20 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core import generator as checks
+from ..core import rejection
 from ..core.dtype import FLOAT, dtype
 from ..core.generator import Generator, default_generator
+from ..core.ghost import Ghost, ghost_of
+from ..core.modes import modes
 from ..core.node import Node
 from ..core.realize import user_line
 from ..core.record import submit
 from ..core.tensor import Tensor, make
-from .kinds import number_node
+from .kinds import custom, number_node
 from .op import Op
-from .samples import Sample
+from .reference import implicit
+from .samples import Sample, spread
+from .view import concatenate
 
 
 class Draw(Op):
@@ -46,6 +51,8 @@ class Draw(Op):
         numbers, settings = parameters[: len(self.numbers)], parameters[len(self.numbers) :]
         if self.check is not None:
             self.check(d.np, *parameters)
+        if modes.levels:
+            return self._for_batch(tensors, shape, d, generator, parameters)
         nodes = tuple(t._current() for t in tensors)
         nodes += tuple(number_node(self.name, x, dt.float64) for x in numbers)
         node = Node(self, nodes, (shape, d, generator, *settings), shape, d)
@@ -53,6 +60,57 @@ class Draw(Op):
         t = make(node)
         submit(node)
         return t
+
+    def _for_batch(
+        self, tensors: tuple[Tensor, ...], shape: tuple[int, ...], d: dtype, generator: Generator, rest: Any
+    ) -> Tensor:
+        """What is drawn inside of a vmap: by its `randomness` the same for all elements, or for each its
+        own."""
+        *outer, level = modes.levels
+        if level.randomness == "error":
+            raise RuntimeError(
+                "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
+                f"'different' randomness flags on vmap or perform the randomness operation ({self.name}) out of "
+                "vmap"
+            )
+        ghosts = [ghost_of(t) for t in tensors]
+        along = [g is not None and g.level is level and g.batched for g in ghosts]
+        reals = [
+            t if g is None or g.level is not level else g.real for t, g in zip(tensors, ghosts, strict=True)
+        ]
+        modes.levels = tuple(outer)
+        try:
+            if level.randomness == "same":
+                if any(along):
+                    raise RuntimeError(
+                        f"{self.name}: Vmap does not currently support same randomness with a batched tensor input"
+                    )
+                return self(tuple(reals), shape, d, generator, *rest)
+            drawn = self._different(reals, along, level.size, shape, d, generator, rest)
+        finally:
+            modes.levels = (*outer, level)
+        return make(Ghost(shape, d, level, drawn, True))
+
+    def _different(
+        self,
+        xs: list[Any],
+        along: list[bool],
+        size: int,
+        shape: Any,
+        d: dtype,
+        generator: Generator,
+        rest: Any,
+    ) -> Tensor:
+        """One draw for each element: at once if it is one of so many numbers."""
+        if self.numbers or self.name in ("random", "bernoulli_each"):
+            xs = [x.reshape((size, *(1,) * (len(shape) + 1 - x.ndim), *x.shape[1:])) if b else x
+                for x, b in zip(xs, along, strict=True)]  # fmt: skip
+            return self(tuple(xs), (size, *shape), d, generator, *rest)
+        rows = []
+        for i in range(size):
+            row = tuple(x.select(0, i) if b else x for x, b in zip(xs, along, strict=True))
+            rows.append(self(row, shape, d, generator, *rest).unsqueeze(0))
+        return concatenate(*rows, 0)
 
     def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Tensor:
         shape, d, *parameters = attrs.values()
@@ -118,3 +176,46 @@ multinomial = Draw(
         for r in (False, True)
     ],
 )  # fmt: skip
+
+
+def _rejection(name: str, numpy: Any, inputs: str) -> Draw:
+    """A draw for each element of its inputs, of their shape and dtype."""
+
+    def drawn(*args: Any) -> np.ndarray:
+        *parameters, _, _, generator = args
+        return np.asarray(numpy(generator, *parameters))
+
+    def samples() -> list[Sample]:
+        given = tuple(spread((4, 5), 0.1, 0.9, seed=i) for i in range(len(inputs.split())))
+        return [Sample(given, {"shape": (4, 5), "d": dt.float64})]
+
+    attrs = "shape d generator"
+    return Draw(name, drawn, inputs=inputs, attrs=attrs, accepts=(FLOAT, FLOAT), samples=samples)
+
+
+standard_gamma = _rejection("standard_gamma", rejection.standard_gamma, "alpha")
+dirichlet = _rejection("sample_dirichlet", rejection.dirichlet, "alpha")
+poisson = _rejection("poisson", rejection.poisson, "rate")
+binomial = _rejection("binomial", rejection.binomial, "count p")
+standard_gamma_grad = custom(
+    "standard_gamma_grad",
+    lambda alpha, x: implicit.gamma_grad(alpha, x).astype(x.dtype),
+    lambda alpha, x: (x._node.shape, x._node.dtype),
+    "pointwise",
+    inputs="alpha x",
+    accepts=(FLOAT, FLOAT),
+    samples=lambda: [Sample((spread((3, 4), 0.1, 9.0), spread((3, 4), 0.1, 9.0, seed=1)))],
+)
+dirichlet_grad = custom(
+    "dirichlet_grad",
+    lambda x, alpha, total: implicit.dirichlet_grad(x, alpha, total).astype(x.dtype),
+    lambda x, alpha, total: (x._node.shape, x._node.dtype),
+    "pointwise",
+    inputs="x alpha total",
+    accepts=(FLOAT, FLOAT),
+    samples=lambda: [
+        Sample(
+            (spread((3, 4), 0.1, 0.9), spread((3, 4), 0.1, 9.0, seed=1), spread((3, 4), 9.1, 12.0, seed=2))
+        )
+    ],
+)

@@ -341,20 +341,13 @@ cumprod = custom(
 )
 
 
-def _arg_scan(better: Callable[..., Any]) -> Callable[..., Any]:
+def _arg_scan(extreme: np.ufunc) -> Callable[..., Any]:
     """The position of the extreme so far (the last of equal ones; NaN counts as extreme)."""
 
     def positions(x: np.ndarray, dim: int) -> np.ndarray:
-        moved = np.moveaxis(x, dim, 0)
-        out = np.zeros(moved.shape, np.int64)
-        if moved.shape[0] == 0:
-            return np.moveaxis(out, 0, dim)
-        best = moved[0].copy()
-        for i in range(1, moved.shape[0]):
-            take = (better(moved[i], best) & ~(best != best)) | (moved[i] != moved[i])
-            out[i] = np.where(take, i, out[i - 1])
-            best = np.where(take, moved[i], best)
-        return np.moveaxis(out, 0, dim)
+        own = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+        is_best = (x == extreme.accumulate(x, axis=dim)) | (x != x)
+        return np.maximum.accumulate(np.where(is_best, own, 0), axis=dim)
 
     return positions
 
@@ -365,7 +358,7 @@ def _arg_rule(x: Any, dim: int) -> tuple[Dims, dtype]:
 
 cummax_index = custom(
     "cummax_index",
-    _arg_scan(np.greater_equal),
+    _arg_scan(np.maximum),
     _arg_rule,
     "scan",
     attrs="dim",
@@ -374,7 +367,7 @@ cummax_index = custom(
 )
 cummin_index = custom(
     "cummin_index",
-    _arg_scan(np.less_equal),
+    _arg_scan(np.minimum),
     _arg_rule,
     "scan",
     attrs="dim",

@@ -411,6 +411,26 @@ view_as_real = view(
 )  # fmt: skip
 
 
+def _pairs(x: np.ndarray) -> np.ndarray:
+    out = np.empty(x.shape[:-1], np.result_type(x.dtype, np.complex64))
+    out.real, out.imag = x[..., 0], x[..., 1]
+    return out
+
+
+def _pairs_layout(s: Shape, strides: Shape, offset: int) -> Layout | None:
+    """Half the strides, where both parts lie side by side at an even place."""
+    odd = offset % 2 or any(step % 2 for step in strides[:-1])
+    return None if odd or strides[-1] != 1 else (tuple(step // 2 for step in strides[:-1]), offset // 2)
+
+
+view_as_complex = view(
+    "view_as_complex", _pairs, shape=lambda s: s[:-1], layout=_pairs_layout, dtype=lambda d: d.to_complex(),
+    grad=lambda g: view_as_real.plain(g, ()), put=lambda x, part: view_as_real.plain(part, ()),
+    samples=lambda: [Sample((spread((3, 2)),)), Sample((spread((2,)),)), Sample((spread((0, 2)),))],
+    accepts=(dt.FLOAT, dt.FLOAT),
+)  # fmt: skip
+
+
 def as_complex(pairs: Any) -> Any:
     """A last dimension of 2 as real and imaginary parts (a copy)."""
     return _complex(select.plain(pairs, (pairs.ndim - 1, 0)), select.plain(pairs, (pairs.ndim - 1, 1)))

@@ -8,7 +8,7 @@ from ..core.tensor import Tensor
 from ..functions.creation import full_like
 from ..ops.blend import scaled_step, weighted_square
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import by_count, new_count, number, renew, with_decay
+from .renewal import at, by_count, new_count, number, renew, with_decay
 
 
 class Adagrad(Optimizer):
@@ -24,11 +24,10 @@ class Adagrad(Optimizer):
         initial_accumulator_value: what s starts with.
         foreach, fused: accepted for PyTorch's sake; they make no difference.
         maximize: ascend instead.
-        differentiable: not supported.
+        differentiable: record the update, so that gradients go through it.
 
     Raises:
         ValueError: a negative option.
-        NotImplementedError: `differentiable=True`.
 
     Example:
         >>> import flambeau as torch
@@ -88,5 +87,5 @@ class Adagrad(Optimizer):
         totals = renew([state["sum"] for state in states], weighted_square, 1, gs, 1)
         for count, places in by_count(states):
             rate = -number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
-            columns = [[xs[i] for i in places] for xs in (ps, gs, totals)]
-            renew(columns[0], scaled_step, *columns[1:], 1, group["eps"], rate)
+            some, *scales = at(places, ps, gs, totals)
+            renew(some, scaled_step, *scales, 1, group["eps"], rate)

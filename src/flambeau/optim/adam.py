@@ -7,9 +7,9 @@ from typing import Any
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
 from ..ops.blend import lerp, scaled_step, weighted_square
-from ..ops.pointwise import maximum, mul
-from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import by_count, new_count, number, renew, with_decay
+from ..ops.pointwise import maximum
+from .optimizer import Optimizer, ParamsT, check_betas, check_not_negative
+from .renewal import at, by_count, new_count, number, renew, with_decay
 
 
 class Adam(Optimizer):
@@ -26,12 +26,11 @@ class Adam(Optimizer):
         amsgrad: use the largest v so far in v̂.
         maximize: ascend instead.
         foreach, capturable, fused: accepted for PyTorch's sake; they make no difference.
-        differentiable: not supported.
+        differentiable: record the update, so that gradients go through it.
         decoupled_weight_decay: as in `AdamW`.
 
     Raises:
         ValueError: a negative option, or a beta outside of [0, 1).
-        NotImplementedError: `differentiable=True`.
 
     Example:
         >>> import flambeau as torch
@@ -60,12 +59,12 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
-        for i, beta in enumerate(betas):
-            if not 0 <= float(beta) < 1:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        check_betas(betas)
+        if isinstance(betas[0], float) != isinstance(betas[1], float):
+            raise ValueError(f"betas must be either both floats or both Tensors, got {betas}")
         defaults = {
             "lr": lr,
-            "betas": (float(betas[0]), float(betas[1])),
+            "betas": tuple(betas),
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -86,15 +85,12 @@ class Adam(Optimizer):
         self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
     ) -> None:
         lr, (beta1, beta2) = number(group["lr"]), map(number, group["betas"])
-        if not group["decoupled_weight_decay"]:
-            gs = with_decay(gs, ps, group)
-        elif group["weight_decay"]:
-            renew(ps, mul, 1 - lr * group["weight_decay"])
+        gs = with_decay(gs, ps, group)
         ms = renew([state["exp_avg"] for state in states], lerp, gs, 1 - beta1)
         vs = renew([state["exp_avg_sq"] for state in states], weighted_square, beta2, gs, 1 - beta2)
         if group["amsgrad"]:
             vs = renew([state["max_exp_avg_sq"] for state in states], maximum, vs)
         for count, places in by_count(states):
             root, rate = (1 - beta2**count) ** 0.5, -lr / (1 - beta1**count)
-            columns = [[xs[i] for i in places] for xs in (ps, ms, vs)]
-            renew(columns[0], scaled_step, *columns[1:], root, group["eps"], rate)
+            some, *scales = at(places, ps, ms, vs)
+            renew(some, scaled_step, *scales, root, group["eps"], rate)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from ..autograd.grad_mode import enable_grad, no_grad
+from ..autograd.grad_mode import enable_grad, set_grad_enabled
 from ..core.dtype import COMPLEX
 from ..core.gradient import RemovableHandle
 from ..core.realize import recorder
@@ -117,7 +117,6 @@ class Optimizer:
         TypeError: `params` is a single tensor, a set, or holds something that is no tensor.
         ValueError: no parameters, a parameter in two groups, the result of an operation instead of a leaf, a
             group without a required option, names for some parameters only.
-        NotImplementedError: `differentiable=True`.
 
     Example:
         >>> import flambeau as torch
@@ -144,6 +143,8 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
             cls.step = _hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+        if "update" in cls.__dict__ and "update_all" not in cls.__dict__:
+            cls.update_all = Optimizer.update_all  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self._make_hook_tables()
@@ -199,6 +200,11 @@ class Optimizer:
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Moves parameter `p` in place, given its gradient, its state (changed in place, too) and options."""
+        for cls in type(self).__mro__:
+            rule = vars(cls).get("update_all", Optimizer.update_all)
+            if rule is not Optimizer.update_all:  # that of a built-in class
+                rule(self, [p], [g], [state], group)
+                return
         raise NotImplementedError(f"{type(self).__name__}: override update(p, g, state, group), or step()")
 
     def update_all(
@@ -232,7 +238,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
+        with set_grad_enabled(bool(self.defaults.get("differentiable"))):
             for group in self.param_groups:
                 self._update_group(group)
         return loss
@@ -286,7 +292,7 @@ class Optimizer:
             param_group: a dict with one tensor or several under `params`; missing options are the defaults.
 
         Raises:
-            TypeError, ValueError, NotImplementedError: as the class.
+            TypeError, ValueError: as the class.
 
         Example:
             >>> import flambeau as torch
@@ -323,11 +329,8 @@ class Optimizer:
         self.param_groups.append(param_group)
 
     def _check_flags(self, group: dict[str, Any]) -> None:
-        if group.get("differentiable"):
-            raise NotImplementedError(
-                f"{type(self).__name__}: differentiable=True is not supported; to differentiate through an "
-                "update write it with operations that are not in place, such as p - lr * g"
-            )
+        if group.get("fused") and group.get("differentiable"):
+            raise RuntimeError("`fused` does not support `differentiable`")
         if group.get("fused") and group.get("foreach"):
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
@@ -338,7 +341,7 @@ class Optimizer:
                 raise TypeError(
                     f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
                 )
-            if not (p.is_leaf or p.retains_grad):
+            if not (p.is_leaf or p.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
                     f"can't optimize a non-leaf Tensor (shape {tuple(p.shape)}, made by {p.grad_fn.name()}); "
                     "use detach().requires_grad_()"
@@ -514,3 +517,12 @@ def check_not_negative(**options: Any) -> None:
         if not float(value) >= 0:
             label = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {label}: {value}")
+
+
+def check_betas(betas: Any) -> None:
+    """ValueError for a rate of decay outside of [0, 1)."""
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.numel() != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element, got shape {tuple(beta.shape)}")
+        if not 0 <= float(beta) < 1:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from ..core.dtype import FLOAT, float32
+from ..core.dtype import FLOAT, float32, float64, get_default_dtype
 from ..core.inplace import put
 from ..core.modes import modes
 from ..core.node import Node, leaf
 from ..core.realize import recorder
 from ..core.record import nbytes
 from ..core.storage import Shared
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, make
 from ..functions.calling import write
 from ..functions.creation import tensor
 from ..ops.kinds import Once, Pointwise, number_node
-from ..ops.pointwise import add_scaled
+from ..ops.pointwise import add_scaled, mul
 
 
 def renew(ts: list[Tensor], op: Pointwise, *operands: Any) -> list[Tensor]:
@@ -28,8 +28,8 @@ def renew(ts: list[Tensor], op: Pointwise, *operands: Any) -> list[Tensor]:
     tensor for each, or a number for all."""
     nodes = _together(op, ts, *operands)
     if nodes is None:
-        for args in _rows(ts, *operands):
-            write(op.name, args[0], op(*args))
+        for t, args in zip(ts, _rows(ts, *operands), strict=True):
+            write(op.name, t, op(*args))
         return ts
     recorder.pending += nodes
     recorder.hold(sum([nbytes(n.shape, n.dtype) for n in nodes]))
@@ -41,7 +41,12 @@ def renew(ts: list[Tensor], op: Pointwise, *operands: Any) -> list[Tensor]:
 def _together(op: Pointwise, ts: list[Tensor], *operands: Any) -> list[Node] | None:
     """The nodes of `op` for each row of operands, not yet recorded. None if they have to be recorded one by
     one: for views, for rows of several shapes or dtypes, for a history, for work to be done at once."""
-    if modes.grad or recorder.tape is not None or len(recorder.pending) + len(ts) >= recorder.limit:
+    if (
+        modes.grad
+        or recorder.ghosts
+        or recorder.tape is not None
+        or len(recorder.pending) + len(ts) >= recorder.limit
+    ):
         return None
     if {t._view for t in ts} != {None}:
         return None
@@ -64,75 +69,118 @@ def _together(op: Pointwise, ts: list[Tensor], *operands: Any) -> list[Node] | N
     ]
 
 
-def each(op: Pointwise, *operands: Any) -> list[Tensor]:
-    """`op` of each row of operands, of which the first is a list of tensors."""
-    return [op(*args) for args in _rows(*operands)]
+def each(op: Pointwise, ts: list[Tensor], *operands: Any) -> list[Tensor]:
+    """`op(t, *operands)` for each tensor `t`, with operands as above. It is to give the tensors' dtype."""
+    nodes = _together(op, ts, *operands)
+    if nodes is None:
+        return [op(*args) for args in _rows(ts, *operands)]
+    recorder.pending += nodes
+    recorder.hold(sum([nbytes(n.shape, n.dtype) for n in nodes]))
+    return [make(node) for node in nodes]
 
 
 def _rows(*operands: Any) -> Iterator[tuple[Any, ...]]:
-    return zip(*[x if type(x) is list else repeat(Once(x)) for x in operands], strict=False)
+    columns: list[Any] = []
+    for x in operands:
+        if type(x) is not list:
+            columns.append(repeat(x if isinstance(x, Tensor) else Once(x)))
+        else:  # what a gradient needs of a state is what it was before the next step
+            columns.append([t.clone() for t in x] if modes.grad else x)
+    return zip(*columns, strict=False)
 
 
 def number(value: Any) -> Any:
-    """An option or a count as a Python number, also where it is a tensor of one."""
-    return value.item() if isinstance(value, Tensor) else value
+    """An option or a count as a Python number, also where it is a tensor of one; that tensor itself if the
+    update is to be differentiated by it."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.reshape(()) if modes.grad and value.requires_grad else value.item()
 
 
 def new_count() -> Tensor:
     """A step count of zero."""
-    return tensor(0.0, dtype=float32)
+    return new_number(0.0)
+
+
+def new_number(value: float) -> Tensor:
+    """A number that is part of a state."""
+    return tensor(value, dtype=float64 if get_default_dtype() is float64 else float32)
 
 
 def count_steps(states: list[dict[str, Any]]) -> list[float]:
     """Adds one to the step count of each state; returns the counts."""
-    counts: list[float] = []
-    known: dict[
-        int, tuple[float, np.ndarray]
-    ] = {}  # by the array of the old count, which many have in common
+    return renew_numbers(states, "step", lambda count: count + 1)
+
+
+def renew_numbers(states: list[dict[str, Any]], name: str, rule: Callable[[Any], Any]) -> list[Any]:
+    """Makes `rule(x)` the content of each state's 0-d tensor `x` of that name; returns these numbers."""
+    found: list[Any] = []
+    known: dict[int, tuple[Any, np.ndarray]] = {}  # by the old number's array, which many have in common
     for state in states:
-        t = state["step"]
+        t = state[name]
         if not isinstance(t, Tensor):
-            t = state["step"] = tensor(float(t), dtype=float32)
+            t = state[name] = tensor(float(t), dtype=float32)
         if (
             recorder.tape is not None
             or t._view is not None
             or (t._node.shape, t._node.dtype) != ((), float32)
         ):
-            counts.append(t.item() + 1)  # read before the write: no pending work has to be done for it
-            t.add_(1)
+            found.append(rule(t.item()))  # read before the write: no pending work has to be done for it
+            t.fill_(found[-1])
             continue
         old = t._current().value
         if id(old) not in known:
-            count = t.item() + 1
-            known[id(old)] = count, _count(count)
-        count, new = known[id(old)]
+            value = rule(t.item())
+            known[id(old)] = value, _array(value)
+        value, new = known[id(old)]
         put(t, leaf(new, float32))
-        counts.append(count)
-    return counts
+        found.append(value)
+    return found
 
 
 @lru_cache(maxsize=64)
-def _count(count: float) -> np.ndarray:
-    """A step count as an array, which many tensors have: whoever is to write into it has to copy it."""
-    array = np.array(count, np.float32)
+def _array(value: float) -> np.ndarray:
+    """A number as an array, which many tensors have: whoever is to write into it has to copy it."""
+    array = np.array(value, np.float32)
     array.flags.writeable = False
     return array
 
 
+def single(x: Any) -> Any:
+    """A number rounded to float32's 24 bits, by arithmetic that a recording can follow (Veltkamp's split)."""
+    big = x * (2.0**29 + 1)
+    return big - (big - x)
+
+
 def by_count(states: list[dict[str, Any]]) -> list[tuple[float, list[int]]]:
     """Counts a step of each state; returns the counts, each with the places of the states that have it."""
-    found: list[tuple[float, list[int]]] = []
-    for i, count in enumerate(count_steps(states)):
+    return places_of(count_steps(states))
+
+
+def places_of(values: list[Any]) -> list[tuple[Any, list[int]]]:
+    """The different ones among the values, each with its places."""
+    found: list[tuple[Any, list[int]]] = []
+    for i, value in enumerate(values):
         for known, places in found:
-            if known == count:
+            if known == value:
                 places.append(i)
                 break
         else:
-            found.append((count, [i]))
+            found.append((value, [i]))
     return found
 
 
+def at(places: list[int], *columns: list[Any]) -> list[list[Any]]:
+    """What stands at these places of each column."""
+    return [[column[i] for i in places] for column in columns]
+
+
 def with_decay(gs: list[Tensor], ps: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-    """The gradients of the loss plus weight_decay/2 · |p|²."""
+    """The gradients of the loss plus weight_decay/2 · |p|². Where decay is decoupled, `ps` shrink instead."""
     decay = number(group["weight_decay"])
-    return each(add_scaled, gs, ps, decay) if decay else gs
+    if not decay:
+        return gs
+    if group.get("decoupled_weight_decay"):
+        renew(ps, mul, 1 - number(group["lr"]) * decay)
+        return gs
+    return each(add_scaled, gs, ps, decay)

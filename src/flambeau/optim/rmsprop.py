@@ -25,11 +25,10 @@ class RMSprop(Optimizer):
         alpha, eps, weight_decay, momentum, centered: as above.
         capturable, foreach: accepted for PyTorch's sake; they make no difference.
         maximize: ascend instead.
-        differentiable: not supported.
+        differentiable: record the update, so that gradients go through it.
 
     Raises:
         ValueError: a negative option.
-        NotImplementedError: `differentiable=True`.
 
     Example:
         >>> import flambeau as torch

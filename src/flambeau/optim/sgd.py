@@ -23,11 +23,10 @@ class SGD(Optimizer):
         momentum, dampening, weight_decay, nesterov: as above.
         maximize: ascend instead.
         foreach, fused: accepted for PyTorch's sake; they make no difference.
-        differentiable: not supported.
+        differentiable: record the update, so that gradients go through it.
 
     Raises:
         ValueError: a negative option; `nesterov` without momentum or with dampening.
-        NotImplementedError: `differentiable=True`.
 
     Example:
         >>> import flambeau as torch

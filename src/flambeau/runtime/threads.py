@@ -89,6 +89,35 @@ def reason() -> str:
     return why if usable() == default else "as set_num_threads said"
 
 
+_between = 0  # how many programs may run at the same time, as set
+
+
+def get_num_interop_threads() -> int:
+    """How many threads may each run an operation at the same time: as set, and without effect, as one program
+    runs at a time.
+
+    >>> import flambeau as torch
+    >>> torch.get_num_interop_threads() >= 1
+    True
+    """
+    return _between or usable()
+
+
+def set_num_interop_threads(threads: int, /) -> None:
+    """Keeps how many threads may each run an operation at the same time, which changes nothing.
+
+    Errors: RuntimeError for less than one.
+
+    >>> import flambeau as torch
+    >>> torch.set_num_interop_threads(2); torch.get_num_interop_threads()
+    2
+    """
+    global _between
+    if isinstance(threads, bool) or not hasattr(threads, "__index__") or int(threads) < 1:
+        raise RuntimeError(f"set_num_interop_threads: expects a positive integer, got {threads!r}")
+    _between = int(threads)
+
+
 def get_num_threads() -> int:
     """How many threads an operation may use.
 

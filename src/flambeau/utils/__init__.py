@@ -1,5 +1,21 @@
-"""What serves training besides tensors and layers: data loading."""
+"""What serves training besides tensors and layers: data loading, checkpoints in memory, timing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import data
 
-__all__ = ["data"]
+if TYPE_CHECKING:
+    from . import benchmark, checkpoint, collect_env, dlpack, model_zoo
+
+_LAZY = ("benchmark", "checkpoint", "collect_env", "dlpack", "model_zoo")
+
+__all__ = ["benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'flambeau.utils' has no attribute {name!r}")

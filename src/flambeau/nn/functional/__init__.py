@@ -39,6 +39,9 @@ from .activation import (
     threshold_,
 )
 from .attention import scaled_dot_product_attention
+from .bags import (
+    embedding_bag,
+)
 from .classification import (
     cross_entropy,
     multi_margin_loss,
@@ -53,6 +56,7 @@ from .distance import (
     hinge_embedding_loss,
     margin_ranking_loss,
     pairwise_distance,
+    pdist,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
@@ -70,6 +74,9 @@ from .loss import (
     mse_loss,
     poisson_nll_loss,
     smooth_l1_loss,
+)
+from .multihead import (
+    multi_head_attention_forward,
 )
 from .norm import (
     batch_norm,
@@ -101,6 +108,16 @@ from .pool import (
     max_unpool3d,
 )
 from .rearrange import channel_shuffle, fold, pad, pixel_shuffle, pixel_unshuffle, unfold
+from .resize import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from .warp import (
+    affine_grid,
+    grid_sample,
+)
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -109,6 +126,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -136,11 +154,13 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -151,6 +171,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -172,6 +193,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -180,6 +202,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -209,4 +232,7 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

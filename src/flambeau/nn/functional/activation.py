@@ -7,18 +7,21 @@ from typing import Any
 
 from ...core import dtype as dt
 from ...core.dtype import dtype as DType
-from ...core.generator import default_generator
+from ...core.generator import Generator, default_generator
 from ...core.tensor import Tensor
 from ...functions import choice, pointwise, reduction
 from ...functions.calling import in_place
-from ...functions.indexing import masked_scatter, scatter
+from ...functions.indexing import scatter
+from ...functions.masking import masked_scatter
+from ...functions.rectifiers import hardshrink as hardshrink
+from ...functions.rectifiers import prelu as prelu
 from ...functions.shape import narrow
 from ...ops import activation as ops
 from ...ops import random as draws
 from ...ops.kinds import NO_BOOL_REAL
 from ...ops.op import check_tensor, wrap_dim
-from ...ops.pointwise import absolute, le
-from .arguments import by_channel, check_float, flat, perhaps_in_place, same_dtype
+from ...ops.pointwise import le
+from .arguments import check_float, perhaps_in_place
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -83,32 +86,6 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return _activate("leaky_relu", ops.leaky_relu, input, inplace, negative_slope)
 
 
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x if x > 0, else weight * x, with one weight for all or one for each channel (dimension 1).
-
-    RuntimeError if the number of weights is neither.
-
-    >>> import flambeau as torch
-    >>> torch.nn.functional.prelu(torch.tensor([[-1., -1.]]), torch.tensor([0.1, 0.2]))
-    tensor([[-0.1000, -0.2000]])
-    """
-    check_float("prelu", input)
-    same_dtype("prelu", input, weight=weight)
-    if weight.ndim > 1:
-        raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
-        )
-    channels = input._node.shape[1] if input.ndim > 1 else 1
-    if weight.numel() == 1:
-        return ops.leaky_relu(input, flat(weight))
-    if weight.numel() != channels:
-        raise RuntimeError(
-            "prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
-            f"{weight.numel()} and channel size = {channels} (input of shape {tuple(input.shape)})"
-        )
-    return ops.leaky_relu(input, by_channel(input, weight))
-
-
 def rrelu(
     input: Tensor,
     lower: float = 1.0 / 8,
@@ -132,11 +109,13 @@ def rrelu(
     return _activate("rrelu", _random_leaky_relu, input, inplace, lower, upper)
 
 
-def _random_leaky_relu(x: Tensor, lower: float, upper: float) -> Tensor:
+def _random_leaky_relu(
+    x: Tensor, lower: float, upper: float, generator: Generator = default_generator
+) -> Tensor:
     """PyTorch draws for the elements that aren't positive only, so how many there are has to be known now."""
     bent = le(x.detach(), 0)
     n = int(reduction.sum(bent).item())
-    slopes = draws.uniform((), (n,), dt.float64, default_generator, float(lower), float(upper)).to(x.dtype)
+    slopes = draws.uniform((), (n,), dt.float64, generator, float(lower), float(upper)).to(x.dtype)
     return x * masked_scatter(x.new_ones(x.shape), bent, slopes)
 
 
@@ -155,18 +134,6 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     if d.category < dt.FLOAT:
         threshold, value = int(threshold), int(value)
     return perhaps_in_place(lambda x: choice.choose(le(x, threshold), value, x), "threshold", inplace, input)
-
-
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x if |x| > lambd, else 0.
-
-    >>> import flambeau as torch
-    >>> torch.nn.functional.hardshrink(torch.tensor([-1., 0.2, 2.]))
-    tensor([-1.,  0.,  2.])
-    """
-    x = check_float("hardshrink", input)
-    y: Tensor = choice.choose(le(absolute(x), lambd), 0, x)
-    return y
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

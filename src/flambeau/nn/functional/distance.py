@@ -10,9 +10,12 @@ from ...functions.choice import (
     choose,
     clamp_min,
 )
+from ...functions.indexing import index_select
+from ...functions.norms import vector_norm
 from ...functions.pointwise import (
     minimum,
 )
+from ...functions.ranges import triu_indices
 from ...ops import activation
 from ...ops import reduction as reductions
 from ...ops.kinds import cast, floating, result_type
@@ -71,6 +74,28 @@ def pairwise_distance(
 
 
 # ----- losses -----
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distances between the rows of (n, m), each pair once: n * (n - 1) / 2 of them, in the order
+    of the upper triangle.
+
+    RuntimeError for another number of dimensions, dtypes that aren't floating, and negative p.
+
+    >>> import flambeau as torch
+    >>> torch.nn.functional.pdist(torch.tensor([[0., 0.], [3., 4.], [0., 1.]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
+    x = check_tensor("pdist", "input", input)
+    if x.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {x.ndim}D")
+    if not x._node.dtype.is_floating_point:
+        raise RuntimeError(f"pdist only supports floating-point dtypes, got {x.dtype}; use .float()")
+    if p < 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    first, second = triu_indices(x.shape[0], x.shape[0], 1)
+    difference = index_select(x, 0, first) - index_select(x, 0, second)
+    return vector_norm(difference, p, 1) if x.shape[1] else sums.sum(difference, 1)
 
 
 def margin_ranking_loss(

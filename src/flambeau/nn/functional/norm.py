@@ -16,7 +16,8 @@ from ...functions.calling import deliver, write
 from ...functions.choice import (
     clamp_min,
 )
-from ...functions.shape import clone, squeeze, unsqueeze
+from ...functions.memory import clone
+from ...functions.shape import squeeze, unsqueeze
 from ...ops.kinds import cast, opmath
 from ...ops.norm import standardize
 from ...ops.op import check_tensor

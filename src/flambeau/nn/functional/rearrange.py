@@ -10,7 +10,8 @@ import numpy as np
 from ...core import dtype as dt
 from ...core.node import numel
 from ...core.tensor import Tensor
-from ...functions.shape import clone, permute, squeeze, unsqueeze
+from ...functions.memory import clone
+from ...functions.shape import permute, squeeze, unsqueeze
 from ...ops import view as views
 from ...ops.index import index, index_put
 from ...ops.kinds import make_constant

@@ -96,6 +96,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` under the name that PyTorch gives the last projection of `MultiheadAttention`."""
+
+
 class Bilinear(Module):
     """A bilinear map of two inputs: y = x₁ᵀ A x₂ + b.
 

@@ -53,7 +53,7 @@ _ERFINV_TAIL = (
     -0.004541193707046253, -0.003947262784006709, 0.000790835465604307, 0.000739495038817266,
 )  # fmt: skip
 # lgamma(2 + z) / z, |z| <= 1/2.
-_LGAMMA = (
+LGAMMA = (
     0.42278433509846713, 0.32246703342411326, -0.0673523010531981, 0.02058080842778038,
     -0.0073855510286719986, 0.002890510331034267, -0.0011927539118428156, 0.0005096695154115458,
     -0.00022315475400520507, 9.945767355819498e-05, -4.49263133791557e-05, 2.0505590755833454e-05,
@@ -69,25 +69,17 @@ _DIGAMMA = (
     -0.0004821990530566789, 0.0002272331660987376, -0.00015148586836773365, 0.00025968482126430747,
     -0.00017312261802727394,
 )  # fmt: skip
-# sqrt(x) * exp(-x) * i0(x) in 32/x - 1, x >= 16.
-_I0 = (
-    0.40052897918718267, 0.0016160154003827553, 3.0355013467580844e-05, 1.0944942081204502e-06,
-    6.026317001117623e-08, 4.569800997088559e-09, 4.505689473270936e-10, 5.574297746309095e-11,
-    8.458643662321732e-12, 1.5513645941045073e-12, 3.3468948450981127e-13, 8.423684995421353e-14,
-    3.321438179479693e-14, 1.7247385130859935e-14, 4.603608394584221e-15,
-)  # fmt: skip
 
-_I0_SMALL = tuple(1 / factorial(k) ** 2 for k in range(32))  # i0(x) in x**2 / 4
 _DIGAMMA_ROOT = 1.4616321449683622, 9.549995429965697e-17  # its leading digits, and the rest
-_BERNOULLI = (  # B2, B4, B6, ...
+BERNOULLI = (  # B2, B4, B6, ...
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330,
     854513 / 138, -236364091 / 2730,
 )  # fmt: skip
-_LGAMMA_SERIES = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI[:10], 1))
-_DIGAMMA_SERIES = tuple(-b / (2 * k) for k, b in enumerate(_BERNOULLI[:9], 1))
+LGAMMA_SERIES = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI[:10], 1))
+_DIGAMMA_SERIES = tuple(-b / (2 * k) for k, b in enumerate(BERNOULLI[:9], 1))
 
 
-def _elementwise(f: Function) -> Function:
+def elementwise(f: Function) -> Function:
     """Let `f`, written for a flat block of doubles, take any array; infinities and NaNs arise in silence."""
 
     @wraps(f)
@@ -102,7 +94,7 @@ def _elementwise(f: Function) -> Function:
     return whole
 
 
-def _split(x: Array, within: Mask, inside: Function, outside: Function) -> Array:
+def split(x: Array, within: Mask, inside: Function, outside: Function) -> Array:
     """`inside(x)` where the mask holds and `outside(x)` elsewhere, each computed only where needed."""
     if within.all():
         return inside(x)
@@ -114,7 +106,7 @@ def _split(x: Array, within: Mask, inside: Function, outside: Function) -> Array
     return out
 
 
-def _polynomial(coefficients: Sequence[float], t: Array) -> Array:
+def polynomial(coefficients: Sequence[float], t: Array) -> Array:
     """Sum of coefficients[k] * t**k."""
     out = np.full_like(t, coefficients[-1])
     for c in coefficients[-2::-1]:
@@ -126,20 +118,20 @@ def _polynomial(coefficients: Sequence[float], t: Array) -> Array:
 # ----- The error function -----
 
 
-@_elementwise
+@elementwise
 def erf(x: Array) -> Array:
     """2/sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
-    return _split(x, np.abs(x) < 1, _erf_small, lambda x: np.copysign(1 - _erfc_positive(np.abs(x)), x))
+    return split(x, np.abs(x) < 1, _erf_small, lambda x: np.copysign(1 - _erfc_positive(np.abs(x)), x))
 
 
-@_elementwise
+@elementwise
 def erfc(x: Array) -> Array:
     """1 - erf(x), without cancellation for large x."""
-    return _split(x, np.abs(x) < 0.5, lambda x: 1 - _erf_small(x), _erfc_large)
+    return _erfc_any(x)
 
 
 def _erf_small(x: Array) -> Array:
-    return x + x * _polynomial(_ERF, x * x)
+    return x + x * polynomial(_ERF, x * x)
 
 
 def _erfc_large(x: Array) -> Array:
@@ -156,16 +148,41 @@ def _erfc_positive(x: Array) -> Array:
 
 def _erfcx(x: Array) -> Array:
     """exp(x**2) * erfc(x) for x >= 0."""
-    return _polynomial(_ERFCX, (x - 3.75) / (x + 3.75)) / (1 + 2 * x)
+    t = np.where(np.isinf(x), 1, (x - 3.75) / (x + 3.75))
+    return polynomial(_ERFCX, t) / (1 + 2 * x)
 
 
-@_elementwise
+@elementwise
+def erfcx(x: Array) -> Array:
+    """exp(x**2) * erfc(x), which neither overflows nor vanishes for large x."""
+    return split(x, x >= 0, _erfcx, lambda x: 2 * _exp_square(x) - _erfcx(-x))
+
+
+def _exp_square(x: Array) -> Array:
+    """exp(x**2), the square taken in two parts."""
+    x = np.minimum(np.abs(x), 30)  # beyond it the result is infinite
+    high = x.astype(np.float32).astype(np.float64)
+    return np.exp(high * high) * np.exp((x - high) * (x + high))
+
+
+@elementwise
+def log_ndtr(x: Array) -> Array:
+    """The logarithm of the standard normal distribution function."""
+    t = -x / sqrt(2)
+    return split(t, t > 0.5, lambda t: np.log(_erfcx(t) / 2) - t * t, lambda t: np.log1p(-_erfc_any(-t) / 2))
+
+
+def _erfc_any(x: Array) -> Array:
+    return split(x, np.abs(x) < 0.5, lambda x: 1 - _erf_small(x), _erfc_large)
+
+
+@elementwise
 def erfinv(x: Array) -> Array:
     """The y with erf(y) = x; infinite at -1 and 1, NaN beyond."""
     return _erfinv(x, 1 - np.abs(x))
 
 
-@_elementwise
+@elementwise
 def ndtri(p: Array) -> Array:
     """The quantile of the standard normal distribution: the y below which a fraction p of it lies."""
     return sqrt(2) * _erfinv(2 * p - 1, 2 * np.minimum(p, 1 - p))
@@ -176,7 +193,7 @@ def _erfinv(x: Array, y: Array) -> Array:
     w = -np.log(y * (2 - y))
     out = np.empty_like(x)
     middle = w <= 4
-    out[middle] = x[middle] * _polynomial(_ERFINV, w[middle] / 2 - 1)
+    out[middle] = x[middle] * polynomial(_ERFINV, w[middle] / 2 - 1)
     tail = ~middle
     out[tail] = np.copysign(_erfcinv_tail(y[tail], w[tail]), x[tail])
     return out
@@ -185,7 +202,7 @@ def _erfinv(x: Array, y: Array) -> Array:
 def _erfcinv_tail(y: Array, w: Array) -> Array:
     """The z with erfc(z) = y, a small y: an approximation, then Newton's step on log(erfc(z)) = log(y)."""
     s = np.sqrt(w)
-    z = s * (1 - y) * _polynomial(_ERFINV_TAIL, (56 / s - 15) / 13)
+    z = s * (1 - y) * polynomial(_ERFINV_TAIL, (56 / s - 15) / 13)
     erfcx = _erfcx(z)
     step = (np.log(erfcx) - z * z - np.log(y)) * erfcx * (sqrt(pi) / 2)
     return np.where(y == 0, np.inf, z + step)
@@ -194,10 +211,10 @@ def _erfcinv_tail(y: Array, w: Array) -> Array:
 # ----- The gamma function's logarithm and its derivatives -----
 
 
-@_elementwise
+@elementwise
 def lgamma(x: Array) -> Array:
     """log(|gamma(x)|); infinite at 0 and the negative integers."""
-    return _split(x, x < 0, _lgamma_negative, _lgamma_positive)
+    return split(x, x < 0, _lgamma_negative, _lgamma_positive)
 
 
 def _lgamma_negative(x: Array) -> Array:
@@ -207,14 +224,14 @@ def _lgamma_negative(x: Array) -> Array:
 
 
 def _lgamma_positive(x: Array) -> Array:
-    return _split(x, x < 8, lambda x: _split(x, x < 1.5, _lgamma_below, _lgamma_middle), _lgamma_large)
+    return split(x, x < 8, lambda x: split(x, x < 1.5, _lgamma_below, _lgamma_middle), _lgamma_large)
 
 
 def _lgamma_below(x: Array) -> Array:
     """0 <= x < 1.5, by gamma(x) = gamma(2 + z) / (x * (x+1)) or gamma(2 + z) / x with |z| <= 1/2."""
     low = x < 0.5
     z = np.where(low, x, x - 1)
-    return z * _polynomial(_LGAMMA, z) - np.log1p(z) - np.where(low, np.log(x), 0)
+    return z * polynomial(LGAMMA, z) - np.log1p(z) - np.where(low, np.log(x), 0)
 
 
 def _lgamma_middle(x: Array) -> Array:
@@ -224,19 +241,19 @@ def _lgamma_middle(x: Array) -> Array:
         above = x >= 2.5
         x = x - above
         product *= np.where(above, x, 1)
-    return np.log(product) + (x - 2) * _polynomial(_LGAMMA, x - 2)
+    return np.log(product) + (x - 2) * polynomial(LGAMMA, x - 2)
 
 
 def _lgamma_large(x: Array) -> Array:
     """Stirling's series."""
     start: Array = (x - 0.5) * (np.log(x) - 1) + (log(2 * pi) - 1) / 2
-    return start + _polynomial(_LGAMMA_SERIES, 1 / (x * x)) / x
+    return start + polynomial(LGAMMA_SERIES, 1 / (x * x)) / x
 
 
-@_elementwise
+@elementwise
 def digamma(x: Array) -> Array:
     """The derivative of lgamma. It is -inf at 0, +inf at -0.0 and NaN at the negative integers."""
-    return _split(x, x <= 0, _digamma_negative, _digamma_positive)
+    return split(x, x <= 0, _digamma_negative, _digamma_positive)
 
 
 def _digamma_negative(x: Array) -> Array:
@@ -246,7 +263,7 @@ def _digamma_negative(x: Array) -> Array:
 
 
 def _digamma_positive(x: Array) -> Array:
-    return _split(x, x < 10, _digamma_small, _digamma_large)
+    return split(x, x < 10, _digamma_small, _digamma_large)
 
 
 def _digamma_small(x: Array) -> Array:
@@ -259,20 +276,20 @@ def _digamma_small(x: Array) -> Array:
         x = x - above
         rest += np.where(above, 1 / x, 0)
     high, tiny = _DIGAMMA_ROOT
-    return (x - high - tiny) * _polynomial(_DIGAMMA, x - 1.5) + rest
+    return (x - high - tiny) * polynomial(_DIGAMMA, x - 1.5) + rest
 
 
 def _digamma_large(x: Array) -> Array:
     square = 1 / (x * x)
-    return np.log(x) - 0.5 / x + square * _polynomial(_DIGAMMA_SERIES, square)
+    return np.log(x) - 0.5 / x + square * polynomial(_DIGAMMA_SERIES, square)
 
 
 def polygamma(n: int, x: Array) -> Array:
     """The n-th derivative of digamma, n >= 0; at its poles -inf for even n, inf for odd n, from n = 1 on."""
     if n == 0:
         return digamma(x)
-    return _elementwise(
-        lambda x: _split(x, x <= 0, lambda x: _polygamma_negative(n, x), lambda x: _polygamma_positive(n, x))
+    return elementwise(
+        lambda x: split(x, x <= 0, lambda x: _polygamma_negative(n, x), lambda x: _polygamma_positive(n, x))
     )(x)
 
 
@@ -283,7 +300,7 @@ def _polygamma_negative(n: int, x: Array) -> Array:
         inner = [-k * c for k, c in enumerate(derivative)][1:]
         derivative = [a + b for a, b in zip([*inner, 0, 0], [0, 0, *inner], strict=True)]
     sign = -1 if n % 2 else 1
-    mirrored = sign * _polygamma_positive(n, 1 - x) - pi ** (n + 1) * _polynomial(derivative, _cot_pi(x))
+    mirrored = sign * _polygamma_positive(n, 1 - x) - pi ** (n + 1) * polynomial(derivative, _cot_pi(x))
     return np.where(np.isinf(x), np.nan, np.where(x == np.rint(x), -sign * np.inf, mirrored))
 
 
@@ -297,7 +314,7 @@ def _polygamma_positive(n: int, x: Array) -> Array:
     power = a**-s
     total += power * (a / n + 0.5)
     factor = s / a
-    for k, b in enumerate(_BERNOULLI, 1):
+    for k, b in enumerate(BERNOULLI, 1):
         total += b / factorial(2 * k) * factor * power
         factor = factor * ((s + 2 * k - 1) / a) * ((s + 2 * k) / a)
     scale = float(factorial(n)) if n <= 170 else np.inf
@@ -307,22 +324,10 @@ def _polygamma_positive(n: int, x: Array) -> Array:
 # ----- Others -----
 
 
-@_elementwise
+@elementwise
 def sinc(x: Array) -> Array:
     """sin(pi*x) / (pi*x), and 1 at 0."""
     return np.where(x == 0, 1, _sin_pi(x) / (pi * x))
-
-
-@_elementwise
-def i0(x: Array) -> Array:
-    """The modified Bessel function of the first kind, of order 0."""
-    x = np.abs(x)
-    return _split(x, x < 16, lambda x: _polynomial(_I0_SMALL, x * x / 4), _i0_large)
-
-
-def _i0_large(x: Array) -> Array:
-    half = np.exp(x / 2)  # twice, for exp(x) overflows before the result does
-    return np.where(np.isinf(x), np.inf, half * (_polynomial(_I0, 32 / x - 1) / np.sqrt(x)) * half)
 
 
 def _sin_pi(x: Array) -> Array:

@@ -1,0 +1,1 @@
+"""PyTorch's checkpoint files: an archive of storages, and a pickle that says what they are parts of."""
