@@ -256,7 +256,7 @@ def test_what_is_code_is_refused(tmp_path):
 def test_one_memory_of_two_dtypes_is_refused():
     x = torch.zeros(2)
     with pytest.raises(
-        RuntimeError, match="view the same data as different types: torch.float32 and torch.int32"
+        RuntimeError, match=r"view the same data as different types: torch\.float32 and torch\.int32"
     ):
         saved([x, x.view(torch.int32)])
 
@@ -315,7 +315,7 @@ def test_equal_contents_give_equal_archives_that_others_read(tmp_path):
     torch.save({"x": x, "y": x[:3].clone()}, tmp_path / "model.pt")
     with zipfile.ZipFile(tmp_path / "model.pt") as file:
         assert file.testzip() is None
-        assert [name for name in file.namelist() if "data/" in name] == ["model/data/0", "model/data/1"]
+        assert [name for name in file.namelist() if "/data/" in name] == ["model/data/0", "model/data/1"]
         assert file.read("model/data/0") == x.numpy().tobytes() and file.read("model/version") == b"3\n"
 
 
@@ -323,6 +323,32 @@ def test_records_are_aligned():
     data = saved([torch.ones(n) for n in (1, 3, 100)])
     records = Archive(io.BytesIO(data)).records
     assert all(record.start % archive.ALIGNMENT == 0 for record in records.values())
+
+
+class Plain:
+    """A file with nothing but what is needed."""
+
+    def __init__(self, data):
+        self.file = io.BytesIO(data)
+        self.read, self.seek, self.tell = self.file.read, self.file.seek, self.file.tell
+        self.readline = self.file.readline
+
+
+@both
+def test_a_file_of_one_s_own(new):
+    data = saved([torch.arange(3), "x"], _use_new_zipfile_serialization=new)
+    back = torch.load(Plain(data))
+    assert back[0].tolist() == [0, 1, 2] and back[1] == "x"
+
+
+def test_a_class_of_one_s_own_may_have_a_state_dict():
+    with torch.serialization.safe_globals([Holder]):
+        assert again(Holder()).state_dict() == {}
+
+
+class Holder:
+    def state_dict(self):
+        return {}
 
 
 def test_what_follows_an_old_file_is_left(tmp_path):
@@ -367,7 +393,7 @@ def test_a_file_from_another_device_asks_for_a_place():
     torch.serialization.set_crc32_options(False)
     try:
         with pytest.raises(
-            RuntimeError, match="device 'gpu', which is not available here; .*map_location='cpu'"
+            RuntimeError, match=r"device 'gpu', which is not available here; .*map_location='cpu'"
         ):
             loaded(data)
         assert loaded(data, "cpu").tolist() == [1, 1]
@@ -463,9 +489,11 @@ def literal(x):
 @pytest.mark.parametrize(
     "module_and_name",
     [
-        ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("__builtin__", "exec"), ("subprocess", "Popen"),
+        ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("__builtin__", "exec"),
+        ("subprocess", "Popen"),
         ("torch.nn.modules.linear", "Linear"), ("torch._utils", "_rebuild_qtensor"), ("builtins", "getattr"),
-        ("flambeau.interop.files", "load"), ("numpy", "load"), ("codecs", "decode"), ("importlib", "import_module"),
+        ("flambeau.interop.files", "load"), ("numpy", "load"), ("codecs", "decode"),
+        ("importlib", "import_module"),
         ("torch.Tensor", "__setattr__"), ("collections.OrderedDict", "fromkeys"),
     ],
 )  # fmt: skip
@@ -484,9 +512,9 @@ def test_no_code_is_run(module_and_name, tmp_path):
 
 def test_forbidden_modules_stay_forbidden():
     text = b"\x80\x02" + call("os", "getcwd") + b"."
-    with torch.serialization.safe_globals([(os.getcwd, "os.getcwd"), (os.getcwd, "posix.getcwd")]):
-        with pytest.raises(pickle.UnpicklingError, match="os.getcwd, which isn't allowed"):
-            loaded(archived(text))
+    allowed = torch.serialization.safe_globals([(os.getcwd, "os.getcwd"), (os.getcwd, "posix.getcwd")])
+    with allowed, pytest.raises(pickle.UnpicklingError, match=r"os\.getcwd, which isn't allowed"):
+        loaded(archived(text))
 
 
 def deep(count):
@@ -503,7 +531,6 @@ def deep(count):
         b"\x80\x02" + call("builtins", "set", 1 << 40) + b".",
         b"\x80\x02" + call("torch", "Size", (1 << 70,)) + b".",
         b"\x80\x02" + call("numpy", "dtype", "O8") + b".",
-        b"\x80\x02" + call("numpy", "dtype", "S0") + b".",
         b"\x80\x02}" + deep(100000)[2:] + b"K\x01s.",  # a key of tuples within tuples
         b"\x80\x02})" + b"2\x86" * 64 + b"K\x01s.",  # a key whose hash takes 2^64 steps
         b"\x80\x02ccollections\nOrderedDict\n)R}(X\x05\x00\x00\x00itemsK\x01ub.",  # shadows a method
@@ -522,7 +549,7 @@ def deep(count):
         b"",
         b"I" + b"9" * 10000 + b"\n.",
     ],
-    ids=range(25),
+    ids=range(24),
 )
 def test_hostile_pickles(text):
     if text.endswith(b"t."):
@@ -619,7 +646,7 @@ TEXT = pickle.dumps([1], 2)
 def test_archives_that_others_made():
     assert loaded(zipped([("x/data.pkl", TEXT)])) == [1]
     for entries, text in [
-        ([], "records lie in 0 folders|its end"),
+        ([], "records lie in 0 folders"),
         ([("data.pkl", TEXT)], "folders"),
         ([("/x/data.pkl", TEXT)], "no place within the archive"),
         ([("x/../../etc/data.pkl", TEXT)], "no place within the archive"),
@@ -640,7 +667,7 @@ def test_bombs():
     data = archived(TEXT, data_0=bytes(1000))
     table = data.index(archive.CENTRAL)
     for size in (1001, 1 << 30):
-        with pytest.raises(RuntimeError, match="would end at byte|overlap"):
+        with pytest.raises(RuntimeError, match=r"would end at byte|overlap"):
             loaded(
                 data[:table]
                 + data[table:].replace(struct.pack("<2I", 1000, 1000), struct.pack("<2I", size, size))

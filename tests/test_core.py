@@ -34,14 +34,28 @@ def _lazily(monkeypatch):
 @pytest.fixture
 def done(monkeypatch):
     """The names of the operations that have been done, other than the making of zeros and ones."""
-    names, execute = [], recorder.execute
+    names, execute, evaluate = [], recorder.execute, recorder.evaluate
+
+    def note(ops):
+        names.extend(op.name for op in ops if op.name != "full")
 
     def noting(work):
-        names.extend(step.op.name for step in work.program.steps if step.op.name != "full")
+        note(step.op for step in work.program.steps)
         return execute(work)
 
+    def noting_few(nodes):
+        note(node.op for node in nodes)
+        return evaluate(nodes)
+
     monkeypatch.setattr(recorder, "execute", noting)
+    monkeypatch.setattr(recorder, "evaluate", noting_few)
     return names
+
+
+@pytest.fixture
+def _programs(monkeypatch):
+    """A few operations are a program, too."""
+    monkeypatch.setattr("flambeau.core.realize.FEW", -1)
 
 
 def pending():

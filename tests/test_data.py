@@ -3,6 +3,7 @@
 import collections
 import copy
 import pickle
+import random
 import types
 
 import numpy as np
@@ -15,6 +16,7 @@ from flambeau.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -515,7 +517,8 @@ def test_loader_copies_and_pickles():
     "kwargs, message",
     [
         ({"num_workers": -1}, "num_workers option should be non-negative, got -1"),
-        ({"num_workers": 2}, "num_workers=2, but there are no worker processes yet; num_workers=0"),
+        ({"num_workers": 1, "prefetch_factor": -1}, "prefetch_factor option should be non-negative"),
+        ({"num_workers": 1, "multiprocessing_context": "fast"}, "valid start method in .*'thread'"),
         ({"timeout": -1}, "timeout option should be non-negative"),
         ({"prefetch_factor": 0}, "prefetch_factor option needs num_workers > 0"),
         ({"persistent_workers": True}, "persistent_workers option needs num_workers > 0"),
@@ -547,11 +550,13 @@ def test_loader_over_nothing():
         DataLoader([], shuffle=True)
 
 
-def test_workers_set_later_are_refused_too():
+def test_workers_set_later_are_checked_too():
     loader = DataLoader(Squares())
-    loader.num_workers = 2
-    with pytest.raises(ValueError, match="num_workers=2"):
+    loader.num_workers = -2
+    with pytest.raises(ValueError, match="non-negative, got -2"):
         iter(loader)
+    with pytest.raises(TypeError, match="should be a valid context object or a string"):
+        DataLoader(Squares(), num_workers=1, multiprocessing_context=3)
 
 
 def test_timeout_needs_workers():
@@ -571,6 +576,111 @@ def test_pinning_warns():
 
 def test_there_is_no_worker():
     assert get_worker_info() is None
+
+
+# ----- Resuming -----
+LOADERS = {
+    "shuffled": lambda: DataLoader(Squares(23), 3, shuffle=True),
+    "own generator": lambda: DataLoader(Squares(23), 3, shuffle=True, generator=torch.Generator()),
+    "weighted": lambda: DataLoader(Squares(9), 2, sampler=WeightedRandomSampler([1.0] * 9, 12)),
+    "tensors": lambda: DataLoader(TensorDataset(torch.arange(23)), 4, shuffle=True, collate_fn=first_column),
+    "stream": lambda: DataLoader(Stream(range(10)), 3),
+    "one by one": lambda: DataLoader(Stream(range(10)), None, collate_fn=torch.tensor),
+}
+
+
+def first_column(items):
+    return torch.stack([item[0] for item in items])
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_pass_goes_on_where_it_was(name, taken):
+    loader = LOADERS[name]()
+    list(loader)
+    passes = iter(loader)
+    for _ in range(taken):
+        next(passes)
+    state = pickle.loads(pickle.dumps(loader.state_dict()))
+    rest = [batch.tolist() for batch in passes]
+    following = [batch.tolist() for batch in loader]
+    twin = LOADERS[name]()
+    twin.load_state_dict(state)
+    torch.manual_seed(taken)
+    here = torch.get_rng_state()
+    assert [batch.tolist() for batch in twin] == rest
+    assert torch.equal(torch.get_rng_state(), here)  # the default generator doesn't notice
+    if name in ("own generator", "stream", "one by one"):
+        assert [batch.tolist() for batch in twin] == following
+
+
+def test_a_state_between_two_passes_begins_anew():
+    loader = LOADERS["own generator"]()
+    list(loader)
+    state = loader.state_dict()
+    expected = [batch.tolist() for batch in loader]
+    assert state["batches"] == 0
+    loader.load_state_dict(state)
+    assert [batch.tolist() for batch in loader] == expected
+    assert DataLoader(Squares()).state_dict()["batches"] == 0
+
+
+def test_a_wrong_state_is_refused():
+    with pytest.raises(ValueError, match="expected what state_dict"):
+        DataLoader(Squares()).load_state_dict({"batches": 3})
+    with pytest.raises(ValueError, match="1 generators .* this loader has 0"):
+        DataLoader(Squares()).load_state_dict(LOADERS["own generator"]().state_dict())
+
+
+# ----- Seeds of items -----
+class Noisy(Dataset):
+    """Item i is drawn from all three streams."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return torch.rand(()).item(), random.random(), np.random.rand(), index
+
+
+def test_seeded_items_depend_on_the_pass_and_the_index():
+    loader = DataLoader(Noisy(), 3, shuffle=True, seed_samples=True)
+    torch.manual_seed(0)
+    streams = random.getstate(), np.random.get_state()[1].tolist()
+    first, second = ({i: row for *row, i in zip(*map(torch.Tensor.tolist, join(loader)), strict=True)} for _ in "12")
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == streams
+    assert set(first) == set(second) == set(range(10))
+    assert not any(a == b for i in first for a, b in zip(first[i], second[i], strict=True))
+    torch.manual_seed(0)
+    unshuffled = DataLoader(Noisy(), 4, seed_samples=True, sampler=RandomSampler(range(10)))
+    again = {i: row for *row, i in zip(*map(torch.Tensor.tolist, join(unshuffled)), strict=True)}
+    assert again == first
+
+
+def join(loader):
+    return [torch.cat(field) for field in zip(*loader, strict=True)]
+
+
+# ----- Parts of a dataset for several processes -----
+def test_distributed_sampler_shares_out():
+    parts = [list(DistributedSampler(range(10), 3, rank, shuffle=False)) for rank in range(3)]
+    assert parts == [[0, 3, 6, 9], [1, 4, 7, 0], [2, 5, 8, 1]]
+    whole = [list(DistributedSampler(range(10), 3, rank, drop_last=True, seed=5)) for rank in range(3)]
+    assert [len(part) for part in whole] == [3, 3, 3] and len(set(sum(whole, []))) == 9
+    assert len(DistributedSampler(range(10), 3, 0)) == 4
+    with pytest.raises(ValueError, match=r"Invalid rank 3, .* \[0, 2\]"):
+        DistributedSampler(range(10), 3, 3)
+
+
+def test_module_paths_that_programs_import():
+    from flambeau.utils.data import dataloader, dataset, distributed, sampler
+    from flambeau.utils.data._utils import worker
+    from flambeau.utils.data._utils.collate import default_collate as named
+
+    assert named is dataloader.default_collate is default_collate
+    assert worker.get_worker_info is dataloader.get_worker_info is get_worker_info
+    assert distributed.DistributedSampler is DistributedSampler
+    assert sampler.RandomSampler is RandomSampler and dataset.Subset is Subset
 
 
 # ----- Errors name the item -----

@@ -8,9 +8,7 @@ import pytest
 
 import flambeau as torch
 from flambeau import ops as room
-from flambeau.core.ghost import Ghost
-from flambeau.func import grad, vmap
-from flambeau.ops.batching import RULES, one_by_one
+from flambeau.func import vmap
 from flambeau.ops.op import Op
 
 for module in pkgutil.iter_modules(room.__path__):
@@ -41,9 +39,7 @@ def test_a_batch_is_a_loop(name):
         for chosen in choices:
             if not chosen:
                 continue
-            inputs = [
-                torch.tensor(variants(a, i) if i in chosen else a) for i, a in enumerate(arrays)
-            ]
+            inputs = [torch.tensor(variants(a, i) if i in chosen else a) for i, a in enumerate(arrays)]
             dims = tuple(0 if i in chosen else None for i in every)
 
             def call(*tensors):

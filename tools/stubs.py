@@ -24,7 +24,7 @@ from builtins import bool as _bool
 from builtins import complex as _complex
 from builtins import float as _float
 from builtins import int as _int
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .device import device as Device
@@ -52,7 +52,8 @@ FOOTER = '''    _repr_prefix: str
 ALIASES = {
     "Operand": "_Operand", "Number": "_Number", "ValuesIndices": "Any", "Size": "Any", "Dim": "Any",
     "bool": "_bool", "int": "_int",
-    "float": "_float", "complex": "_complex", "Tensors": "Any", "dt.dtype": "DType", "np.ndarray": "Any",
+    "float": "_float", "complex": "_complex", "Tensors": "Any", "UntypedStorage": "Any",
+    "TypedStorage": "Any", "dt.dtype": "DType", "np.ndarray": "Any",
 }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Names of PyTorch's compiler that programs use although they are not meant to be public: see `torch.compiler`."""
+"""Names of PyTorch's compiler that programs use although they are not meant to be public: see
+`torch.compiler`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Settings of PyTorch's code generator that programs use although they are not meant to be public. They are kept,
-and change nothing."""
+"""Settings of PyTorch's code generator that programs use although they are not meant to be public. They are
+kept, and change nothing."""
 
 from __future__ import annotations
 

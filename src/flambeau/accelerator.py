@@ -64,8 +64,8 @@ def current_accelerator(check_available: bool = False) -> Device | None:
 
 
 class device_index:
-    """A block in which an accelerator is the current one; None changes nothing. Entering raises NoDevice where
-    there is none.
+    """A block in which an accelerator is the current one; None changes nothing. Entering raises NoDevice
+    where there is none.
 
     >>> import flambeau as torch
     >>> with torch.accelerator.device_index(None):

@@ -69,7 +69,8 @@ def _hubconf(repo_or_dir: str | os.PathLike[str], source: str) -> Any:
         raise ValueError(f'hub: Unknown source: "{source}". Allowed values: "github" | "local".')
     if source == "github":
         raise RuntimeError(
-            f"hub: code is not downloaded; clone {os.fspath(repo_or_dir)!r} yourself, look at it, and pass its "
+            f"hub: code is not downloaded; clone {os.fspath(repo_or_dir)!r} yourself, look at it, and pass "
+            f"its "
             f"folder with source='local'"
         )
     folder = os.path.expanduser(repo_or_dir)
@@ -94,7 +95,9 @@ def _is_there(package: str) -> bool:
 def _entry(module: Any, name: str) -> Any:
     found = getattr(module, name, None)
     if name.startswith("_") or not callable(found):
-        raise RuntimeError(f"hub: Cannot find callable {name} in hubconf; there are {', '.join(_entries(module))}")
+        raise RuntimeError(
+            f"hub: Cannot find callable {name} in hubconf; there are {', '.join(_entries(module))}"
+        )
     return found
 
 
@@ -225,8 +228,8 @@ def download_url_to_file(
             raise OSError(f"hub: {url} ended after {done} of {total} bytes; try again")
         if hash_prefix and digest.hexdigest()[: len(hash_prefix)] != hash_prefix:
             raise RuntimeError(
-                f'hub: invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}") of {url}; what '
-                f"came is not what was meant"
+                f'hub: invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}") of {url}: '
+                f"this is not what was meant; find out why before using it"
             )
         shutil.move(partial, target)
     finally:
@@ -283,7 +286,8 @@ def load_state_dict_from_url(
             sys.stderr.write(f'Downloading: "{url}" to {path}\n')
         named = _HASH.search(name) if check_hash else None
         download_url_to_file(url, path, named.group(1) if named else None, progress)
-    return load_file(path, map_location, weights_only=weights_only)
+    state: dict[str, Any] = load_file(path, map_location, weights_only=weights_only)
+    return state
 
 
 __all__ = [

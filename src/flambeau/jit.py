@@ -1,5 +1,5 @@
-"""Names of PyTorch's TorchScript, as in `torch.jit`. Nothing needs to be turned into a script here: `script` and
-`trace` return what they are given, ready to run, and `torch.compile` is what makes it fast.
+"""Names of PyTorch's TorchScript, as in `torch.jit`. Nothing needs to be turned into a script here: `script`
+and `trace` return what they are given, ready to run, and `torch.compile` is what makes it fast.
 
 >>> import flambeau as torch
 >>> @torch.jit.script
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, Final, NoReturn, TypeVar, Union, get_args, get_origin
 
 from .nn.module import Module
 
@@ -158,7 +159,7 @@ def isinstance(obj: Any, target_type: Any) -> bool:
     origin, inner = get_origin(target_type), get_args(target_type)
     if origin is None:
         return builtins.isinstance(obj, target_type)
-    if not builtins.isinstance(origin, type):
+    if origin in (Union, UnionType):
         return any(isinstance(obj, t) for t in inner)
     if not builtins.isinstance(obj, origin):
         return False
@@ -197,7 +198,9 @@ def save(m: Any, f: Any, _extra_files: Any = None) -> NoReturn:
     Traceback (most recent call last):
     RuntimeError: jit.save: scripts are not supported; save the module's state_dict() with torch.save()
     """
-    raise RuntimeError("jit.save: scripts are not supported; save the module's state_dict() with torch.save()")
+    raise RuntimeError(
+        "jit.save: scripts are not supported; save the module's state_dict() with torch.save()"
+    )
 
 
 def load(f: Any, map_location: Any = None, _extra_files: Any = None) -> NoReturn:
@@ -206,7 +209,8 @@ def load(f: Any, map_location: Any = None, _extra_files: Any = None) -> NoReturn
     >>> import flambeau as torch
     >>> torch.jit.load("x.pt")
     Traceback (most recent call last):
-    RuntimeError: jit.load: scripts are not supported; build the module and load its state_dict() with torch.load()
+    RuntimeError: jit.load: scripts are not supported; build the module and load its state_dict() with
+    torch.load()
     """
     raise RuntimeError(
         "jit.load: scripts are not supported; build the module and load its state_dict() with torch.load()"

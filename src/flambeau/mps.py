@@ -53,4 +53,6 @@ def manual_seed(seed: int) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    raise AttributeError(f"flambeau.mps.{name}: there is no Apple GPU; ask torch.backends.mps.is_available() first")
+    raise AttributeError(
+        f"flambeau.mps.{name}: there is no Apple GPU; ask torch.backends.mps.is_available() first"
+    )

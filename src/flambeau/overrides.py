@@ -1,8 +1,8 @@
 """Classes that take part in functions of tensors by `__torch_function__`, as in `torch.overrides`.
 
-Until somebody subclasses `Tensor`, nothing of this is in the way of a call. With the first subclass, the public
-functions (`torch.add`, `torch.nn.functional.relu`, …) look for instances of such classes among their arguments,
-and the methods of the subclass ask its `__torch_function__`.
+Until somebody subclasses `Tensor`, nothing of this is in the way of a call. With the first subclass, the
+public functions (`torch.add`, `torch.nn.functional.relu`, …) look for instances of such classes among their
+arguments, and the methods of the subclass ask its `__torch_function__`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .core.device import device
-from .core.dispatch import DisableTorchFunctionSubclass, disabled, state
+from .core.dispatch import DisableTorchFunctionSubclass, state, takes_part
 from .core.tensor import Tensor
 from .functions import attributes, convert, methods
-from .nn.parameter import _Owned
 
 _ROOMS = ("", ".nn.functional", ".linalg", ".fft", ".special")
-_PROPERTIES = ("T", "H", "mT", "mH", "real", "imag", "data", "grad")
+_PROPERTIES = ("T", "H", "mT", "mH", "real", "imag", "data")
 _METHODS = ("detach", "backward", "requires_grad_", "numpy", "item", "tolist")
+_OPERATORS = {
+    "__add__": "add", "__radd__": "add", "__iadd__": "add_", "__sub__": "sub", "__isub__": "sub_",
+    "__mul__": "mul", "__rmul__": "mul", "__imul__": "mul_", "__truediv__": "div", "__rtruediv__": "__rdiv__",
+    "__itruediv__": "div_", "__pow__": "pow", "__ipow__": "pow_", "__matmul__": "matmul", "__neg__": "neg",
+    "__abs__": "abs",
+}  # fmt: skip
 _PLAIN = {Tensor, int, float, bool, str, type(None), slice, device}  # looked at no further
-
-
-def _takes_part(kind: type) -> bool:
-    f = getattr(kind, "__torch_function__", None)
-    return f is not None and f is not disabled and kind is not Tensor
 
 
 def _involved(values: Iterable[Any]) -> list[Any]:
@@ -37,10 +37,9 @@ def _involved(values: Iterable[Any]) -> list[Any]:
         kind = type(value)
         if kind in _PLAIN:
             continue
+        inner = [value] if takes_part(kind) else []
         if kind is tuple or kind is list:
             inner = _involved(value)
-        else:
-            inner = [value] if _takes_part(kind) else []
         for x in inner:
             if all(type(x) is not type(y) for y in found):
                 at = next((i for i, y in enumerate(found) if isinstance(x, type(y))), len(found))
@@ -139,7 +138,8 @@ def resolve_name(f: Any) -> str:
 
 
 def wrap_torch_function(dispatcher: Callable[..., Iterable[Any]]) -> Callable[..., Any]:
-    """Lets a function of one's own ask `__torch_function__`; `dispatcher` gives the arguments that have a say.
+    """Lets a function of one's own ask `__torch_function__`; `dispatcher` gives the arguments that have a
+    say.
 
     >>> import flambeau as torch
     >>> @torch.overrides.wrap_torch_function(lambda x: (x,))
@@ -197,7 +197,7 @@ def _itself(function: Any) -> Any:
     return function
 
 
-def _method(name: str, of_tensor: Any) -> Any:
+def _method(of_tensor: Any) -> Any:
     @functools.wraps(of_tensor)
     def asking(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if state.enabled and _involved((self, *args, *kwargs.values())):
@@ -217,8 +217,8 @@ def _property(of_tensor: Any) -> Any:
 
 
 def _method_names() -> set[str]:
-    families = [names.replace("|", " ").split() for names in methods.FAMILIES.values()]
-    names = {*_METHODS, *methods.OPERATORS, *methods.SPECIAL, *convert.CONVERTERS, *sum(families, [])}
+    families = " ".join(methods.FAMILIES.values()).replace("|", " ").split()
+    names = {*_METHODS, *methods.OPERATORS, *methods.SPECIAL, *convert.CONVERTERS, *families}
     names |= {f"{n}_" for n in names if hasattr(Tensor, f"{n}_")}
     apart = {"as_subclass", "__reduce__", "__reduce_ex__", "__deepcopy__", *attributes.properties()}
     return names - apart
@@ -248,13 +248,11 @@ def _is_public_function(f: Any) -> bool:
 
 def enable(cls: type) -> None:
     """Has a subclass of `Tensor` take part: its methods, and with the first one the public functions."""
-    if issubclass(cls, _Owned) or not _takes_part(cls):
-        return
     _ask_in_functions()
     own = [base for base in cls.__mro__ if base is not Tensor and issubclass(base, Tensor)]
     taken = {name for base in own for name in vars(base)}
     for name in _method_names() - taken:
-        setattr(cls, name, _method(name, getattr(Tensor, name)))
+        setattr(cls, name, _method(getattr(Tensor, _OPERATORS.get(name, name))))
     for name in set(_PROPERTIES) - taken:
         setattr(cls, name, _property(vars(Tensor)[name]))
 

@@ -31,7 +31,7 @@ DIFFERENT = {  # entries that aren't compared, and why
     "svd linalg.svd linalg.eig linalg.eigh linalg.qr": SIGNS,
     "einsum nn.functional.embedding linalg.pinv linalg.lstsq polygamma special.polygamma": ANOTHER_CALL,
     "svd_lowrank pca_lowrank nn.functional.embedding_bag": ANOTHER_CALL,
-    "cholesky_solve cholesky_inverse": "the triangle that isn't read has a gradient there; compared in test_linalg.py",
+    "cholesky_solve cholesky_inverse": "what isn't read has a gradient there; compared in test_linalg.py",
     "nn.functional.triplet_margin_with_distance_loss": "takes a module of PyTorch's",
     "empty empty_like empty_permuted empty_strided new_empty new_empty_strided": "values aren't set",
     "as_strided_scatter": "the input gets the gradient of what is replaced there",

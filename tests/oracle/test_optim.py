@@ -188,7 +188,124 @@ def test_names_of_parameters_are_in_the_state_dict():
     assert states[:2] == states[2:]
 
 
+def valley(t, optimizer, p):
+    """Rosenbrock's function and its gradient."""
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((1 - p[:-1]) ** 2 + 100 * (p[1:] - p[:-1] ** 2) ** 2).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"line_search_fn": "strong_wolfe"},
+        {"line_search_fn": "strong_wolfe", "max_iter": 5, "history_size": 3, "lr": 0.5},
+        {"line_search_fn": "strong_wolfe", "max_eval": 4},
+        {"lr": 1e-3, "max_iter": 7},
+        {"lr": 1e-3, "tolerance_grad": 30.0},
+    ],
+)
+def test_lbfgs(options):
+    results = []
+    for t in (flambeau, torch):
+        p = t.tensor([-1.2, 1.0, 0.5, 2.0], dtype=t.float64, requires_grad=True)
+        optimizer = t.optim.LBFGS([p], **options)
+        closure = valley(t, optimizer, p)
+        losses = [optimizer.step(closure).item() for _ in range(4)]
+        state = optimizer.state[p]
+        results.append([losses, numbers(p), state["n_iter"], state["func_evals"]])
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs, 1e-6, 1e-6)
+
+
+@pytest.mark.parametrize(("first", "second"), [(flambeau, torch), (torch, flambeau)], ids=["ours", "theirs"])
+def test_lbfgs_goes_on_in_the_other_framework(first, second):
+    found = []
+    p = first.tensor([-1.2, 1.0], dtype=first.float64, requires_grad=True)
+    optimizer = first.optim.LBFGS([p], max_iter=4, line_search_fn="strong_wolfe")
+    optimizer.step(valley(first, optimizer, p))
+    q = second.tensor(p.tolist(), dtype=second.float64, requires_grad=True)
+    other = second.optim.LBFGS([q])
+    other.load_state_dict(rebuilt(second, plain(first, optimizer.state_dict())))
+    for t, x, o in ((first, p, optimizer), (second, q, other)):
+        o.step(valley(t, o, x))
+        found.append(numbers(x))
+    assert_close(*found, 1e-9, 1e-9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"nesterov": False, "weight_decay": 0.5, "adjust_lr_fn": "match_rms_adamw"},
+        {"ns_steps": 2, "lr": 0.1},
+    ],
+)
+def test_muon(options):
+    results, states = [], []
+    for t in (flambeau, torch):
+        rng = np.random.default_rng(0)
+        params = [
+            t.tensor(rng.standard_normal(s).tolist(), requires_grad=True) for s in ((4, 3), (3, 8), (5, 5))
+        ]
+        optimizer = t.optim.Muon(params, **{"lr": 0.01, **options})
+        for _ in range(10):
+            for p in params:
+                p.grad = t.tensor(rng.standard_normal(tuple(p.shape)).tolist())
+            optimizer.step()
+        results.append([numbers(p) for p in params])
+        states.append(plain(t, optimizer.state_dict()))
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs, 0.02, 0.02)  # steps are computed in bfloat16
+    assert_same_structure(*states)
+
+
+# ----- Averages -----
+
+
+def averaged(t, **options):
+    utils = t.optim.swa_utils
+    made = {
+        "mean": lambda **o: utils.AveragedModel(model, **o),
+        "ema": lambda **o: utils.AveragedModel(model, multi_avg_fn=utils.get_ema_multi_avg_fn(0.9), **o),
+        "ema one by one": lambda **o: utils.AveragedModel(model, avg_fn=utils.get_ema_avg_fn(0.9), **o),
+        "mean one by one": lambda **o: utils.AveragedModel(model, avg_fn=utils.get_swa_avg_fn(), **o),
+    }
+    t.manual_seed(0)
+    model = t.nn.Sequential(t.nn.Linear(3, 2), t.nn.BatchNorm1d(2))
+    kind = options.pop("kind")
+    average = made[kind](**options)
+    optimizer = t.optim.SGD(model.parameters(), lr=0.1)
+    x = t.linspace(-1, 1, 12).reshape(4, 3)
+    for i in range(5):
+        optimizer.zero_grad()
+        (model(x * (i + 1)) ** 2).sum().backward()
+        optimizer.step()
+        average.update_parameters(model)
+    utils.update_bn([x, [x + 1]], average)
+    return {name: numbers(value) for name, value in average.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", ["mean", "ema", "ema one by one", "mean one by one"])
+@pytest.mark.parametrize("use_buffers", [False, True])
+def test_averaged_models(kind, use_buffers):
+    ours, theirs = (averaged(t, kind=kind, use_buffers=use_buffers) for t in (flambeau, torch))
+    assert list(ours) == list(theirs)
+    for name, value in ours.items():
+        assert_close(value, theirs[name])
+
+
 # ----- Schedules -----
+
+
+def averages(schedules):
+    return (flambeau if schedules.__name__.startswith("flambeau") else torch).optim.swa_utils
+
 
 SCHEDULES = {
     "step": lambda s, o: s.StepLR(o, 7, gamma=0.5),
@@ -225,11 +342,15 @@ SCHEDULES = {
     "triangles by function": lambda s, o: s.CyclicLR(
         o, 0.1, 0.5, 5, scale_fn=lambda x: 1 / x, cycle_momentum=False
     ),
+    "swa": lambda s, o: averages(s).SWALR(o, [0.05, 0.2], anneal_epochs=6),
+    "linear swa": lambda s, o: averages(s).SWALR(o, 0.05, anneal_epochs=9, anneal_strategy="linear"),
+    "swa at once": lambda s, o: averages(s).SWALR(o, 0.05, anneal_epochs=0),
     "cycle": lambda s, o: s.OneCycleLR(o, 0.4, total_steps=51),
     "cycles": lambda s, o: s.OneCycleLR(
         o, [0.4, 0.2], epochs=3, steps_per_epoch=17, anneal_strategy="linear", three_phase=True, pct_start=0.2
     ),
 }
+TWO_GROUPS = {"lambdas", "multiplicative", "swa", "falling triangles", "cycles"}
 each_schedule = pytest.mark.parametrize("name", SCHEDULES)
 pytestmark = pytest.mark.filterwarnings("ignore:Detected call of")  # a nested sequence warns
 
@@ -323,6 +444,23 @@ def test_plateau(options):
             rates.append([g["lr"] for g in optimizer.param_groups])
         results.append((rates, scheduler.state_dict()))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - TWO_GROUPS))
+def test_schedules_of_a_rate_that_is_a_tensor(name):
+    results = []
+    for t in (flambeau, torch):
+        rate = t.tensor(0.1, dtype=t.float64)
+        optimizer = t.optim.SGD([t.zeros(1)], lr=rate, momentum=0.9)
+        scheduler = SCHEDULES[name](t.optim.lr_scheduler, optimizer)
+        rates = []
+        for _ in range(30):
+            rates.append(float(scheduler.get_last_lr()[0]))
+            optimizer.step()
+            scheduler.step()
+        assert optimizer.param_groups[0]["lr"] is rate
+        results.append(rates)
+    assert results[0] == pytest.approx(results[1], rel=1e-12)
 
 
 def test_rates_that_are_tensors():

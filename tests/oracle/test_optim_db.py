@@ -49,7 +49,7 @@ def fitted(t, name, options):
         loss.backward()
         return loss
 
-    losses = [float(optimizer.step(closure)) for _ in range(10)]
+    losses = [optimizer.step(closure).item() for _ in range(10)]
     return [losses, *(p.detach().numpy() for p in params)]
 
 

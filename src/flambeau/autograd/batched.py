@@ -91,8 +91,10 @@ def apply_to_batch(cls: type[Function], args: tuple[Any, ...]) -> Any:
     own = cls.vmap is not Function.vmap
     if own and cls.generate_vmap_rule:
         raise RuntimeError(
-            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden "
-            "vmap staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod"
+            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an "
+            "overridden "
+            "vmap staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap "
+            "staticmethod"
         )
     outside = modes.grad and any(isinstance(a, Tensor) and tracked(_real(a, level)[0]) for a in args)
     if not own and not outside:
@@ -101,7 +103,8 @@ def apply_to_batch(cls: type[Function], args: tuple[Any, ...]) -> Any:
     in_two_steps = cls.setup_context is not Function.setup_context
     if inside and not in_two_steps:
         raise RuntimeError(
-            "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, ...), it "
+            "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, "
+            "...), it "
             f"must override the setup_context staticmethod: {cls.__name__} has none"
         )
     output = _own_rule(cls, args, level) if own else _derived(cls, args, level)
@@ -141,7 +144,8 @@ def _own_rule(cls: type[Function], args: tuple[Any, ...], level: Level) -> Any:
         found = cls.vmap(VmapInfo(level.size, level.randomness), dims, *[x for x, _ in reals])
         if not isinstance(found, tuple) or len(found) != 2:
             raise RuntimeError(
-                f"Expected the vmap staticmethod of {cls.__name__} to have two returns (output, out_dims), got "
+                f"Expected the vmap staticmethod of {cls.__name__} to have two returns (output, out_dims), "
+                "got "
                 f"{type(found)}"
             )
         leaves, spec = tree_flatten(found[0])

@@ -39,7 +39,8 @@ class _Duals(differentiating):
         try:
             way = pulled(self, [y], [x for x, _ in pairs])
             leads_out = self.recorded(way[1])
-            return self.settled(pushed(self, way, [y], [t for _, t in pairs], leads_out, True)[0])
+            tangent: Tensor = self.settled(pushed(self, way, [y], [t for _, t in pairs], leads_out, True)[0])
+            return tangent
         finally:
             modes.grad = before
 
@@ -84,7 +85,8 @@ def exit_dual_level(*, level: int | None = None) -> None:
     """Ends the level: its tangents are gone. RuntimeError for one that isn't the last."""
     if not _levels or (level is not None and level != len(_levels) - 1):
         raise RuntimeError(
-            "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
+            "Trying to exit a forward AD level that was not the last one that was created. This is not "
+            "supported."
         )
     _levels.pop().running = False
 
@@ -118,7 +120,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     run = _level("make_dual", level)
     if run is None:
         raise RuntimeError(
-            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() "
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
+            "enter_dual_level() "
             "first."
         )
     for t in (tensor, tangent):
@@ -127,7 +130,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     if tensor._node.shape != tangent._node.shape or tensor._node.dtype is not tangent._node.dtype:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size or dtype than that of the original "
-            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} and {tensor.dtype} while the "
+            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} and {tensor.dtype} "
+            "while the "
             f"given forward gradient is of size {list(tangent.shape)} and {tangent.dtype}."
         )
     return run.add(tensor, tangent)

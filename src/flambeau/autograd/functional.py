@@ -44,7 +44,9 @@ class _Call:
     """A call of the user's function on inputs to differentiate for: inputs, outputs, and whether each came as
     a tuple. With `create_graph` what comes of it can be differentiated for the user's own inputs."""
 
-    def __init__(self, name: str, func: Callable[..., Any], inputs: Tensors, create_graph: bool, strict: bool):
+    def __init__(
+        self, name: str, func: Callable[..., Any], inputs: Tensors, create_graph: bool, strict: bool
+    ):
         self.name, self.create, self.strict = name, create_graph, strict
         self.several_inputs, given = _several(inputs, "inputs", name)
         with _grad_on():
@@ -56,7 +58,8 @@ class _Call:
             for i, y in enumerate(self.outputs):
                 if not y.requires_grad:
                     raise RuntimeError(
-                        f"Output {i} of the user-provided function does not require gradients. The outputs must "
+                        f"Output {i} of the user-provided function does not require gradients. The outputs "
+                        "must "
                         f"be computed in a differentiable manner from the input when running in strict mode."
                     )
 
@@ -65,7 +68,8 @@ class _Call:
         y = self.outputs[0]
         if self.several_outputs or y.numel() != 1:
             raise RuntimeError(
-                f"The Tensor returned by the function given to {self.name} should contain a single element; it "
+                f"The Tensor returned by the function given to {self.name} should contain a single "
+                "element; it "
                 f"has shape {tuple(y.shape)}"
             )
 
@@ -79,7 +83,9 @@ class _Call:
             return (full(1, like[0]._node.shape, like[0]._node.dtype),)
         _, vs = _several(v, "v", self.name)
         if len(vs) != len(like):
-            raise RuntimeError(f"{self.name}: v is a tuple of invalid length: should be {len(like)} but got {len(vs)}.")
+            raise RuntimeError(
+                f"{self.name}: v is a tuple of invalid length: should be {len(like)} but got {len(vs)}."
+            )
         for i, (x, y) in enumerate(zip(vs, like, strict=True)):
             if x._node.shape != y._node.shape:
                 raise RuntimeError(
@@ -122,14 +128,20 @@ def _input(x: Tensor, create_graph: bool) -> Tensor:
     if create_graph and x.requires_grad:
         return x.view_as(x)
     if x._node.dtype.category < dt.FLOAT:
-        raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, got {x.dtype}")
+        raise RuntimeError(
+            f"only Tensors of floating point and complex dtype can require gradients, got {x.dtype}"
+        )
     leaf = make(_alias(x._current(), Version()))
     leaf.requires_grad = True
     return leaf
 
 
 def vjp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The value of `func`, and v^T J: the gradient of its outputs, weighted with `v`, for `inputs`.
 
@@ -164,7 +176,11 @@ def _along(call: _Call, ys: Any, vs: Any) -> list[Tensor]:
 
 
 def jvp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The value of `func`, and J v: how its outputs change along `v`. Arguments as for `vjp`.
 
@@ -182,7 +198,11 @@ def jvp(
 
 
 def vhp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The value of `func` (a number), and v^T H with its second derivatives H. Arguments as for `vjp`.
 
@@ -199,7 +219,11 @@ def vhp(
 
 
 def hvp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The value of `func` (a number), and H v with its second derivatives H. Arguments as for `vjp`.
 
@@ -221,7 +245,8 @@ def _first(call: _Call) -> list[Tensor]:
         found = call.gradients([y], [full(1, y._node.shape, y._node.dtype)], call.inputs, create=True)
     if call.strict and not all(g.requires_grad for g in found):
         raise RuntimeError(
-            "jacobian of the user-provided function with respect to an input is independent of the input. This "
+            "jacobian of the user-provided function with respect to an input is independent of the input. "
+            "This "
             "is not allowed in strict mode when create_graph=True."
         )
     return found
@@ -250,15 +275,17 @@ def jacobian(
             [0., 4.]])
     """
     if strategy not in ("forward-mode", "reverse-mode"):
-        raise ValueError(
-            'jacobian: Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function '
+        raise AssertionError(
+            'jacobian: Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your '
+            "function "
             'has more outputs than inputs, "forward-mode" tends to be more performant.'
         )
     if strategy == "forward-mode":
         return _by_columns(func, inputs, create_graph, strict, vectorize)
     if strict and vectorize:
         raise RuntimeError(
-            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together."
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
+            "together."
         )
     call = _Call("jacobian", func, inputs, create_graph, strict)
     rows = _rows(call, vectorize)
@@ -279,21 +306,24 @@ def _rows(call: _Call, vectorize: bool) -> list[Tensor]:
     return [stack(column) for column in zip(*rows, strict=True)]
 
 
-def _by_columns(func: Callable[..., Any], inputs: Tensors, create_graph: bool, strict: bool, vectorize: bool) -> Any:
+def _by_columns(
+    func: Callable[..., Any], inputs: Tensors, create_graph: bool, strict: bool, vectorize: bool
+) -> Any:
     if strict:
         raise RuntimeError(
-            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported '
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not '
+            "supported "
             'together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
         )
     if not vectorize:
         raise NotImplementedError(
-            'Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for '
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
             "`vectorize=True`."
         )
     if create_graph:
         raise NotImplementedError(
             'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not '
-            "supported together (yet). Please either set `create_graph=False` or `strategy=\"reverse-mode\"`."
+            'supported together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
         )
     several, given = _several(inputs, "inputs", "jacobian")
     way = _Pushforward("jacobian", func, given, tuple(range(len(given))))
@@ -309,7 +339,8 @@ def _by_columns(func: Callable[..., Any], inputs: Tensors, create_graph: bool, s
 
 def _turned(block: Tensor, n: int) -> Tensor:
     """With the first `n` dimensions last."""
-    return permute(block, (*range(n, block.ndim), *range(n)))
+    turned: Tensor = permute.plain(block, ((*range(n, block.ndim), *range(n)),))
+    return turned
 
 
 def hessian(
@@ -328,9 +359,9 @@ def hessian(
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    several, given = _several(inputs, "inputs", "hessian")
+    several, _ = _several(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
-        raise ValueError('hessian: Expected strategy to be either "forward-mode" or "reverse-mode".')
+        raise AssertionError('hessian: Expected strategy to be either "forward-mode" or "reverse-mode".')
 
     def number(*xs: Tensor) -> Any:
         out = func(*xs)

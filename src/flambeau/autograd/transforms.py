@@ -113,7 +113,7 @@ class differentiating:
 
     def settled(self, x: Any) -> Any:
         """A result, without history unless it has some outside."""
-        if not isinstance(x, Tensor) or x._edge is None and x._base is None:
+        if not isinstance(x, Tensor) or (x._edge is None and x._base is None):
             return x
         value = value_handle(x)
         if self.leads_out([value._edge]):
@@ -341,7 +341,12 @@ def pulled(run: differentiating, ys: Sequence[Tensor], points: Sequence[Tensor])
 
 
 def pushed(
-    run: differentiating, way: Pulled, ys: Sequence[Tensor], tangents: Sequence[Tensor], leads_out: bool, keep: bool
+    run: differentiating,
+    way: Pulled,
+    ys: Sequence[Tensor],
+    tangents: Sequence[Tensor],
+    leads_out: bool,
+    keep: bool,
 ) -> list[Tensor]:
     """The tangents of the results: the gradients of `way` for the weights."""
     us, gs = way
@@ -477,9 +482,7 @@ def jacrev(
         rows = vmap(pull, chunk_size=chunk_size, randomness="same")(unit)
         leaves, spec = tree_flatten(rows)
         columns = [_split_rows(r, ys) for r in leaves]
-        blocks = [
-            _one_or_all(tree_unflatten([c[i] for c in columns], spec), argnums) for i in range(len(ys))
-        ]
+        blocks = [_one_or_all(tree_unflatten([c[i] for c in columns], spec), argnums) for i in range(len(ys))]
         result = tree_unflatten(blocks, out_spec)
         return (result, aux) if has_aux else result
 
@@ -519,7 +522,8 @@ def jacfwd(
 def _last(block: Tensor, x: Tensor) -> Tensor:
     """With the dimensions of the input, which come first, last."""
     n, rank = len(x._node.shape), len(block._node.shape)
-    return view.permute(block, (*range(n, rank), *range(n)))
+    turned: Tensor = view.permute.plain(block, ((*range(n, rank), *range(n)),))
+    return turned
 
 
 def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

@@ -151,9 +151,7 @@ def _run(
     randomness: str, kwargs: dict[str, Any],
 ) -> Any:  # fmt: skip
     with running(size, randomness) as level:
-        inside = [
-            x if dim is None else one_of(x, dim, level) for x, dim in zip(leaves, dims, strict=True)
-        ]
+        inside = [x if dim is None else one_of(x, dim, level) for x, dim in zip(leaves, dims, strict=True)]
         result = func(*tree_unflatten(inside, spec), **kwargs)
         found = _outputs(func, result, out_dims, level)
         for x, dim, one in zip(leaves, dims, inside, strict=True):
@@ -216,9 +214,7 @@ def _in_chunks(
     rows, out_spec = [], None
     for first in range(0, size, chunk):
         count = min(chunk, size - first)
-        part = [
-            x if d is None else x.narrow(d, first, count) for x, d in zip(leaves, dims, strict=True)
-        ]
+        part = [x if d is None else x.narrow(d, first, count) for x, d in zip(leaves, dims, strict=True)]
         found = _run(func, part, spec, dims, out_dims, count, randomness, kwargs)
         row, out_spec = tree_flatten(found)
         rows.append(row)

@@ -1,5 +1,6 @@
-"""Libraries and devices that PyTorch may compute with, as in `torch.backends`: which of them are here (none), and
-their switches, which are kept and change nothing: Flambeau computes with kernels of its own.
+"""Libraries and devices that PyTorch may compute with, as in `torch.backends`.
+
+None of them is here, and their switches are kept and change nothing: Flambeau computes with its own kernels.
 
 >>> import flambeau as torch
 >>> torch.backends.cudnn.benchmark = True
@@ -14,5 +15,6 @@ from . import cpu, cuda, cudnn, mha, mkl, mkldnn, mps, openmp, opt_einsum, quant
 fp32_precision = "none"
 
 __all__ = [
-    "cpu", "cuda", "cudnn", "fp32_precision", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized",
+    "cpu", "cuda", "cudnn", "fp32_precision", "mha", "mkl", "mkldnn", "mps", "openmp", "opt_einsum",
+    "quantized",
 ]  # fmt: skip

@@ -49,7 +49,8 @@ def break_off(what: str) -> None:
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """A function that is called each time also where a compiled function calls it: such a call is not replayed.
+    """A function that is called each time also where a compiled function calls it: such a call is not
+    replayed.
 
     Usable as a decorator, with or without arguments.
 
@@ -73,7 +74,9 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
             return fn(*args, **kwargs)
 
         return apart
-    fn.forward = disable(fn.forward, recursive, reason=reason)  # a module: itself, so that nothing else changes
+    fn.forward = disable(
+        fn.forward, recursive, reason=reason
+    )  # a module: itself, so that nothing else changes
     return fn
 
 
@@ -132,5 +135,7 @@ def set_stance(stance: str = "default", **options: Any) -> Iterator[None]:
     ...     x = torch.ones(1)
     """
     if stance != "default":
-        raise RuntimeError(f"set_stance: only 'default' is supported, got {stance!r}; use torch.compile(disable=True)")
+        raise RuntimeError(
+            f"set_stance: only 'default' is supported, got {stance!r}; use torch.compile(disable=True)"
+        )
     yield

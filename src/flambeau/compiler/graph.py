@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..core.dtype import ALL, dtype
+from ..core.dtype import ALL, RARE, dtype
 from ..core.node import ALIAS, LEAF
 from ..core.program import Trace
 
@@ -130,7 +130,7 @@ def parse(text: str, given: Any = None) -> Graph:
     def made(name: str, attrs: tuple[Any, ...], shape: Any, d: Any, *inputs: Value) -> Value:
         return Value(_MARKERS.get(name) or registry[name], inputs, attrs, shape, d)
 
-    names: dict[str, Any] = {d.name: d for d in ALL} | {"inf": math.inf, "nan": math.nan, "given": given}
+    names: dict[str, Any] = {d.name: d for d in (*ALL, *RARE)} | {"inf": math.inf, "nan": math.nan, "given": given}
     build = {"leaf": leaf, "value": made}
     ends = {"outputs": lambda *vs: outputs.extend(vs), "effects": lambda *vs: effects.extend(vs)}
     exec(text, names | build | ends)

@@ -71,9 +71,7 @@ class device:
         _defaults.append(self)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         _defaults.pop()
 
 
@@ -83,10 +81,10 @@ _defaults = [cpu]  # the last one is where tensors are made
 
 def resolve(where: device | str | None) -> device:
     """The device to make a tensor on; NoDevice for one that this machine or version can't serve."""
-    if where == "cpu" or where is cpu:
-        return cpu
     if where is None:
         where = _defaults[-1]
+    if where is cpu or where == "cpu":
+        return cpu
     if not isinstance(where, (device, str)):
         raise TypeError(
             f"device: expected a torch.device or a string such as 'cpu', got {type(where).__name__}"
@@ -140,5 +138,6 @@ def _missing(room: str, name: str, purpose: str) -> Any:
 def no_device(what: str, room: str) -> NoDevice:
     """The error of asking a device that is not there."""
     return NoDevice(
-        f"{what}: there is no {room} device; ask torch.{room}.is_available() first, and stay on 'cpu' otherwise"
+        f"{what}: there is no {room} device; ask torch.{room}.is_available() first, and stay on 'cpu' "
+        f"otherwise"
     )

@@ -43,6 +43,12 @@ def disabled(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
 
 
+def takes_part(kind: type) -> bool:
+    """Whether a class is asked: not those that are `disabled`, such as parameters."""
+    f = getattr(kind, "__torch_function__", None)
+    return f is not None and f is not disabled
+
+
 def of_subclass(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
     """The `__torch_function__` of tensors: the function itself, and its results as instances of `cls`."""
     if not all(issubclass(cls, t) for t in types):

@@ -11,8 +11,8 @@ from typing import Any
 from . import dtype as dt
 
 SIGNED = 0
-CODES = {dt.bfloat16: 4}
-_DTYPES = {(4, 16): dt.bfloat16}
+CODES = {dt.bfloat16: 4, dt.float8_e4m3fn: 10, dt.float8_e5m2: 12}
+_DTYPES = {(code, 8 * d.itemsize): d for d, code in CODES.items()}
 _TENSOR = 32  # where the tensor begins in a versioned struct: after version, context, deleter and flags
 _CODE = 20  # where the code stands in the tensor: after data, device and number of dimensions
 
@@ -28,7 +28,8 @@ def is_versioned(capsule: Any) -> bool:
     name = _name(capsule)
     if name not in (b"dltensor", b"dltensor_versioned"):
         raise BufferError(
-            f"from_dlpack: expected a fresh DLPack capsule, got one named {name!r}; a capsule can be taken over once"
+            f"from_dlpack: expected a fresh DLPack capsule, got one named {name!r}; a capsule can be taken "
+            f"over once"
         )
     return bool(name == b"dltensor_versioned")
 

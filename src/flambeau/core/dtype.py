@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # categories, in the order of promotion
+STORED = 2.5  # floats that are kept and converted, but hardly computed with: neither FLOAT nor COMPLEX
 
 
 class dtype:
@@ -22,16 +23,16 @@ class dtype:
     name: str
     np: np.dtype
     itemsize: int
-    category: int
+    category: float
     is_floating_point: bool
     is_complex: bool
     is_signed: bool
 
-    def __init__(self, name: str, scalar: type, category: int) -> None:
+    def __init__(self, name: str, scalar: type, category: float) -> None:
         self.name, self.np, self.category = name, np.dtype(scalar), category
         self.itemsize = self.np.itemsize
-        self.is_floating_point, self.is_complex = category == FLOAT, category == COMPLEX
-        self.is_signed = name != "uint8" and category != BOOL
+        self.is_floating_point, self.is_complex = category in (FLOAT, STORED), category == COMPLEX
+        self.is_signed = not name.startswith("uint") and category != BOOL
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"  # the field's name for it; programs and printed tensors rely on it
@@ -63,9 +64,22 @@ bool_ = dtype("bool", np.bool_, BOOL)
 complex64 = cfloat = dtype("complex64", np.complex64, COMPLEX)
 complex128 = cdouble = dtype("complex128", np.complex128, COMPLEX)
 
+uint16 = dtype("uint16", np.uint16, INTEGER)
+uint32 = dtype("uint32", np.uint32, INTEGER)
+uint64 = dtype("uint64", np.uint64, INTEGER)
+float8_e4m3fn = dtype("float8_e4m3fn", ml_dtypes.float8_e4m3fn, STORED)
+float8_e5m2 = dtype("float8_e5m2", ml_dtypes.float8_e5m2, STORED)
+
 ALL = (float64, float32, float16, bfloat16, int64, int32, int16, int8, uint8, bool_, complex64, complex128)
 HALVES = (float16, bfloat16)  # stored in 16 bits, computed in float32
-_FROM_NUMPY = {d.np: d for d in ALL}
+WIDE_UNSIGNED = (uint16, uint32, uint64)
+FOREIGN = frozenset((bfloat16, float8_e4m3fn, float8_e5m2))  # what NumPy has no Python number for
+RARE = (
+    *WIDE_UNSIGNED,
+    float8_e4m3fn,
+    float8_e5m2,
+)  # kept and converted; computed with by NumPy, where at all
+_FROM_NUMPY = {d.np: d for d in (*ALL, *RARE)}
 
 
 def from_numpy(np_dtype: np.dtype) -> dtype:
@@ -125,12 +139,22 @@ def of_scalar(value: object) -> dtype:
 def promote_types(a: dtype, b: dtype) -> dtype:
     """The smallest dtype that both convert to, by category first (bool < integer < float < complex).
 
+    RuntimeError for a float8 type and another dtype, and for uint16, uint32 or uint64 and another whole or
+    bool one.
+
     >>> import flambeau as torch
     >>> torch.promote_types(torch.uint8, torch.int8), torch.promote_types(torch.float16, torch.bfloat16)
     (torch.int16, torch.float32)
     """
     if a is b:
         return a
+    for x, y in ((a, b), (b, a)):
+        if x.category == STORED or (x in WIDE_UNSIGNED and y.category <= INTEGER):
+            what = "Float8 Types" if x.category == STORED else "uint16, uint32, uint64 types"
+            raise RuntimeError(
+                f"Promotion for {what} is not supported, attempted to promote {a} and {b}; convert one of "
+                f"them"
+            )
     if a.category < b.category:
         a, b = b, a
     if a.category != b.category:

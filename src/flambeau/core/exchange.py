@@ -69,7 +69,8 @@ def _to_numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         )
     if self.is_meta:
         raise TypeError(
-            "numpy: can't convert meta device type tensor to numpy: it has no data. Use Tensor.cpu() to copy a "
+            "numpy: can't convert meta device type tensor to numpy: it has no data. Use Tensor.cpu() to "
+            "copy a "
             "tensor to host memory first."
         )
     return self._memory()
@@ -110,7 +111,7 @@ def _dlpack(
     code = dlpack.CODES.get(self.dtype)
     if code is None:
         return array.__dlpack__(max_version=max_version)
-    bits = array.view(np.int16 if array.itemsize == 2 else np.int8)
+    bits: Any = array.view(np.int16 if array.itemsize == 2 else np.int8)
     capsule = bits.__dlpack__(max_version=max_version)
     dlpack.set_code(capsule, code)
     return capsule
@@ -147,8 +148,8 @@ class _Writable:
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), or of a DLPack capsule; with `copy`,
-    on a copy.
+    """A tensor on the memory of any object that speaks DLPack (`__dlpack__`), or of a DLPack capsule; with
+    `copy`, on a copy.
 
     BufferError for memory of another device than the CPU, or a dtype that there is none like here.
 
@@ -157,7 +158,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     >>> a = np.zeros(2); t = torch.from_dlpack(a); a[1] = 3; t
     tensor([0., 3.], dtype=torch.float64)
     """
-    resolve(device)
+    if device is not None and resolve(device).type == "meta":
+        raise BufferError("from_dlpack: device 'meta' holds no data; leave it out")
     if isinstance(ext_tensor, Tensor):
         t = ext_tensor.detach()
     else:
@@ -165,7 +167,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         if type(ext_tensor).__name__ != "PyCapsule":
             if ext_tensor.__dlpack_device__()[0] != _CPU[0]:
                 raise BufferError(
-                    f"from_dlpack: the data is on device {ext_tensor.__dlpack_device__()}; copy it to the CPU first"
+                    f"from_dlpack: the data is on device {ext_tensor.__dlpack_device__()}; copy it to the "
+                    "CPU first"
                 )
             capsule = _capsule_of(ext_tensor)
         t = _of_capsule(capsule)

@@ -20,6 +20,7 @@ import numpy as np
 
 from . import streams
 from .config import config
+from .device import cpu
 from .device import device as Device
 from .device import resolve
 from .realize import recorder
@@ -33,6 +34,7 @@ Shape = int | tuple[int, ...]
 
 DEFAULT_SEED = 67280421310721
 LARGE = 1 << 14  # elements that are worth native code
+FEW = 16  # and of float32 normals, for which NumPy takes some sixty operations
 
 # Draws a large array natively: `native(what, address of the engine's state, shape, dtype, *numbers)`, or None
 # for one that it doesn't do. The package's root sets it.
@@ -68,7 +70,9 @@ class Generator:
     _normal: float | None  # the second normal of a pair of which one was asked for
 
     def __init__(self, device: Device | str | None = None) -> None:
-        self._device = resolve(device)
+        self._device = resolve(cpu if device is None else device)
+        if self._device.type == "meta":
+            raise RuntimeError("Generator: device 'meta' has no numbers to draw; leave it out, for 'cpu'")
         self._lock = threading.RLock()
         self._bits, self._address = None, -1
         self._reseed(DEFAULT_SEED)
@@ -216,7 +220,8 @@ class Generator:
 
     def _native(self, what: str, shape: Shape, dtype: npt.DTypeLike, *numbers: float) -> Array | None:
         """A large array drawn by native code; None if it is to be done here."""
-        if native is None or _count(shape) < LARGE or config.mode in ("interpret", "eager"):
+        least = FEW if what == "normal" and np.dtype(dtype).itemsize < 8 else LARGE
+        if native is None or _count(shape) < least or config.mode in ("interpret", "eager"):
             return None
         with self._lock:
             address = self.address()
@@ -398,7 +403,8 @@ class Generator:
         the half types and among zero weights, in the order of their index.
         """
         p = probabilities
-        _check_multinomial(p, num_samples, replacement)
+        check_multinomial(p.shape, p.dtype, num_samples, replacement)
+        check_weights(p)
         if p.size == 0:
             return np.empty((*p.shape[:-1], num_samples), np.int64)
         if not replacement or num_samples == 1:
@@ -416,6 +422,8 @@ class Generator:
         share = (total / total[..., -1:]).astype(np.float64)
         share[..., -1] = 1
         u = self._doubles(share[..., 0].size * num_samples).reshape(*p.shape[:-1], num_samples)
+        if share.size * num_samples < LARGE:
+            return (share[..., None, :] < u[..., None]).sum(-1)
         rows = zip(share.reshape(-1, p.shape[-1]), u.reshape(-1, num_samples), strict=True)
         return np.stack([np.searchsorted(s, v) for s, v in rows]).reshape(u.shape)
 
@@ -523,18 +531,29 @@ def _check_floating(name: str, dtype: np.dtype[Any], error: type[Exception] = No
         raise error(f"{name}: expects a floating dtype, got {dtype}; draw in float32 and convert")
 
 
-def _check_multinomial(p: Array, num_samples: int, replacement: bool) -> None:
-    if p.ndim not in (1, 2):
-        raise RuntimeError(f"multinomial: expects 1 or 2 dimensions of weights, got shape {p.shape}")
-    if p.dtype not in MANTISSA:
-        raise RuntimeError(f"multinomial: expects floating weights, got {p.dtype}; convert them first")
+def check_multinomial(
+    shape: tuple[int, ...], dtype: np.dtype[Any], num_samples: int, replacement: bool
+) -> None:
+    """What `multinomial` takes, but for the weights' values."""
+    if len(shape) not in (1, 2):
+        raise RuntimeError(f"multinomial: expects 1 or 2 dimensions of weights, got shape {shape}")
+    if dtype not in MANTISSA:
+        raise RuntimeError(f"multinomial: expects floating weights, got {dtype}; convert them first")
     if num_samples <= 0:
         raise RuntimeError(f"multinomial: expects num_samples > 0, got {num_samples}")
-    if not replacement and num_samples > p.shape[-1]:
+    if not replacement and num_samples > shape[-1]:
         raise RuntimeError(
-            f"multinomial: can't draw {num_samples} of {p.shape[-1]} once each, pass replacement=True"
+            f"multinomial: can't draw {num_samples} of {shape[-1]} once each, pass replacement=True"
         )
+
+
+def check_weights(p: Array) -> None:
+    """What `multinomial` takes as weights."""
     weights = _wider(p)
+    with np.errstate(over="ignore"):
+        total = weights.sum(-1)
+    if weights.min(initial=0) >= 0 and (total > 0).all() and (total < np.inf).all():
+        return
     if (wrong := ~((weights >= 0) & (weights < np.inf))).any():
         raise RuntimeError(f"multinomial: expects finite weights >= 0, got {weights[wrong][0]}")
     if not (weights > 0).any(-1).all():

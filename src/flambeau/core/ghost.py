@@ -37,6 +37,7 @@ class Level:
 
 META = Level(0, 0, "same")
 
+
 class _Nothing:
     """The operation of a ghost: none."""
 
@@ -114,6 +115,18 @@ def ghost_of(t: Tensor) -> Ghost | None:
     return node if type(node) is Ghost else None
 
 
+def found_anywhere(flags: Tensor) -> bool:
+    """Whether something is true of a tensor, or of any element of the batch that it belongs to. On the meta
+    device there is nothing that could be."""
+    node = ghost_of(flags)
+    while node is not None:
+        if node.real is None:
+            return False
+        flags = node.real
+        node = ghost_of(flags)
+    return bool(flags.any())
+
+
 def on_meta(shape: tuple[int, ...], dtype: Any) -> Tensor:
     """A tensor on the meta device."""
     return make(Ghost(tuple(shape), dtype))
@@ -132,10 +145,7 @@ def beside(t: Tensor, like: Tensor) -> Tensor:
 
 def haunted(nodes: tuple[Any, ...]) -> bool:
     """Whether there is a ghost among nodes."""
-    for node in nodes:
-        if type(node) is Ghost:
-            return True
-    return False
+    return Ghost in map(type, nodes)
 
 
 def top_level(nodes: tuple[Any, ...]) -> Level:
@@ -276,13 +286,15 @@ def check_devices(op: Any, nodes: tuple[Any, ...]) -> None:
     others = [t for t in given if t._node.shape and t._node.device.type != "meta"]
     if others and len(others) < len(given) and any(t._node.device.type == "meta" for t in given):
         raise RuntimeError(
-            f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, meta and "
+            f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, "
+            "meta and "
             f"cpu: Tensor on device cpu (shape {tuple(others[0].shape)}) is not on the expected device meta!"
         )
 
 
 _INSIDE = tuple(
-    PACKAGE + room for room in ("core", "ops", "functions", "autograd", "func", "nn/functional", "linalg")
+    PACKAGE + room
+    for room in ("core", "ops", "functions", "autograd", "func", "nn/functional", "linalg", "overrides")
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .device import cpu, device
-from .dtype import INTEGER, dtype, uint8
+from .dtype import INTEGER, dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def scalar(value: Any, dtype: dtype) -> Node:
     """
     node = Node(LEAF, (), (), (), dtype)
     kind = type(value)
-    if (kind is float or kind is int) and -128 <= value <= 127 and dtype is not uint8:
+    if (kind is float or kind is int) and -128 <= value <= 127 and (value >= 0 or dtype.is_signed):
         node.value = np.asarray(value, dtype.np)
     elif kind is int and dtype.category == INTEGER:
         if not -(2**63) <= value < 2**64:

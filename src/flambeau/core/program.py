@@ -170,10 +170,8 @@ def drop_dead(pending: list[Any]) -> tuple[list[bool], list[Node]]:
 
     Returns, for each that stays, whether somebody outside the list holds it, and all their inputs.
     """
+    sweep(pending)
     before = references(pending)
-    if ALONE in before:
-        _sweep(pending)
-        before = references(pending)
     inputs = list(chain.from_iterable(map(_inputs, pending)))
     # By now each node has one reference more for each time that it is an input: it is held from outside if
     # before - ALONE > now - before.
@@ -181,8 +179,10 @@ def drop_dead(pending: list[Any]) -> tuple[list[bool], list[Node]]:
     return list(map(ALONE.__lt__, outside)), inputs
 
 
-def _sweep(pending: list[Any]) -> None:
+def sweep(pending: list[Any]) -> None:
     """Removes, from the last to the first, nodes to which nothing but the list refers."""
+    if ALONE not in references(pending):
+        return
     for i in range(len(pending) - 1, -1, -1):
         if references(pending[i : i + 1])[0] == ALONE + 1 and not pending[i].op.effect:
             pending[i] = None  # lets go of the node, and so of its inputs
@@ -235,11 +235,12 @@ def _drop_failed(pending: list[Node]) -> None:
             known.add(id(node))
             kept.append(node)
         else:
-            _poison(node, bad.op.error)
+            fail(node, bad.op.error)
     pending[:] = kept
 
 
-def _poison(node: Node, error: Exception) -> None:
+def fail(node: Node, error: Exception) -> None:
+    """Has whoever looks at the node get the error."""
     node.op, node.inputs = PoisonedOp(error), ()
 
 
@@ -249,7 +250,7 @@ def poison(work: Trace, failed: dict[int, Exception]) -> Exception:
     first = len(work.leaves)
     for i, node in enumerate(work.nodes):
         if first + i in failed:
-            _poison(node, failed[first + i])
+            fail(node, failed[first + i])
     return next(iter(failed.values()))
 
 

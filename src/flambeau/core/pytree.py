@@ -7,7 +7,7 @@ classes that somebody registers; everything else, None too, is a leaf.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 PyTree = Any
@@ -79,7 +79,7 @@ class TreeSpec:
 
     def __init__(self, type: Any, context: Any, children_specs: list[TreeSpec]) -> None:
         self.type, self.context, self.children_specs = type, context, children_specs
-        self.num_leaves = sum(c.num_leaves for c in children_specs) if type is not None else 1
+        self.num_leaves: int = 1 if type is None else sum([c.num_leaves for c in children_specs])
 
     def is_leaf(self) -> bool:
         """Whether the tree is one leaf."""
@@ -124,9 +124,7 @@ class TreeSpec:
 LeafSpec = TreeSpec(None, None, [])
 
 
-def tree_flatten(
-    tree: PyTree, is_leaf: Callable[[Any], bool] | None = None
-) -> tuple[list[Any], TreeSpec]:
+def tree_flatten(tree: PyTree, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeSpec]:
     """The leaves of a tree in order, and its structure.
 
     >>> from flambeau.utils._pytree import tree_flatten
@@ -134,16 +132,16 @@ def tree_flatten(
     ([1, 2, 3], TreeSpec(dict, ['a', 'b'], [TreeSpec(list, None, [*, *]), *]))
     """
     leaves: list[Any] = []
+    return leaves, _walk(tree, is_leaf, leaves)
 
-    def walk(x: Any) -> TreeSpec:
-        kind, branch = _branch(x)
-        if branch is None or (is_leaf is not None and is_leaf(x)):
-            leaves.append(x)
-            return LeafSpec
-        children, context = branch.flatten(x)
-        return TreeSpec(kind, context, [walk(child) for child in children])
 
-    return leaves, walk(tree)
+def _walk(x: Any, is_leaf: Callable[[Any], bool] | None, leaves: list[Any]) -> TreeSpec:
+    kind, branch = _branch(x)
+    if branch is None or (is_leaf is not None and is_leaf(x)):
+        leaves.append(x)
+        return LeafSpec
+    children, context = branch.flatten(x)
+    return TreeSpec(kind, context, [_walk(child, is_leaf, leaves) for child in children])
 
 
 def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
@@ -160,16 +158,15 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
             f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a "
             f"pytree that holds {treespec.num_leaves} items ({treespec})."
         )
-    rest = iter(leaves)
+    return _build(treespec, iter(leaves))
 
-    def build(spec: TreeSpec) -> Any:
-        if spec.is_leaf():
-            return next(rest)
-        named = spec.type is tuple and spec.context is not None
-        branch = _NAMED if named else _BRANCHES[spec.type]
-        return branch.unflatten([build(child) for child in spec.children_specs], spec.context)
 
-    return build(treespec)
+def _build(spec: TreeSpec, rest: Iterator[Any]) -> Any:
+    if spec.is_leaf():
+        return next(rest)
+    named = spec.type is tuple and spec.context is not None
+    branch = _NAMED if named else _BRANCHES[spec.type]
+    return branch.unflatten([_build(child, rest) for child in spec.children_specs], spec.context)
 
 
 def tree_leaves(tree: PyTree, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:

@@ -8,16 +8,20 @@ import os
 import sys
 import threading
 import time
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .config import config
 from .node import Node, PoisonedOp
-from .program import Trace, poison, trace
+from .program import Trace, poison, sweep, trace
 from .watch import span, watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FEW, SMALL = 3, 1 << 14  # operations, and bytes: sooner done one by one than as a program
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -33,14 +37,16 @@ def user_line() -> str:
 class Recorder:
     """The pending nodes, in the order of recording, and the bounds on them.
 
-    `execute(trace) -> failures by slot` runs a program; the package's root sets it (the recorder knows no
-    backend). `shared` counts the memories that others see: as long as there is one, each recorded node is
-    checked for reading it. `ghosts` counts nodes that are never computed (`core.ghost`) in the same way.
-    `at_once` has the ids of nodes that read so much shared memory that they can't wait. `tape` is what
-    records a whole call for a replay, which puts work off until the call ends.
+    `execute(trace) -> failures by slot` runs a program, `evaluate(nodes) -> first error` a few nodes on few
+    numbers; the package's root sets them (the recorder knows no backend). `shared` counts the memories that
+    others see: as long as there is one, each recorded node is checked for reading it. `ghosts` counts nodes
+    that are never computed (`core.ghost`) in the same way. `at_once` has the ids of nodes that read so much
+    shared memory that they can't wait. `tape` is what records a whole call for a replay, which puts work off
+    until the call ends.
     """
 
     execute: Callable[[Trace], dict[int, Exception]]
+    evaluate: Callable[[list[Node]], Exception | None]
 
     def __init__(self) -> None:
         self.pending: list[Node] = []
@@ -70,15 +76,44 @@ class Recorder:
         rest."""
         if self.tape is not None and self.tape.puts_off(reason):
             return
-        with self.lock, _Uninterrupted():
-            error = self._work(reason)
+        with self.lock:
+            little = len(self.pending) <= FEW and self._is_little()
+            self.bytes = 0
+            self.flushes += 1
+            self.relax()
+            if little:
+                error = self._one_by_one()
+            else:
+                with _Uninterrupted():
+                    error = self._work(reason)
         if error is not None:
             raise error
 
+    def _is_little(self) -> bool:
+        """Whether the few pending nodes are small, and nobody wants to hear of a program."""
+        if self.bytes > SMALL or config.debug or watchers or config.mode == "compile":
+            return False
+        for node in self.pending:
+            if node.op.effect:  # can't be done again after Ctrl-C
+                return False
+            for x in node.inputs:
+                value = x.value
+                if value is not None and (type(value) is not np.ndarray or value.nbytes > SMALL):
+                    return False
+        return True
+
+    def _one_by_one(self) -> Exception | None:
+        """Does the few pending nodes. After Ctrl-C, which need not wait, what is not done is pending again."""
+        batch = self.pending[:]
+        try:
+            del self.pending[: len(batch)]
+            sweep(batch)
+            return self.evaluate(batch) if batch else None
+        except BaseException:
+            self.pending[:0] = [n for n in batch if n.value is None and type(n.op) is not PoisonedOp]
+            raise
+
     def _work(self, reason: str) -> Exception | None:
-        self.bytes = 0
-        self.flushes += 1
-        self.relax()
         count = len(self.pending)
         if count == 0:
             return None
@@ -136,6 +171,13 @@ class _Uninterrupted:
             _signal.signal(_signal.SIGINT, self.handler)
             if self.pressed:
                 self.handler(_signal.SIGINT, sys._getframe(1))
+
+
+def remembered(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with its results kept by its arguments, except while a call is recorded, whose numbers
+    know where they come from."""
+    known = lru_cache(4096)(f)
+    return wraps(f)(lambda *args: known(*args) if recorder.tape is None else f(*args))
 
 
 def value_of(node: Node, reason: str) -> Any:

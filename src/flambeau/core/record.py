@@ -85,9 +85,10 @@ def record(
         nodes = look_now(node)
     t = _new(Tensor)
     t._node = node
-    edges = tuple([t._edge for t in tensors])
-    if edges.count(None) < len(edges):
-        attach(t, op, attrs, nodes, edges, node)
+    for x in tensors:
+        if x._edge is not None:
+            attach(t, op, attrs, nodes, tuple([x._edge for x in tensors]), node)
+            break
     submit(node)
     return t
 
@@ -96,16 +97,20 @@ def record_view(
     op: Any, x: Tensor, attrs: tuple[Any, ...], shape: tuple[int, ...], layout: tuple[tuple[int, ...], int]
 ) -> Tensor:
     """Records a view: the result shares `x`'s storage."""
-    storage = x._own_storage()
+    storage = x._storage or x._own_storage()
     view = View(x._view, op, attrs, shape, *layout)
-    dtype = op.dtype_of(x, attrs)
-    if storage.is_shared():
-        node = x._current()
-        t = _of(window(storage, view, dtype))
-        if x._edge is not None:
-            attach(t, op, attrs, (node,), (x._edge,), t._node)
+    dtype = x._node.dtype if op.dtype_rule is None else op.dtype_of(x, attrs)
+    shared = storage.shared is not None and storage.is_shared()
+    if shared or recorder.shared or recorder.ghosts:
+        t = _of(window(storage, view, dtype)) if shared else record(op, (x,), attrs, shape, dtype)
+        if shared and x._edge is not None:
+            attach(t, op, attrs, (x._current(),), (x._edge,), t._node)
     else:
-        t = record(op, (x,), attrs, shape, dtype)
+        nodes = (x._current(),)
+        t = _of(Node(op, nodes, attrs, shape, dtype))
+        if x._edge is not None:
+            attach(t, op, attrs, nodes, (x._edge,), t._node)
+        submit(t._node)
     t._storage, t._view, t._seen = storage, view, storage.generation
     t._counter = t._node.version = x._counter
     if op.grads is not None:

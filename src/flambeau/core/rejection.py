@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from math import cos, floor, log, log1p, pi, sin, sqrt
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -19,36 +20,48 @@ from .generator import Generator
 from .streams import Array
 
 Source = Callable[[], float]
+FEW = 100  # numbers that are rather drawn one by one than given back
 THIRD, SQUEEZE = np.float32(1) / np.float32(3), float(np.float32(0.0331))  # float32 constants in PyTorch
+
+
+class _Ahead:
+    """Uniform float64 numbers in [0, 1), drawn from an engine in blocks, ahead of their use."""
+
+    def __init__(self, bits: np.random.MT19937, count: int) -> None:
+        self.bits, self.count = bits, count
+        self.before: Any = None  # the engine's state before the latest block
+        self.block: Iterator[float] = iter(())
+
+    def __iter__(self) -> Iterator[float]:
+        while True:
+            self.before = self.bits.state
+            words = self.bits.random_raw(2 * self.count).astype(np.uint32)
+            self.block = iter(streams.unit_double(words).tolist())
+            yield from self.block
+
+    def give_back(self) -> None:
+        """Leaves the engine where it were if only the numbers in use had been drawn."""
+        if self.before is not None:
+            self.bits.state = self.before
+            self.bits.random_raw(2 * (self.count - length_hint(self.block)))
 
 
 @contextlib.contextmanager
 def _uniforms(generator: Generator, expected: int) -> Iterator[Source]:
-    """Uniform float64 numbers in [0, 1), one a call. Many are drawn ahead, and unused ones given back."""
-    count = min(expected, 4096)
+    """Uniform float64 numbers in [0, 1), one a call; if many are expected, drawn ahead."""
 
     def single() -> float:
-        return ((raw() << 32 | raw()) & (2**53 - 1)) * 2.0**-53
-
-    def stream() -> Iterator[float]:
-        nonlocal block, state
-        while True:
-            state = bits.state
-            block = iter(streams.unit_double(bits.random_raw(2 * count).astype(np.uint32)).tolist())
-            yield from block
+        word, low = bits.random_raw(), bits.random_raw()
+        return ((word << 32 | low) & (2**53 - 1)) * 2.0**-53
 
     with generator._lock:
         bits = generator._engine()
-        if expected < 100:
-            raw: Callable[[], int] = bits.random_raw  # type: ignore[assignment]
+        if expected < FEW:
             yield single
-            return
-        state: Any = None
-        block = iter([0.0])
-        yield stream().__next__
-        if state is not None:
-            bits.state = state
-            bits.random_raw(2 * (count - block.__length_hint__()))
+        else:
+            ahead = _Ahead(bits, min(expected, 4096))
+            yield iter(ahead).__next__
+            ahead.give_back()
 
 
 def _normals(generator: Generator, uniform: Source) -> Source:
@@ -185,7 +198,7 @@ def binomial(generator: Generator, count: Array, p: Array) -> Array:
         x.astype(np.float64).ravel().tolist() for x in (count, rare, mean, spread, ratio, middle, log_failure)
     ]
     with _uniforms(generator, 4 * count.size) as uniform:
-        drawn = [_binomial(*row, uniform) for row in zip(*columns, strict=True)]
+        drawn = [_binomial(uniform, *row) for row in zip(*columns, strict=True)]
     successes = np.array(drawn, np.float64).astype(p.dtype).reshape(p.shape)
     out = np.where(p > 0.5, count - successes, successes)
     with np.errstate(invalid="ignore"):
@@ -194,6 +207,7 @@ def binomial(generator: Generator, count: Array, p: Array) -> Array:
 
 
 def _binomial(
+    uniform: Source,
     n: float,
     p: float,
     mean: float,
@@ -201,7 +215,6 @@ def _binomial(
     ratio: float,
     m: float,
     log_failure: float,
-    uniform: Source,
 ) -> float:
     """The number of successes, for p <= 1/2; nothing is drawn where it is certain."""
     if not (n > 0 and p > 0):

@@ -70,9 +70,7 @@ class View:
 
     def overlaps(self) -> bool:
         """Whether two elements share memory, as far as a zero stride tells (which is PyTorch's rule)."""
-        return any(
-            stride == 0 and extent > 1 for stride, extent in zip(self.strides, self.shape, strict=True)
-        )
+        return 0 in self.strides and _overlap(self.strides, self.shape)
 
     def is_dense(self) -> bool:
         """Whether the elements fill their stretch of memory, each place once."""
@@ -87,13 +85,22 @@ class View:
     def is_injective(self) -> bool:
         """Whether no two elements share memory (False also where that takes more than a look at the
         strides)."""
-        reach = 0
-        for stride, extent in sorted(zip(self.strides, self.shape, strict=True)):
-            if extent > 1:
-                if stride <= reach:
-                    return False
-                reach += stride * (extent - 1)
-        return True
+        return _injective(self.strides, self.shape)
+
+
+def _overlap(strides: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return any(stride == 0 and extent > 1 for stride, extent in zip(strides, shape, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _injective(strides: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    reach = 0
+    for stride, extent in sorted(zip(strides, shape, strict=True)):
+        if extent > 1:
+            if stride <= reach:
+                return False
+            reach += stride * (extent - 1)
+    return True
 
 
 class Storage:
@@ -165,9 +172,10 @@ def strided(value: np.ndarray, view: View, element: np.dtype[Any]) -> np.ndarray
     """The view's elements, of type `element`, in the memory of a contiguous array."""
     if numel(view.shape) == 0:
         return np.empty(view.shape, element)
-    flat = value.reshape(-1).view(element)[view.offset :]
+    carrier = np.dtype(np.int8) if element.itemsize == 1 else element  # NumPy can't spell some types of a byte
+    flat = value.reshape(-1).view(carrier)[view.offset :]
     steps = tuple([s * element.itemsize for s in view.strides])
-    return np.lib.stride_tricks.as_strided(flat, view.shape, steps)
+    return np.lib.stride_tricks.as_strided(flat, view.shape, steps).view(element)
 
 
 class Shared:

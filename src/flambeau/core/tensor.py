@@ -71,7 +71,7 @@ class Tensor(TensorMethods):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__torch_function__ is not dispatch.disabled:
+        if dispatch.takes_part(cls):
             Tensor._subclassed(cls)
 
     _subclassed: Any = staticmethod(lambda cls: None)  # what a new subclass brings about; set by the package
@@ -168,7 +168,7 @@ class Tensor(TensorMethods):
     @property
     def shape(self) -> Size:
         """The extents of the dimensions."""
-        return Size(self._node.shape)
+        return _tuple(Size, self._node.shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -199,7 +199,7 @@ class Tensor(TensorMethods):
         """The shape, or the extent of one dimension. IndexError for a dimension that isn't there."""
         shape = self._node.shape
         if dim is None:
-            return Size(shape)
+            return _tuple(Size, shape)
         if not -len(shape) <= dim < max(len(shape), 1) or not shape:
             raise IndexError(
                 f"size: dimension {dim} is out of range for a tensor with {len(shape)} dimensions"
@@ -290,12 +290,12 @@ class Tensor(TensorMethods):
             if symbol is not None:
                 return symbol
         value = self._value("item").reshape(()).item()
-        return float(value) if self._node.dtype is dtypes.bfloat16 else value
+        return float(value) if self._node.dtype in dtypes.FOREIGN else value
 
     def tolist(self) -> Any:
         """The numbers as nested Python lists (a plain number for a 0-d tensor)."""
         value = self._value("tolist")
-        if self._node.dtype is dtypes.bfloat16:
+        if self._node.dtype in dtypes.FOREIGN:
             value = value.astype(np.float32)
         return value.tolist()
 
@@ -537,7 +537,7 @@ class Tensor(TensorMethods):
         _redirect(self, other)
 
 
-_new = object.__new__
+_new, _tuple = object.__new__, tuple.__new__
 
 
 def _adopt(t: Tensor, node: Node) -> Tensor:
@@ -570,7 +570,7 @@ def all_memory(t: Tensor) -> Tensor:
 def _alias(node: Node, version: Version) -> Node:
     """The same value, with another version."""
     if type(node) is not Node:
-        alias = node.twin()  # a ghost
+        alias = node.twin()  # type: ignore[attr-defined]  # a ghost
     elif node.value is None:
         alias = Node(ALIAS, (node,), (), node.shape, node.dtype, node.device)
         recorder.pending.append(alias)

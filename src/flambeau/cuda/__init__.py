@@ -1,7 +1,7 @@
 """CUDA devices, as in `torch.cuda`. This version has none to offer, and says so when asked.
 
-As in PyTorch without CUDA, counts are zero, what has nothing to do does nothing (`manual_seed`, `empty_cache`),
-and what needs a device raises `NoDevice`, which is an AssertionError and a RuntimeError.
+As in PyTorch without CUDA, counts are zero, what has nothing to do does nothing (`manual_seed`,
+`empty_cache`), and what needs a device raises `NoDevice`, which is an AssertionError and a RuntimeError.
 """
 
 from __future__ import annotations

@@ -7,14 +7,13 @@ from typing import Any
 
 from ..autograd.grad_mode import no_grad
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.random import bernoulli
 from ..functions.ranges import arange
 from ..nn.functional import binary_cross_entropy_with_logits
 from . import constraints
 from .exp_family import ExponentialFamily
 from .odds import Odds
-from .utils import broadcast_all
+from .utils import broadcast_all, spread, where
 
 __all__ = ["Bernoulli"]
 
@@ -56,7 +55,7 @@ class Bernoulli(Odds, ExponentialFamily):
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws zeros and ones."""
         with no_grad():
-            return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+            return bernoulli(spread(self.probs, self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """value log p + (1 - value) log(1 - p)."""

@@ -11,6 +11,7 @@ from ..functions.ranges import arange
 from ..functions.sampling import binomial
 from . import constraints
 from .odds import Odds
+from .utils import spread
 
 __all__ = ["Binomial"]
 
@@ -73,7 +74,7 @@ class Binomial(Odds):
         """Draws numbers of successes."""
         shape = self._extended_shape(sample_shape)
         with no_grad():
-            return binomial(self.total_count.expand(shape), self.probs.expand(shape))
+            return binomial(spread(self.total_count, shape), spread(self.probs, shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log of (n over k) p**k (1 - p)**(n - k), with k logits - n log(1 + exp(logits)) for the powers."""

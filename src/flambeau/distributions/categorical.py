@@ -75,9 +75,11 @@ class Categorical(Odds):
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws indices (int64)."""
-        rows = self.probs.detach().reshape(-1, self._num_events)
-        drawn = multinomial(rows, Size(sample_shape).numel(), True).T
-        return drawn.reshape(self._extended_shape(sample_shape))
+        rows, count = self.probs.detach(), Size(sample_shape).numel()
+        if rows.ndim > 2:
+            rows = rows.flatten(0, -2)
+        drawn = multinomial(rows, count, True)
+        return (drawn if count == 1 else drawn.T).reshape(self._extended_shape(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The value's logit."""

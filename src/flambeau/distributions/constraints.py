@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from ..core.dtype import bool_
 from ..core.limits import finfo
 from ..core.tensor import Tensor
@@ -80,6 +82,10 @@ class Constraint:
         tensor([ True, False])
         """
         raise NotImplementedError(f"{type(self).__name__} does not define check")
+
+    def _holds(self, value: Tensor) -> bool:
+        """Whether all events lie in the set."""
+        return bool(self.check(value).all())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__.lstrip('_')}()"
@@ -185,6 +191,11 @@ class _IndependentConstraint(Constraint):
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
         return result.reshape(*result.shape[: result.ndim - n], -1).all(-1)
 
+    def _holds(self, value: Tensor) -> bool:
+        if value.ndim < self.event_dim:
+            return super()._holds(value)
+        return self.base_constraint._holds(value)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__[1:]}({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
@@ -274,88 +285,102 @@ class _Stack(Constraint):
         return stacked([c.check(v) for c, v in zip(self.cseq, parts, strict=True)], self.dim)
 
 
-# ----- of numbers -----
+# ----- of numbers and vectors: formulas that arrays understand too, which are quicker to ask -----
 
 
-class _Bounded(Constraint):
-    """Numbers between bounds, which are numbers or tensors."""
+class _Formula(Constraint):
+    def _test(self, x: Any, *bounds: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define _test")
 
-    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
-        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+    def check(self, value: Tensor) -> Tensor:
+        result: Tensor = self._test(value, *vars(self).values())
+        return result
+
+    def _holds(self, value: Tensor) -> bool:
+        return bool(np.all(self._test(*map(_array, (value, *vars(self).values())))))
 
     def __repr__(self) -> str:
-        bounds = ", ".join(f"{k}={v}" for k, v in vars(self).items())
+        bounds = ", ".join(f"{name}={bound}" for name, bound in vars(self).items())
         return f"{type(self).__name__[1:]}({bounds})"
 
 
-class _Below(_Bounded):
-    def __init__(self, upper_bound: Any) -> None:
-        self.upper_bound = upper_bound
+def _array(x: Any) -> Any:
+    return x._value("the constraint of an argument") if isinstance(x, Tensor) else x
 
 
-class _Above(_Bounded):
+class _Between(_Formula):
+    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+
+
+class _Above(_Formula):
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
 
-class _Real(Constraint):
+class _Below(_Formula):
+    def __init__(self, upper_bound: Any) -> None:
+        self.upper_bound = upper_bound
+
+
+class _Real(_Formula):
     """All numbers but NaN."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return value == value
+    def _test(self, x: Any) -> Any:
+        return x == x
 
 
-class _Boolean(Constraint):
+class _Boolean(_Formula):
     """0 and 1."""
 
     is_discrete = True
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value == 0) | (value == 1)
+    def _test(self, x: Any) -> Any:
+        return (x == 0) | (x == 1)
 
 
-class _Interval(_Bounded):
+class _Interval(_Between):
     """[lower_bound, upper_bound]."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= self.lower_bound) & (value <= self.upper_bound)
+    def _test(self, x: Any, low: Any, high: Any) -> Any:
+        return (x >= low) & (x <= high)
 
 
-class _HalfOpenInterval(_Bounded):
+class _HalfOpenInterval(_Between):
     """[lower_bound, upper_bound)."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= self.lower_bound) & (value < self.upper_bound)
+    def _test(self, x: Any, low: Any, high: Any) -> Any:
+        return (x >= low) & (x < high)
 
 
 class _GreaterThan(_Above):
     """(lower_bound, inf]."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return value > self.lower_bound
+    def _test(self, x: Any, low: Any) -> Any:
+        return x > low
 
 
 class _GreaterThanEq(_Above):
     """[lower_bound, inf]."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return value >= self.lower_bound
+    def _test(self, x: Any, low: Any) -> Any:
+        return x >= low
 
 
 class _LessThan(_Below):
     """[-inf, upper_bound)."""
 
-    def check(self, value: Tensor) -> Tensor:
-        return value < self.upper_bound
+    def _test(self, x: Any, high: Any) -> Any:
+        return x < high
 
 
-class _IntegerInterval(_Bounded):
+class _IntegerInterval(_Between):
     """Integers from lower_bound to upper_bound."""
 
     is_discrete = True
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value % 1 == 0) & (value >= self.lower_bound) & (value <= self.upper_bound)
+    def _test(self, x: Any, low: Any, high: Any) -> Any:
+        return (x % 1 == 0) & (x >= low) & (x <= high)
 
 
 class _IntegerGreaterThan(_Above):
@@ -363,30 +388,27 @@ class _IntegerGreaterThan(_Above):
 
     is_discrete = True
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value % 1 == 0) & (value >= self.lower_bound)
+    def _test(self, x: Any, low: Any) -> Any:
+        return (x % 1 == 0) & (x >= low)
 
 
-# ----- of vectors -----
-
-
-class _OneHot(Constraint):
+class _OneHot(_Formula):
     """Vectors of zeros and a single one."""
 
     is_discrete = True
     event_dim = 1
 
-    def check(self, value: Tensor) -> Tensor:
-        return boolean.check(value).all(-1) & (value.sum(-1) == 1)
+    def _test(self, x: Any) -> Any:
+        return ((x == 0) | (x == 1)).all(-1) & (x.sum(-1) == 1)
 
 
-class _Simplex(Constraint):
+class _Simplex(_Formula):
     """Vectors of numbers >= 0 whose sum is 1, to a millionth."""
 
     event_dim = 1
 
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+    def _test(self, x: Any) -> Any:
+        return (x >= 0).all(-1) & (abs(x.sum(-1) - 1) < 1e-6)
 
 
 class _Multinomial(_Below):
@@ -394,11 +416,10 @@ class _Multinomial(_Below):
 
     is_discrete = True
     event_dim = 1
-
-    def check(self, value: Tensor) -> Tensor:
-        return (value >= 0).all(-1) & (value.sum(-1) <= self.upper_bound)
-
     __repr__ = Constraint.__repr__
+
+    def _test(self, x: Any, most: Any) -> Any:
+        return (x >= 0).all(-1) & (x.sum(-1) <= most)
 
 
 # ----- of matrices -----
@@ -466,7 +487,8 @@ class _PositiveDefinite(_Symmetric):
         is_symmetric = super().check(value)
         if not bool(is_symmetric.all()):
             return is_symmetric
-        return cholesky_ex(value.detach()).info == 0
+        factored: Tensor = cholesky_ex(value.detach()).info == 0
+        return factored
 
 
 dependent = _Dependent()

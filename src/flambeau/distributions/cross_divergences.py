@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import full_like
 from .bernoulli import Bernoulli
 from .beta import Beta
@@ -21,7 +20,7 @@ from .normal import Normal
 from .pareto import Pareto
 from .poisson import Poisson
 from .uniform import Uniform
-from .utils import euler_constant
+from .utils import euler_constant, where
 
 INFINITY = float("inf")
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)

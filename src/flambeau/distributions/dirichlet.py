@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.sampling import _sample_dirichlet
 from ..nn.functional import one_hot
 from . import constraints
 from .exp_family import ExponentialFamily
+from .utils import spread, where
 
 __all__ = ["Dirichlet"]
 
@@ -35,7 +35,7 @@ class Dirichlet(ExponentialFamily):
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws normalised gamma numbers."""
-        return _sample_dirichlet(self.concentration.expand(self._extended_shape(sample_shape)))
+        return _sample_dirichlet(spread(self.concentration, self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """sum of (a - 1) log x, + log Gamma(sum of a), - sum of log Gamma(a)."""

@@ -73,7 +73,7 @@ class Distribution:
             if constraints.is_dependent(constraint) or computed:
                 continue
             value = getattr(self, name)
-            if not _holds(constraint, value):
+            if not constraint._holds(value):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of "
                     f"distribution {self!r} to satisfy the constraint {constraint!r}, but found invalid "
@@ -320,7 +320,7 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if not _holds(support, value):
+        if not support._holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(actual)}) to be within the "
                 f"support ({support!r}) of the distribution {self!r}, but found invalid values: {value}"
@@ -330,7 +330,3 @@ class Distribution:
         held = {n: vars(self)[n] for n in self.arg_constraints if n in vars(self)}
         shown = [f"{n}: {x if x.numel() == 1 else x.shape}" for n, x in held.items()]
         return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _holds(constraint: constraints.Constraint, value: Tensor) -> bool:
-    return bool(constraint.check(value).all())

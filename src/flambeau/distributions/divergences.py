@@ -6,7 +6,6 @@ from typing import Any
 
 from ..autograd.api import grad
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.shape import broadcast_shapes
 from ..functions.systems import solve_triangular
 from ..nn.functional import softplus
@@ -34,7 +33,7 @@ from .pareto import Pareto
 from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
-from .utils import _sum_rightmost, euler_constant
+from .utils import _sum_rightmost, euler_constant, where
 
 INFINITY = float("inf")
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ..core.limits import finfo
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from . import constraints
 from .distribution import Distribution
 from .gamma import Gamma
-from .utils import broadcast_all
+from .utils import broadcast_all, where
 
 __all__ = ["FisherSnedecor"]
 

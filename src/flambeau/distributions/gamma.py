@@ -10,7 +10,7 @@ from ..functions.creation import as_tensor
 from ..functions.sampling import _standard_gamma
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all
+from .utils import broadcast_all, spread
 
 __all__ = ["Gamma"]
 
@@ -54,7 +54,7 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws gamma numbers of rate 1 over the rate."""
         shape = self._extended_shape(sample_shape)
-        value = _standard_gamma(self.concentration.expand(shape)) / self.rate
+        value = _standard_gamma(spread(self.concentration, shape)) / self.rate
         value.detach().clamp_(min=finfo(value.dtype).tiny)  # gradients flow where it is clamped too
         return value
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.tensor import Tensor
-from ..functions.choice import isclose, where
+from ..functions.choice import isclose
 from ..functions.creation import zeros_like
 from ..functions.random import rand
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
+from .utils import broadcast_all, where
 
 __all__ = ["GeneralizedPareto"]
 

@@ -8,12 +8,11 @@ from typing import Any
 from ..autograd.grad_mode import no_grad
 from ..core.limits import finfo
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import empty, zeros_like
 from ..nn.functional import binary_cross_entropy_with_logits
 from . import constraints
 from .odds import Odds
-from .utils import broadcast_all
+from .utils import broadcast_all, where
 
 __all__ = ["Geometric"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import as_tensor, full_like, zeros_like
 from . import constraints
 from .cauchy import Cauchy
 from .transformed_distribution import TransformedDistribution
 from .transforms import AbsTransform
+from .utils import where
 
 __all__ = ["HalfCauchy"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import zeros_like
 from . import constraints
 from .normal import Normal
 from .transformed_distribution import TransformedDistribution
 from .transforms import AbsTransform
+from .utils import where
 
 __all__ = ["HalfNormal"]
 

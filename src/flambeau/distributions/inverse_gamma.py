@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from . import constraints
 from .gamma import Gamma
 from .transformed_distribution import TransformedDistribution
 from .transforms import PowerTransform
+from .utils import where
 
 __all__ = ["InverseGamma"]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import full_like
 from . import constraints
 from .transformed_distribution import TransformedDistribution
 from .transforms import AffineTransform, PowerTransform
 from .uniform import Uniform
-from .utils import broadcast_all, euler_constant
+from .utils import broadcast_all, euler_constant, where
 
 __all__ = ["Kumaraswamy"]
 

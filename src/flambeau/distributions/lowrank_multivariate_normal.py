@@ -93,7 +93,7 @@ class LowRankMultivariateNormal(Distribution):
         return self.loc
 
     @lazy_property
-    def variance(self) -> Tensor:  # type: ignore[override]
+    def variance(self) -> Tensor:
         """The covariance's diagonal."""
         factor, diagonal = self._matrices
         return ((factor**2).sum(-1) + diagonal).expand(self._extended_shape())

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from ..core.size import Size
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import ones_like, tensor
 from . import constraints
 from .binomial import Binomial
 from .categorical import Categorical
 from .distribution import Distribution
-from .utils import broadcast_all, lazy_property
+from .utils import broadcast_all, lazy_property, where
 
 __all__ = ["Multinomial"]
 

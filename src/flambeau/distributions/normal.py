@@ -10,7 +10,7 @@ from ..core.tensor import Tensor
 from ..functions.random import normal
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import _standard_normal, broadcast_all
+from .utils import _standard_normal, broadcast_all, spread
 
 __all__ = ["Normal"]
 
@@ -69,7 +69,7 @@ class Normal(ExponentialFamily):
         """Draws numbers, through which no gradient flows."""
         shape = self._extended_shape(sample_shape)
         with no_grad():
-            return normal(self.loc.expand(shape), self.scale.expand(shape))
+            return normal(spread(self.loc, shape), spread(self.scale, shape))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws loc + scale times standard normal numbers."""

@@ -9,7 +9,7 @@ from ..core.tensor import Tensor
 from ..functions.sampling import poisson
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all
+from .utils import broadcast_all, spread
 
 __all__ = ["Poisson"]
 
@@ -48,7 +48,7 @@ class Poisson(ExponentialFamily):
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draws counts."""
         with no_grad():
-            return poisson(self.rate.expand(self._extended_shape(sample_shape)))
+            return poisson(spread(self.rate, self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """k log rate - rate - log k!."""

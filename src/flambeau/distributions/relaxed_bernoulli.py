@@ -32,7 +32,7 @@ class LogitRelaxedBernoulli(Odds):
     _parameters = ("probs", "logits")
 
     def __init__(
-        self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+        self, temperature: Tensor, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         self.temperature = temperature
         self._give(probs, logits)
@@ -71,13 +71,13 @@ class RelaxedBernoulli(TransformedDistribution):
     _parameters = ()
 
     def __init__(
-        self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+        self, temperature: Tensor, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
     @property
-    def temperature(self) -> Any:
+    def temperature(self) -> Tensor:
         """How far numbers lie from 0 and 1."""
         return self.base_dist.temperature
 

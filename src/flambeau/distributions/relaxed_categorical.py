@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..core.size import Size
 from ..core.tensor import Tensor
@@ -36,7 +35,7 @@ class ExpRelaxedCategorical(Distribution):
 
     def __init__(
         self,
-        temperature: Any,
+        temperature: Tensor,
         probs: Tensor | None = None,
         logits: Tensor | None = None,
         validate_args: bool | None = None,
@@ -93,7 +92,7 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     def __init__(
         self,
-        temperature: Any,
+        temperature: Tensor,
         probs: Tensor | None = None,
         logits: Tensor | None = None,
         validate_args: bool | None = None,
@@ -102,7 +101,7 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         super().__init__(base, ExpTransform(), validate_args=validate_args)
 
     @property
-    def temperature(self) -> Any:
+    def temperature(self) -> Tensor:
         """How far points lie from the corners."""
         return self.base_dist.temperature
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from . import constraints
 from .chi2 import Chi2
 from .distribution import Distribution
-from .utils import _standard_normal, broadcast_all
+from .utils import _standard_normal, broadcast_all, where
 
 __all__ = ["StudentT"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from ..autograd.grad_mode import no_grad
 from ..core.size import Size
@@ -34,7 +34,7 @@ class TransformedDistribution(Distribution):
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012
     base_dist: Any
-    _parameters = ()
+    _parameters: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -250,7 +250,7 @@ class AffineTransform(Transform):
         return self._event_dim
 
     @constraints.dependent_property(is_discrete=False)
-    def domain(self) -> constraints.Constraint:  # type: ignore[override]
+    def domain(self) -> constraints.Constraint:
         """Real numbers."""
         n = self._event_dim
         return constraints.independent(constraints.real, n) if n else constraints.real

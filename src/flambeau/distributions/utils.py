@@ -11,6 +11,7 @@ from ..core.dtype import dtype as DType
 from ..core.dtype import get_default_dtype
 from ..core.limits import finfo
 from ..core.tensor import Tensor
+from ..functions import choice
 from ..functions.creation import empty, tensor
 from ..functions.ranges import arange
 from ..functions.shape import broadcast_tensors
@@ -166,3 +167,14 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     mat = vec.new_zeros(*vec.shape[:-1], n, n)
     mat[..., _triangle(n, diag)] = vec
     return mat
+
+
+def where(condition: Tensor, x: Any, y: Any) -> Tensor:
+    """`x` where the condition holds, else `y`."""
+    result: Tensor = choice.where(condition, x, y)
+    return result
+
+
+def spread(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """`x` expanded to a shape, which it often has already."""
+    return x if x.shape == shape else x.expand(shape)

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from ..autograd.grad_mode import no_grad
 from ..core import dtype as dt
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import zeros
 from ..functions.random import rand
 from ..functions.special import i0e, i1e
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
+from .utils import broadcast_all, where
 
 __all__ = ["VonMises"]
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from ..core.limits import finfo
 from ..core.size import Size
 from ..core.tensor import Tensor
-from ..functions.choice import where
 from ..functions.creation import tensor
 from ..functions.linalg import slogdet
 from ..functions.random import randn
@@ -19,7 +18,7 @@ from . import constraints
 from .chi2 import Chi2
 from .exp_family import ExponentialFamily
 from .multivariate_normal import _factor, _log_diagonal, _precision, _single
-from .utils import lazy_property
+from .utils import lazy_property, where
 
 __all__ = ["Wishart"]
 
@@ -159,7 +158,7 @@ class Wishart(ExponentialFamily):
             self._validate_sample(value)
         df, p = self.df, self._event_shape[-1]
         trace = (self.precision_matrix.mT * value).sum((-2, -1))
-        spread = (df - p - 1) / 2 * slogdet(value).logabsdet
+        spread: Tensor = (df - p - 1) / 2 * slogdet(value).logabsdet
         return spread - trace / 2 - df * self._half_log_det() - (df / 2).mvlgamma(p)
 
     def entropy(self) -> Tensor:
@@ -175,4 +174,5 @@ class Wishart(ExponentialFamily):
     def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         p = self._event_shape[-1]
         half = y + (p + 1) / 2
-        return half * (p * LOG_TWO - slogdet(-2 * x).logabsdet) + half.mvlgamma(p)
+        log_det: Tensor = slogdet(-2 * x).logabsdet
+        return half * (p * LOG_TWO - log_det) + half.mvlgamma(p)

@@ -24,7 +24,9 @@ NEVER = """
 
 def properties() -> dict[str, Any]:
     """The attributes, by name."""
-    made = {name: property(lambda self: False, doc="False: there are none of these.") for name in NEVER.split()}
+    made = {
+        name: property(lambda self: False, doc="False: there are none of these.") for name in NEVER.split()
+    }
     return {**made, "is_cpu": property(_is_cpu), "layout": property(_layout), "name": property(_name)}
 
 
@@ -80,7 +82,9 @@ def set_(
     else:
         seen = source._tensor_of(self.dtype)
     if seen.dtype is not self.dtype:
-        raise RuntimeError(f"set_: Could not set tensor of type {seen.dtype} to a tensor of type {self.dtype}")
+        raise RuntimeError(
+            f"set_: Could not set tensor of type {seen.dtype} to a tensor of type {self.dtype}"
+        )
     if size is not None:
         extents = positive_shape("set_", tuple(size))
         steps = contiguous_strides(extents) if stride is None else tuple(stride)
@@ -151,8 +155,8 @@ def xpu(self: Tensor, device: Any = None, non_blocking: bool = False, memory_for
 
 
 def is_inference(input: Tensor) -> bool:
-    """Whether the tensor can never take part in differentiation: False, as all tensors can, also those made in
-    inference mode.
+    """Whether the tensor can never take part in differentiation: False, as all tensors can, also those made
+    in inference mode.
 
     >>> import flambeau as torch
     >>> torch.is_inference(torch.ones(1))
@@ -171,7 +175,6 @@ def is_distributed(input: Tensor) -> bool:
     return False
 
 
-
 def as_subclass(self: Tensor, cls: type) -> Any:
     """This tensor as an instance of a subclass: on the same memory, with the same history."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
@@ -182,6 +185,6 @@ def as_subclass(self: Tensor, cls: type) -> Any:
 
 
 def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
-    """What `Module.load_state_dict` puts in the place of this tensor, given what was saved: with `assign` what
-    was saved, else this tensor with its values."""
+    """What `Module.load_state_dict` puts in the place of this tensor, given what was saved: with `assign`
+    what was saved, else this tensor with its values."""
     return other.detach() if assign else self.copy_(other).detach()

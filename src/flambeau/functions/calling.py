@@ -136,7 +136,8 @@ def shape_of(what: str, size: tuple[int, ...], named: Any = None) -> tuple[int, 
 def positive_shape(what: str, size: tuple[int, ...], named: Any = None) -> tuple[int, ...]:
     """As `shape_of`; RuntimeError for a negative extent."""
     shape = shape_of(what, size, named)
-    for s in shape:
-        if s < 0:
-            raise RuntimeError(f"{what}: Trying to create tensor with negative dimension {s}: {list(shape)}")
+    if shape and min(shape) < 0:
+        raise RuntimeError(
+            f"{what}: Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     return shape

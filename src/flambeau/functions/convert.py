@@ -25,11 +25,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     where: Device | str | None = None
     copy, form = kwargs.pop("copy", False), kwargs.pop("memory_format", None)
     for name, value in (*((None, a) for a in args), *kwargs.items()):
-        if (
-            name == "non_blocking"
-            or value is None
-            or (name is None and isinstance(value, bool))
-        ):
+        if name == "non_blocking" or value is None or (name is None and isinstance(value, bool)):
             continue
         if isinstance(value, dt.dtype):
             d = value
@@ -60,10 +56,11 @@ def _moved(self: Tensor, where: Device) -> Tensor:
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The name of the tensor's type, or the tensor converted to a dtype: `torch.float64`, `torch.DoubleTensor`
-    or "torch.DoubleTensor"."""
+    """The name of the tensor's type, or the tensor converted to a dtype: `torch.float64`,
+    `torch.DoubleTensor` or "torch.DoubleTensor"."""
     if dtype is None:
-        return f"torch.{_TYPE_NAMES.get(self.dtype) or self.dtype.name.capitalize()}Tensor"
+        own = _TYPE_NAMES.get(self.dtype) or self.dtype.name.capitalize().replace("Uint", "UInt")
+        return f"torch.{own}Tensor"
     if isinstance(dtype, dt.dtype):
         return to(self, dtype)
     if dtype is Tensor:

@@ -16,6 +16,7 @@ from ..core.ghost import beside, on_meta, place
 from ..core.realize import recorder
 from ..core.tensor import Tensor, from_array
 from ..ops import creation as ops
+from ..ops.kinds import cast
 from ..ops.view import clone
 from .calling import deliver, positive_shape
 from .memory import check_layout, copy_in, filled_like
@@ -70,6 +71,8 @@ def tensor(
 
 def to_array(data: Any, d: DType | None) -> np.ndarray:
     """A new array of `data` in the dtype that a tensor of it has."""
+    if d is dt.float8_e4m3fn:  # by way of float32, so that what is too large is converted as always
+        return cast.numpy(to_array(data, dt.float32), d)
     if isinstance(data, (np.ndarray, np.generic)):
         target = d or dt.from_numpy(data.dtype)
         return np.array(data, dtype=target.np, order="C", copy=True)

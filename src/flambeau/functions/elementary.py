@@ -187,7 +187,7 @@ def isreal(input: Tensor) -> Tensor:
     tensor([False,  True])
     """
     if not check_tensor("isreal", "input", input)._node.dtype.is_complex:
-        return full(tuple(input.shape), True, dtype=dt.bool_)
+        return input.new_full(tuple(input.shape), True, dtype=dt.bool_)
     return ops.eq(input.imag, 0)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from numpy import ndindex
 
 from ..core import dtype as dt
+from ..core.ghost import found_anywhere
 from ..core.tensor import Tensor
 from ..ops import factors as ops
 from ..ops import indefinite
@@ -69,7 +70,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     """
     square("cholesky_ex", A)
     low, info = ops.cholesky(A.mH if upper else A, False)
-    if check_errors and bool(info.any()):
+    if check_errors and found_anywhere(info):
         raise ops.not_positive("cholesky_ex", info.numpy())
     return deliver_all(
         "linalg.cholesky_ex", return_types.linalg_cholesky_ex(low.mH if upper else low, info), out
@@ -99,7 +100,7 @@ def _lu(what: str, A: Tensor, pivot: bool, check_errors: bool) -> Any:
             f"linalg.{what}: LU without pivoting is not implemented on the CPU; leave pivot=True"
         )
     lu, pivots, info = ops.lu_factor(A)
-    if check_errors and bool(info.any()):
+    if check_errors and found_anywhere(info):
         raise _zero_pivot(what, info)
     return return_types.linalg_lu_factor_ex(lu, pivots, info)
 
@@ -290,7 +291,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
     """
     square("ldl_factor_ex", A)
     factors, pivots, info = indefinite.ldl_factor(A, hermitian and A.is_complex())
-    if check_errors and bool(info.any()):
+    if check_errors and found_anywhere(info):
         raise RuntimeError(
             f"linalg.ldl_factor: D is singular (info {info.tolist()}); use linalg.ldl_factor_ex"
         )

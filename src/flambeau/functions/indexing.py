@@ -11,6 +11,7 @@ from ..core import dtype as dt
 from ..core.ghost import ghost_of
 from ..core.inplace import assign, check_history, check_writable, same_place, touch
 from ..core.modes import modes
+from ..core.realize import remembered
 from ..core.tensor import Tensor, from_array
 from ..ops import index as ops
 from ..ops import view as views
@@ -28,6 +29,54 @@ from .shape import reshape, slice_dim, unsqueeze
 # ----- x[...] -----
 
 Advanced = dict[int, Tensor]  # index tensors by dimension
+_MASKS = (dt.bool_, dt.uint8)
+
+
+def _spelt(index: Any) -> tuple[Any, ...] | None:
+    """An index of whole numbers, slices, None and ... in a form that can be looked up, with slices as tuples;
+    None for any other."""
+    items = []
+    for item in index if type(index) is tuple else (index,):
+        if type(item) is slice:
+            item = (item.start, item.stop, item.step)
+            if not all([p is None or type(p) is int for p in item]):
+                return None
+        elif type(item) is not int and item is not None and item is not Ellipsis:
+            return None
+        items.append(item)
+    return tuple(items)
+
+
+@remembered
+def _views_of(shape: tuple[int, ...], spelt: tuple[Any, ...]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+    """The views (operation, attributes) that such an index takes of a shape, neighbouring slices as one."""
+    steps: list[tuple[Any, tuple[Any, ...]]] = []
+    left, dim = list(shape), 0  # the dimensions after the steps
+    for item in _items(len(shape), tuple(slice(*i) if type(i) is tuple else i for i in spelt)):
+        if item is None:
+            steps.append((views.unsqueeze, (dim,)))
+            left.insert(dim, 1)
+            dim += 1
+        elif isinstance(item, slice):
+            taken = _slice_range(item, left[dim])
+            if taken != (0, left[dim], 1):
+                ranges = [(0, e, 1) for e in left]
+                if steps and steps[-1][0] is views.slice_:
+                    ranges = list(steps.pop()[1][0])
+                ranges[dim], left[dim] = taken, taken[1]
+                steps.append((views.slice_, (tuple(ranges),)))
+            dim += 1
+        else:
+            steps.append((views.select, (dim, _position(tuple(left), dim, item))))
+            del left[dim]
+    return tuple(steps)
+
+
+def _look(x: Tensor, spelt: tuple[Any, ...]) -> Tensor:
+    """What such an index shows of `x`; `x` itself if that is all of it."""
+    for op, attrs in _views_of(x._node.shape, spelt):
+        x = op.try_view(x, attrs)
+    return x
 
 
 def _slice_range(s: slice, extent: int) -> tuple[int, int, int]:
@@ -43,24 +92,20 @@ def _consumed(item: Any) -> int:
     """How many dimensions of the tensor an index item takes."""
     if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
         return 0
-    if isinstance(item, (Tensor, np.ndarray)) and str(item.dtype) in ("torch.bool", "torch.uint8", "bool"):
-        return item.ndim
-    return 1
+    return item.ndim if isinstance(item, Tensor) and item._node.dtype in _MASKS else 1
 
 
-def _items(x: Tensor, index: Any) -> list[Any]:
+def _items(rank: int, index: Any) -> list[Any]:
     """The index as a list of items, one a dimension, with the ellipsis spelt out."""
     items = [_as_item(i) for i in (index if _is_several(index) else (index,))]
     taken = sum(_consumed(i) for i in items)
-    if taken > x.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {x.ndim}: got {taken}")
+    if taken > rank:
+        raise IndexError(f"too many indices for tensor of dimension {rank}: got {taken}")
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
-    if len(dots) > 1 and any(i is not Ellipsis for i in items[dots[1] :]) and taken < x.ndim:
-        raise IndexError(
-            f"too many indices for tensor of dimension {x.ndim}: each ... stands for all the rest"
-        )
+    if len(dots) > 1 and any(i is not Ellipsis for i in items[dots[1] :]) and taken < rank:
+        raise IndexError(f"too many indices for tensor of dimension {rank}: each ... stands for all the rest")
     if dots:
-        rest = [slice(None)] * (x.ndim - taken)
+        rest = [slice(None)] * (rank - taken)
         items[dots[0] : dots[0] + 1] = rest
         items = [i for i in items if i is not Ellipsis]
     return items
@@ -78,6 +123,8 @@ def _is_several(index: Any) -> bool:
 
 
 def _as_item(item: Any) -> Any:
+    if isinstance(item, (int, slice)):
+        return item
     if isinstance(item, (list, tuple, range)):
         return from_array(to_array(list(item), None if len(item) else dt.int64))
     if isinstance(item, np.ndarray):
@@ -121,7 +168,12 @@ def _basic(x: Tensor, items: list[Any]) -> tuple[Tensor, Advanced]:
 
 
 def _select(x: Tensor, dim: int, i: int) -> Tensor:
-    extent = x._node.shape[dim] if dim < x.ndim else -1
+    return views.select(x, dim, _position(x._node.shape, dim, i))
+
+
+def _position(shape: tuple[int, ...], dim: int, i: int) -> int:
+    """A whole number as an index, counted from the front; IndexError if it is none."""
+    extent = shape[dim] if dim < len(shape) else -1
     if extent < 0:
         raise IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a "
@@ -129,12 +181,12 @@ def _select(x: Tensor, dim: int, i: int) -> Tensor:
         )
     if not -extent <= i < extent:
         raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {extent}")
-    return views.select(x, dim, i % extent)
+    return i % extent
 
 
 def _tensor_item(x: Tensor, dim: int, item: Tensor, later: Advanced) -> int:
     """Notes an index tensor (a mask as the positions where it is true); returns the next dimension."""
-    if item._node.dtype not in (dt.bool_, dt.uint8):
+    if item._node.dtype not in _MASKS:
         if item._node.dtype not in (dt.int64, dt.int32):
             raise IndexError(
                 f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}; use "
@@ -157,7 +209,11 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     """`x[index]`: whole numbers, slices, None and ... give views; tensors, lists and masks give copies."""
     if type(index) is int:  # the commonest case
         return _select(self, 0, index)
-    x, later = _basic(self, _items(self, index))
+    spelt, later = _spelt(index), None
+    if spelt is None:
+        x, later = _basic(self, _items(self.ndim, index))
+    else:
+        x = _look(self, spelt)
     if later:
         return ops.index(x, tuple(later.values()), tuple(later))
     if x is self:
@@ -178,7 +234,11 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         )
     if index is False:
         return
-    items = _items(self, None if index is True else index)
+    spelt = _spelt(index)
+    if spelt is not None:
+        _write_view(_look(self, spelt), value)
+        return
+    items = _items(self.ndim, None if index is True else index)
     tensors = [i for i in items if isinstance(i, (Tensor, bool))]
     alone = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Tensor) and _is_number(value) else None
     by_mask = alone is not None and alone._node.dtype is dt.bool_
@@ -193,7 +253,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             "masked_fill_ only supports boolean masks, but got mask with dtype torch.uint8; use .bool()"
         )
     if not later:
-        copy_(x, _spread(value if isinstance(value, Tensor) else _value_for(self, value), x))
+        _write_view(x, value)
         return
     if isinstance(value, Tensor) and value._node.dtype is not self._node.dtype and not by_mask:
         raise RuntimeError(
@@ -206,6 +266,10 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     write("index_put_", x, ops.index_put(x, source, tuple(later.values()), tuple(later), False))
 
 
+def _write_view(x: Tensor, value: Any) -> None:
+    copy_(x, _spread(value, x) if isinstance(value, Tensor) else value)
+
+
 def _is_number(value: Any) -> bool:
     return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, (bool, int, float, complex))
 
@@ -214,11 +278,11 @@ def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     return choose(mask, _value_for(x, value), x)
 
 
-def _value_for(x: Tensor, value: Any) -> Tensor:
-    """The value as a tensor of `x`'s dtype."""
+def _value_for(x: Tensor, value: Any, shape: tuple[int, ...] = ()) -> Tensor:
+    """The value as a tensor of `x`'s dtype; a number in this shape."""
     if not isinstance(value, Tensor):
         if isinstance(value, (bool, int, float, complex)):
-            return full(value, (), x._node.dtype)
+            return full(value, shape, x._node.dtype)
         value = from_array(to_array(value, None))
     return value if value._node.dtype is x._node.dtype else cast(value, x._node.dtype)
 
@@ -256,12 +320,14 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Overwrites this tensor with `src` (a tensor or a number), broadcast and converted; returns it."""
     if not isinstance(src, (Tensor, bool, int, float, complex, np.generic)):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
-    check_history(self, "copy_")
     if not isinstance(src, Tensor) or not same_place(self, src):
         check_writable(self, "copy_", src)
-    elif not (modes.grad and (self.requires_grad or src.requires_grad)):
-        return touch(self)
-    source, shape = _value_for(self, src), self._node.shape
+    else:
+        check_history(self, "copy_")
+        if not (modes.grad and (self.requires_grad or src.requires_grad)):
+            return touch(self)
+    shape = self._node.shape
+    source = _value_for(self, src, shape)
     if source._node.shape != shape:
         source = views.clone(views.expand.plain(_fitting(source, shape), (shape,)))
     elif source is src:
@@ -467,7 +533,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     >>> torch.index_put(torch.zeros(3), (torch.tensor([0, 0]),), torch.tensor(1.), accumulate=True)
     tensor([2., 0., 0.])
     """
-    x, later = _basic(input, _items(input, tuple(slice(None) if i is None else i for i in indices)))
+    x, later = _basic(input, _items(input.ndim, tuple(slice(None) if i is None else i for i in indices)))
     if values._node.dtype is not input._node.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
+from ..core.realize import remembered
 from ..core.tensor import Tensor, from_array
 from ..ops import view as ops
 from ..ops.kinds import cast, result_type
@@ -150,25 +151,36 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     for x in xs:
         if not isinstance(x, Tensor):
             raise TypeError(f"cat(): expected Tensor as element in argument 0, but got {type(x).__name__}")
-    d = result_type("cat", xs)
-    kept = xs
-    if any(x.ndim != 1 for x in xs):  # an old exception: empty vectors fit everywhere
-        kept = [x for x in xs if x._node.shape != (0,)] or xs[:1]
-    rank = kept[0].ndim
+    d = xs[0]._node.dtype
+    if not all([x._node.dtype is d for x in xs]):
+        d = result_type("cat", xs)
+        xs = [x if x._node.dtype is d else cast(x, d) for x in xs]
+    dim, left_out = _fitting(dim, *[x._node.shape for x in xs])
+    if left_out:
+        xs = [x for i, x in enumerate(xs) if i not in left_out]
+    return deliver("cat", ops.concatenate(*xs, dim), out)
+
+
+@remembered
+def _fitting(dim: int, *shapes: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """The dimension along which these shapes are joined, and the places of those that are left out."""
+    left_out: tuple[int, ...] = ()
+    if any(len(s) != 1 for s in shapes):  # an old exception: empty vectors fit everywhere
+        left_out = tuple(i for i, s in enumerate(shapes) if s == (0,))
+    if len(left_out) == len(shapes):
+        left_out = left_out[1:]
+    kept = [s for i, s in enumerate(shapes) if i not in left_out]
+    first, rank = kept[0], len(kept[0])
     if rank == 0:
         raise RuntimeError("cat: zero-dimensional tensor (at position 0) cannot be concatenated; use stack")
     dim = wrap_dim("cat", dim, rank)
-    first = kept[0]._node.shape
-    for i, x in enumerate(kept[1:], 1):
-        shape = x._node.shape
+    for i, shape in enumerate(kept):
         if len(shape) != rank or shape[:dim] + shape[dim + 1 :] != first[:dim] + first[dim + 1 :]:
             raise RuntimeError(
                 f"cat: Sizes of tensors must match except in dimension {dim}. Expected shape {list(first)} "
-                f"but got {list(shape)} for tensor "
-                f"number {i} in the list."
+                f"but got {list(shape)} for tensor number {i} in the list."
             )
-    parts = [x if x._node.dtype is d else cast(x, d) for x in kept]
-    return deliver("cat", ops.concatenate(*parts, dim), out)
+    return dim, left_out
 
 
 concat = concatenate = cat
@@ -197,7 +209,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
     if dim < len(first) and first != (0,):  # end to end, then cut: no view of each tensor is needed
         joined = ops.reshape.plain(cat(xs, dim), ((*first[:dim], len(xs), *first[dim:]),))
     else:
-        joined = cat([unsqueeze(x, dim) for x in xs], dim)
+        joined = cat([ops.unsqueeze.plain(x, (dim,)) for x in xs], dim)
     return deliver("stack", joined, out)
 
 

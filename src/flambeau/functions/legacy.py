@@ -81,7 +81,9 @@ def construct(cls: type, d: DType, data: tuple[Any, ...], device: Any = None) ->
     """A tensor of class `cls` from sizes (unset values, here: zeros), a sequence, a storage or a tensor, as
     the constructors from before `torch.tensor` take them."""
     if device is not None and Device(device).type != "cpu":
-        raise RuntimeError(f"legacy constructor expects device type: cpu but device type: {device} was passed")
+        raise RuntimeError(
+            f"legacy constructor expects device type: cpu but device type: {device} was passed"
+        )
     first = data[0] if len(data) == 1 else None
     if isinstance(first, Tensor):
         if first.dtype is not d:
@@ -89,8 +91,9 @@ def construct(cls: type, d: DType, data: tuple[Any, ...], device: Any = None) ->
                 f"expected a tensor of dtype {d} but got {first.dtype}; convert it with .to({d}) instead"
             )
         return Tensor._make_subclass(cls, first)
-    if hasattr(first, "_tensor_of"):  # a storage
-        return Tensor._make_subclass(cls, first._tensor_of(d))
+    of_storage = getattr(first, "_tensor_of", None)
+    if of_storage is not None:
+        return Tensor._make_subclass(cls, of_storage(d))
     if isinstance(first, Sequence | np.ndarray) and not isinstance(first, str | bytes | Size):
         value = to_array(first, d)
     elif data and not isinstance(first, Size) and not all(_is_extent(x) for x in data):
@@ -98,7 +101,7 @@ def construct(cls: type, d: DType, data: tuple[Any, ...], device: Any = None) ->
             f"new(): data must be a sequence (got {type(data[0]).__name__}); use torch.tensor() for a number"
         )
     else:
-        value = np.zeros(positive_shape("new", data), d.np)
+        value = np.zeros(positive_shape("new", data or (0,)), d.np)
     return Tensor._make_subclass(cls, from_array(value))
 
 
@@ -129,11 +132,11 @@ def set_default_tensor_type(t: Any, /) -> None:
     """
     found = by_name.get(t) if isinstance(t, str) else t
     if not isinstance(found, tensortype):
-        raise TypeError(f"set_default_tensor_type: invalid type object: {t!r}; give torch.FloatTensor or its like")
+        raise TypeError(
+            f"set_default_tensor_type: invalid type object: {t!r}; give torch.FloatTensor or its like"
+        )
     if found.is_cuda:
         raise TypeError(f"set_default_tensor_type: type {found._full_name()} not available: no CUDA device")
     if not found.dtype.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {found!r}")
     dt.set_default_dtype(found.dtype)
-
-

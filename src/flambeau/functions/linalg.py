@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import dtype as dt
+from ..core.ghost import beside
 from ..core.tensor import Tensor
 from ..ops import systems as ops
 from ..ops.kinds import broadcast, make_constant
@@ -76,7 +77,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
         if left:
             factor = linear.matmul(factor, factor)
     if result is None:
-        result = make_constant(np.eye(A.shape[-1]).astype(A.dtype.np)).expand(A.shape)
+        result = beside(make_constant(np.eye(A.shape[-1]).astype(A.dtype.np)), A).expand(A.shape)
     return deliver("linalg.matrix_power", result.clone() if n in (0, 1) else result, out)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core import dtype as dt
 from ..core.tensor import Tensor
 from ..ops import linalg as ops
 from ..ops.op import check_tensor
@@ -76,8 +75,6 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
         )
     if niter < 0:
         raise ValueError(f"pca_lowrank: niter(={niter}) must be non-negative integer")
-    if A.dtype.category < dt.FLOAT:
-        raise ValueError(f"pca_lowrank: input dtype must be floating, got {A.dtype.name}; use .float()")
     rows = A - reduction.mean(A, -2, True) if center else A
     return svd_lowrank(rows, q, niter=niter, M=None)
 

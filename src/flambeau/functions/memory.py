@@ -15,7 +15,11 @@ Order = tuple[int, ...]
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor if its elements lie in the order of the memory format, else a copy in which they do."""
-    return self if self.is_contiguous(memory_format) else copy_in("contiguous", self, memory_format or contiguous_format)
+    return (
+        self
+        if self.is_contiguous(memory_format)
+        else copy_in("contiguous", self, memory_format or contiguous_format)
+    )
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:

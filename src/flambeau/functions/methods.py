@@ -6,10 +6,10 @@ from types import ModuleType
 from typing import Any
 
 from ..core.dtype import INTEGER, get_default_dtype
-from ..core.ghost import ghost_of, on_meta
+from ..core.ghost import ghost_of
 from ..core.modes import modes
 from ..core.printing import format_tensor
-from ..core.tensor import Tensor, _share_memory, from_array
+from ..core.tensor import Tensor, _share_memory
 from ..ops import pointwise as ops
 from ..ops.view import clone as copy_of
 from . import (
@@ -17,6 +17,7 @@ from . import (
     calculus,
     choice,
     convert,
+    copying,
     creation,
     einsum,
     elementary,
@@ -127,6 +128,8 @@ def attach() -> None:
         for name in plain.split():
             setattr(Tensor, name, getattr(family, name))
     for name, f in {**OPERATORS, **SPECIAL, **convert.CONVERTERS}.items():
+        if f.__name__ == "operator":
+            f.__name__ = f.__qualname__ = name
         setattr(Tensor, name, f)
     for name, get in PROPERTIES.items():
         setattr(Tensor, name, property(get, doc=get.__doc__))
@@ -166,7 +169,15 @@ def _in_place_operator(f: Any, name: str) -> Any:
 
 
 def _contains(self: Tensor, element: Any) -> bool:
+    if not isinstance(element, Tensor | bool | int | float | complex):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}"
+        )
     return bool((self == element).any().item())
+
+
+def _reversed_dims(self: Tensor) -> Tensor:
+    return self if self.ndim == 0 else joining.flip(self, 0)
 
 
 def _iterate(self: Tensor) -> Any:
@@ -196,6 +207,8 @@ OPERATORS: dict[str, Any] = {
     "__rmul__": _binary(ops.mul),
     "__truediv__": _binary(ops.div),
     "__rtruediv__": _reversed(ops.div),
+    "__div__": _binary(ops.div),
+    "__rdiv__": _reversed(ops.div),
     "__floordiv__": _binary(pointwise.floor_divide),
     "__rfloordiv__": _reversed(pointwise.floor_divide),
     "__mod__": _binary(pointwise.remainder),
@@ -228,6 +241,7 @@ OPERATORS: dict[str, Any] = {
     "__setitem__": indexing.setitem,
     "__contains__": _contains,
     "__iter__": _iterate,
+    "__reversed__": _reversed_dims,
     **{
         f"__i{name}__": _in_place_operator(f, f"__i{name}__")
         for name, f in {
@@ -321,43 +335,13 @@ def _format(self: Tensor, spec: str) -> str:
     )
 
 
-def _deepcopy(self: Tensor, memo: dict[Any, Any]) -> Tensor:
-    if id(self) in memo:
-        return memo[id(self)]
-    if not self.is_leaf:
-        raise RuntimeError(
-            "deepcopy: Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-            "protocol at the moment; use "
-            ".detach().clone()"
-        )
-    copy = Tensor._make_subclass(type(self), copy_of(self.detach()), self.requires_grad)
-    if self._grad is not None:
-        copy._grad = copy_of(self._grad.detach())
-    memo[id(self)] = copy
-    return copy
-
-
-def _reduce(self: Tensor) -> tuple[Any, ...]:
-    if not self.is_leaf:
-        raise RuntimeError("pickle: only leaf tensors can be pickled; use .detach()")
-    if self.is_meta:
-        return _restore, (type(self), tuple(self.shape), self.dtype, self.requires_grad)
-    value = self._value("pickle")
-    return _restore, (type(self), value.copy(order="C"), self.dtype, self.requires_grad)
-
-
-def _restore(cls: type, value: Any, d: Any, requires_grad: bool) -> Tensor:
-    made = on_meta(value, d) if isinstance(value, tuple) else from_array(value)
-    return Tensor._make_subclass(cls, made, requires_grad)
-
-
 Tensor._repr_prefix = "tensor("
 Tensor._construct = staticmethod(legacy._construct)
 SPECIAL: dict[str, Any] = {
     "__repr__": _repr,
     "__format__": _format,
-    "__deepcopy__": _deepcopy,
-    "__reduce__": _reduce,
+    "__deepcopy__": copying.deepcopy,
+    "__reduce_ex__": copying.reduce_ex,
     "where": choice._where_method,
     "abs_": pointwise._abs_,
     "absolute_": pointwise._abs_,

@@ -93,17 +93,22 @@ def vector_norm(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype.name}; "
             "use .float()"
         )
-    if dtype is not None and dt.promote_types(x.dtype, dtype) is not dtype:
-        raise RuntimeError(
-            f"linalg.vector_norm: the dtype of the input ({x.dtype.name}) should be convertible without "
-            f"narrowing to the specified dtype ({dtype.name})"
-        )
+    _check_wide("vector_norm", x, dtype)
     if x.numel() == 0 and (ord < 0 or ord == INF) and 0 in [x.shape[d] for d in _dims(x, dim)]:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor (shape {tuple(x.shape)}) "
             "because the operation does not have an identity"
         )
     return deliver("linalg.vector_norm", reduction.norm(x, ord, dim, keepdim, dtype=dtype), out)
+
+
+def _check_wide(what: str, x: Tensor, dtype: DType | None) -> None:
+    """RuntimeError for a narrower dtype."""
+    if dtype is not None and dt.promote_types(x.dtype, dtype) is not dtype:
+        raise RuntimeError(
+            f"linalg.{what}: the dtype of the input ({x.dtype.name}) should be convertible without narrowing "
+            f"to the specified dtype ({dtype.name})"
+        )
 
 
 def _dims(x: Tensor, dim: Any) -> list[int]:
@@ -141,10 +146,13 @@ def matrix_norm(
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if ord == "fro":
         return deliver("linalg.matrix_norm", vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype), out)
+    _check_wide("matrix_norm", A, dtype)
     x = shape.movedim(A if dtype is None else cast(A, dtype), (rows, columns), (-2, -1))
     values = svdvals(x) if ord in ("nuc", 2, -2) else vector_norm(x, 1, -2 if ord in (1, -1) else -1)
-    order = 1 if ord == "nuc" else INF if ord > 0 else -INF
-    result = vector_norm(values, order, -1)
+    if ord == "nuc" or (ord > 0 and values.shape[-1] == 0):
+        result = reduction.sum(values, -1)
+    else:
+        result = (reduction.amax if ord > 0 else reduction.amin)(values, -1)
     if keepdim:
         for d in sorted((rows, columns)):
             result = result.unsqueeze(d)
@@ -207,3 +215,30 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     eye = make_constant(np.eye(A.shape[-1], dtype=A.dtype.np))
     inverse = systems.inv(choose(singular.unsqueeze(-1).unsqueeze(-1), eye, A), True)
     return deliver("linalg.cond", choose(singular, INF, matrix_norm(A, p) * matrix_norm(inverse, p)), out)
+
+
+def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The root of the sum of squares over one or two dimensions (none: over all). RuntimeError for more.
+
+    >>> import flambeau as torch
+    >>> torch.frobenius_norm(torch.ones(2, 2), (0, 1))
+    tensor(2.)
+    """
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"frobenius_norm: Expected at most 2 dimensions, but got {len(dims)} dimensions")
+    return deliver("frobenius_norm", vector_norm(input, 2, dims or None, keepdim), out)
+
+
+def nuclear_norm(
+    input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The sum of the singular values of the matrices in two dimensions.
+
+    >>> import flambeau as torch
+    >>> torch.nuclear_norm(torch.tensor([[3., 0.], [0., -4.]]))
+    tensor(7.)
+    """
+    if isinstance(dim, bool):  # nuclear_norm(input, keepdim)
+        dim, keepdim = (-2, -1), dim
+    return deliver("nuclear_norm", matrix_norm(input, "nuc", dim, keepdim), out)

@@ -12,11 +12,12 @@ from ..core import dtype as dt
 from ..core.device import device as Device
 from ..core.device import resolve
 from ..core.dtype import dtype as DType
-from ..core.generator import Generator, default_generator
+from ..core.generator import Generator, check_multinomial, check_weights, default_generator
 from ..core.ghost import ghost_of, on_meta
 from ..core.inplace import check_writable, touch
 from ..core.tensor import Tensor
 from ..ops import random as ops
+from ..ops.kinds import broadcast, result_type
 from ..ops.op import check_tensor
 from ..ops.view import inverse
 from .calling import deliver, positive_shape, write
@@ -359,19 +360,13 @@ def normal(
             _number(std),
             True,
         )
-    if isinstance(std, Tensor) and std.numel() and not ghost_of(std) and bool((std < 0).any()):
+    if isinstance(std, Tensor) and not ghost_of(std) and (std._value("standard deviations") < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    like = (
-        mean * 0 + std
-        if isinstance(mean, Tensor) and isinstance(std, Tensor)
-        else mean
-        if isinstance(mean, Tensor)
-        else std
-    )
-    if isinstance(std, Tensor):
-        drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, 1.0, True) * std + mean
-    else:
-        drawn = ops.normal((), tuple(like.shape), like.dtype, generator, 0.0, _number(std), True) + mean
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    shape, d = broadcast("normal", *[x._node.shape for x in tensors]), result_type("normal", tensors)
+    scale = 1.0 if isinstance(std, Tensor) else _number(std)
+    drawn = ops.normal((), shape, d, generator, 0.0, scale, True)
+    drawn = (drawn * std if isinstance(std, Tensor) else drawn) + mean
     return deliver("normal", drawn.detach(), out)
 
 
@@ -414,10 +409,10 @@ def multinomial(
     tensor([1])
     """
     generator = generator or default_generator
-    from ..core.generator import _check_multinomial
-
-    if not ghost_of(input):
-        _check_multinomial(input._value("weights"), num_samples, replacement)
+    weights = input._current()
+    check_multinomial(weights.shape, weights.dtype.np, num_samples, replacement)
+    if weights.value is not None:  # else they are checked when they are known
+        check_weights(weights.value)
     if out is not None and out.dtype is not dt.int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
     shape = (*input.shape[:-1], num_samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.function import Function, once_differentiable
+from ..autograd.function import Function
 from ..core import dtype as dt
 from ..core.generator import Generator, default_generator
 from ..core.modes import modes
@@ -83,7 +83,6 @@ class StandardGamma(Function):
         return x
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
         return g * ops.standard_gamma_grad(*ctx.saved_tensors), None
 
@@ -98,7 +97,6 @@ class SampleDirichlet(Function):
         return x
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
         alpha, x = ctx.saved_tensors
         total = alpha.sum(-1, True).expand_as(alpha)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core import dtype as dt
 from ..core.dtype import dtype as DType
+from ..core.ghost import found_anywhere
 from ..core.tensor import Tensor
 from ..ops import index as index_ops
 from ..ops import reduction as ops
@@ -86,7 +87,7 @@ def _shares(what: str, x: Tensor, q: Any) -> Tensor:
             f"{what}() q must be a scalar or vector of the input's dtype {x.dtype}, got {q.dtype} of shape "
             f"{tuple(q.shape)}"
         )
-    if not bool(((q >= 0) & (q <= 1)).all().item()):
+    if found_anywhere(~((q >= 0) & (q <= 1))):
         raise RuntimeError(f"{what}() q values must be in the range [0, 1], got {q.tolist()}")
     return q
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -134,7 +135,8 @@ class UntypedStorage:
         """RuntimeError for another size: tensors look at this memory."""
         if size != self.nbytes():
             raise RuntimeError(
-                f"resize_: a storage keeps its size ({self.nbytes()} bytes; asked for {size}), as tensors look "
+                f"resize_: a storage keeps its size ({self.nbytes()} bytes; asked for {size}), as tensors "
+                f"look "
                 f"at it; resize a tensor instead"
             )
         return self
@@ -176,13 +178,10 @@ class UntypedStorage:
         return UntypedStorage._of(from_array(array))
 
     def __reduce__(self) -> Any:
-        return UntypedStorage._of, (self._whole,)
+        return _of_array, (self._whole._value("pickle"),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UntypedStorage:
-        key = ("storage", self._cdata)
-        if key not in memo:  # type: ignore[comparison-overlap]
-            memo[key] = self.clone()  # type: ignore[index]
-        return memo[key]  # type: ignore[index]
+        return self.clone()
 
     def __repr__(self) -> str:
         lines = "".join(f" {b}\n" for b in self.tolist())
@@ -204,7 +203,12 @@ class TypedStorage:
     filename = None
 
     def __init__(
-        self, data: int | Sequence[Any] = 0, *, wrap_storage: Any = None, dtype: Any = None, device: Any = None
+        self,
+        data: int | Sequence[Any] = 0,
+        *,
+        wrap_storage: Any = None,
+        dtype: Any = None,
+        device: Any = None,
     ) -> None:
         self.dtype = d = dtype or dt.get_default_dtype()
         if wrap_storage is None:
@@ -246,6 +250,10 @@ class TypedStorage:
 
     __len__ = size
 
+    def get_device(self) -> int:
+        """-1: the memory is not on an accelerator."""
+        return -1
+
     def element_size(self) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize
@@ -256,7 +264,9 @@ class TypedStorage:
 
     def _place(self, index: Any) -> int:
         if isinstance(index, slice):
-            raise RuntimeError("slices are only supported in UntypedStorage.__getitem__; slice a tensor instead")
+            raise RuntimeError(
+                "slices are only supported in UntypedStorage.__getitem__; slice a tensor instead"
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} out of range for storage of size {len(self)}")
         return index
@@ -340,7 +350,7 @@ class TypedStorage:
         return _restore, (self._untyped_storage, self.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TypedStorage:
-        return _restore(self._untyped_storage.__deepcopy__(memo), self.dtype)
+        return _restore(copy.deepcopy(self._untyped_storage, memo), self.dtype)
 
     def __repr__(self) -> str:
         lines = "".join(f" {x}\n" for x in self.tolist())
@@ -357,6 +367,10 @@ def _conversions() -> None:
 
 
 _conversions()
+
+
+def _of_array(array: np.ndarray) -> UntypedStorage:
+    return UntypedStorage._of(from_array(np.array(array)))
 
 
 def _restore(untyped: UntypedStorage, d: DType) -> TypedStorage:
@@ -385,9 +399,7 @@ def _named(name: str, d: DType) -> Any:
             "dtype": d,
             "__module__": "flambeau",
             "__doc__": doc,
-            "from_buffer": staticmethod(
-                lambda buffer, **kw: TypedStorage.from_buffer(buffer, dtype=d, **kw)
-            ),
+            "from_buffer": staticmethod(lambda buffer, **kw: TypedStorage.from_buffer(buffer, dtype=d, **kw)),
         },
     )
 

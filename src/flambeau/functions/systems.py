@@ -148,6 +148,11 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     vector = _is_vector(A, check_tensor("linalg.lstsq", "B", B))
     b = B.unsqueeze(-1) if vector else B
     m, n = A.shape[-2:]
+    if A.ndim != b.ndim and not (B.ndim == 1 and A.ndim == 2):
+        raise RuntimeError(
+            f"linalg.lstsq: B must be matrices with as many dimensions as A, or vectors with one less; got A "
+            f"{tuple(A.shape)} and B {tuple(B.shape)}"
+        )
     if check_matrix("lstsq", b, "B")[-2] != m:
         raise RuntimeError(
             f"linalg.lstsq: input.size(-2) should match other.size(-2), but A is {tuple(A.shape)} and B is "
@@ -299,7 +304,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     if ind <= 0:
         raise RuntimeError(f"linalg.tensorinv: Expected a strictly positive integer for 'ind', but got {ind}")
     first, rest = tuple(A.shape[:ind]), tuple(A.shape[ind:])
-    if numel(first) != numel(rest):
+    if ind > A.ndim or numel(first) != numel(rest):
         raise RuntimeError(
             f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == "
             f"prod(self.shape[:ind]), but got {numel(rest)} != {numel(first)}"

@@ -91,8 +91,8 @@ def load(
         pickle_module: only None or `pickle`.
         weights_only: only True, which is the default: data, and objects of classes that
             `torch.serialization.add_safe_globals` allows.
-        mmap: True maps the file into memory instead of reading it: only what is used is read. Writes don't
-            reach the file.
+        mmap: True maps the file into memory instead of reading it: only what is used is read, and its
+            checksums aren't compared. Writes don't reach the file.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file.
@@ -134,10 +134,10 @@ def load(
 
 
 def _read(file: BinaryIO, path: str | None, place: Place, mmap: bool) -> Any:
-    start = file.read(4)
+    start = file.read(2)
     if not start:
         raise EOFError(f"load: Ran out of input: {path or 'the file'} is empty")
-    if start == LOCAL:
+    if start == LOCAL[:2]:
         mapped = None
         if mmap:
             if path is None:

@@ -55,6 +55,7 @@ class Module(Nested, Hooked, Stateful, Movable):
     """
 
     training: bool
+    dump_patches: bool = False  # PyTorch's, and without effect
     call_super_init: bool = False  # set by a subclass that has further base classes to be given the arguments
     forward: Callable[..., Any] = _forward_unimplemented
 
@@ -270,7 +271,10 @@ class Module(Nested, Hooked, Stateful, Movable):
         return sorted(name for name in names if not name[0].isdigit())
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        state = self.__dict__.copy()
+        if state.pop("_compiled", False):  # a copy's calls would have to be recorded anew
+            del state["forward"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -349,6 +353,25 @@ class Module(Nested, Hooked, Stateful, Movable):
                 param.grad = None
             elif param.grad is not None:
                 param.grad.detach_().zero_()
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Has calls of this module's `forward` recorded once and then replayed, as `torch.compile` does it.
+
+        Copies and pickles of the module are not compiled.
+
+        Args: those of `torch.compile`, without the model.
+
+        Example:
+            >>> import flambeau as torch
+            >>> layer = torch.nn.Linear(2, 1)
+            >>> layer.compile()
+            >>> layer(torch.ones(3, 2)).shape
+            torch.Size([3, 1])
+        """
+        from .. import compile
+
+        if not self.__dict__.get("_compiled", False):
+            self.__dict__.update(forward=compile(self.forward, *args, **kwargs), _compiled=True)
 
     # ----- Text -----
     def extra_repr(self) -> str:

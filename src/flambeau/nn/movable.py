@@ -66,7 +66,8 @@ class Movable:
             target = dtype if t.is_floating_point() or t.is_complex() else None
             if t.is_meta and device is not None and resolve(device).type != "meta":
                 raise NotImplementedError(
-                    "Module.to: Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() "
+                    "Module.to: Cannot copy out of meta tensor; no data! Please use "
+                    "torch.nn.Module.to_empty() "
                     "instead of torch.nn.Module.to() when moving module from meta to a different device."
                 )
             if memory_format is not None and t.ndim in (4, 5):
@@ -74,6 +75,16 @@ class Movable:
             return t.to(device, target, non_blocking)
 
         return self._apply(convert)
+
+    def share_memory(self) -> Self:
+        """Calls `share_memory_` of parameters and buffers: they stay where they are, other processes get copies.
+
+        Example:
+            >>> import flambeau as torch
+            >>> torch.nn.Linear(2, 1).share_memory()
+            Linear(in_features=2, out_features=1, bias=True)
+        """
+        return self._apply(lambda t: t.share_memory_())
 
     def to_empty(self, *, device: Device | str | None, recurse: bool = True) -> Self:
         """Puts parameters and buffers on a device without their values, which are undefined afterwards.

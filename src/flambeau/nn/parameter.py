@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from ..core.device import device as Device
-from ..core.dtype import dtype as DType
 from ..core.dispatch import disabled
+from ..core.dtype import dtype as DType
 from ..core.tensor import Tensor
 from ..functions.creation import empty
 
@@ -112,6 +112,7 @@ def _own(cls: type[T], data: Tensor | None, requires_grad: bool) -> T:
 class UninitializedTensorMixin(Tensor):
     """A tensor of a lazy module whose shape is not known yet: what has no value, no operation can use."""
 
+    __torch_function__ = staticmethod(disabled)
     cls_to_become: ClassVar[type[Tensor]] = Tensor
     _blank: Tensor  # of the dtype and on the device that the values will have
     _wanted: bool  # whether gradients will be computed

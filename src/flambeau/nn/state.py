@@ -49,9 +49,11 @@ class _Write:
         if not self.assign:
             if self.tensor.is_meta and not self.value.is_meta:
                 warnings.warn(
-                    f"for {self.name}: copying from a non-meta parameter in the checkpoint to a meta parameter "
+                    f"for {self.name}: copying from a non-meta parameter in the checkpoint to a meta "
+                    "parameter "
                     "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
-                    "items in the state dictionary to their corresponding key in the module instead of copying "
+                    "items in the state dictionary to their corresponding key in the module instead of "
+                    "copying "
                     "them in place?)",
                     stacklevel=4,
                 )

@@ -98,8 +98,8 @@ def _tied(owned: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, Tenso
         new = {name: given[name] for name in group if name in given}
         if len({id(t) for t in new.values()}) > 1:
             raise ValueError(
-                f"functional_call: got multiple values for {sorted(new)}, which are tied: they are one tensor; "
-                "give one of them, or pass tie_weights=False"
+                f"functional_call: got multiple values for {sorted(new)}, which are tied: they are one "
+                "tensor; give one of them, or pass tie_weights=False"
             )
         for value in list(new.values())[:1]:
             out.update(dict.fromkeys(group, value))

@@ -178,6 +178,8 @@ def _rule_of_kind(op: Any) -> Rule | None:
         return _pointwise if op.kind == "pointwise" else _shifted
     if isinstance(op, MatrixOp):
         return _matrices
+    if op.kind == "reduction":
+        return _reduction
     if op.kind == "window":
         return lambda batch: batch.call(batch.all(), batch.attrs)  # over the last dimensions
     moves = any(name in _CHANGES for name in op.attrs)
@@ -387,7 +389,9 @@ def _index_put(batch: Batch) -> Tensor:
     forth = _dims_first(dims, batch.rank(0), 1)
     x, src = view.permute.plain(batch.whole(0), (forth,)), batch.xs[1]
     rest = x._node.shape[1 + len(dims) :]
-    spread = broadcast("index_put", *[t._node.shape[b:] for t, b in zip(batch.xs[2:], batch.along[2:], strict=True)])
+    spread = broadcast(
+        "index_put", *[t._node.shape[b:] for t, b in zip(batch.xs[2:], batch.along[2:], strict=True)]
+    )
     order = _order(dims, rank, len(rest))
     inside = (batch.size, *spread, *rest)
     target = tuple([inside[d] for d in order])
@@ -400,10 +404,10 @@ def _index_put(batch: Batch) -> Tensor:
     return view.permute.plain(put, (view.inverse(forth),))
 
 
-def _position(batch: Batch) -> Any:
-    """The position among all elements (of several dimensions at once) is that in one row."""
-    (dims, keepdim), x = batch.attrs, batch.xs[0]
-    if len(dims) <= 1:
+def _reduction(batch: Batch) -> Any:
+    """A number, and all dimensions of which a position is asked for at once, are one row."""
+    dims, x = batch.attrs[0], batch.xs[0]
+    if len(dims) == 1 or (dims and batch.op.name not in ("argmax", "argmin")):
         return _shifted(batch)
     row = view.reshape.plain(x, ((batch.size, prod(x._node.shape[1:])),))
     found = again(batch.op, [row], ((1,), False), (batch.size,), batch.dtype)
@@ -416,8 +420,6 @@ _ALONG = (
 )  # fmt: skip
 RULES: dict[str, Rule | None] = {
     **dict.fromkeys(_ALONG, _shifted),
-    "argmax": _position,
-    "argmin": _position,
     "resample": _first_only,
     "overwrite": lambda batch: batch.call(batch.all(), ()),
     "expand": _expand,

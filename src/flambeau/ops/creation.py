@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..core.dtype import dtype, float64
+from ..core.node import Node
+from ..core.record import submit
 from ..core.tensor import Tensor, make
 from .kinds import Custom, custom, exact_number
 from .samples import Sample, spread
@@ -17,8 +19,11 @@ class Full(Custom):
     same program."""
 
     def __call__(self, value: Any, shape: tuple[int, ...], d: dtype) -> Tensor:
-        number = value if isinstance(value, Tensor) else make(exact_number("full", value, d))
-        return self.record((number,), (shape, d), shape, d)
+        if isinstance(value, Tensor):
+            return self.record((value,), (shape, d), shape, d)
+        node = Node(self, (exact_number("full", value, d),), (shape, d), shape, d)
+        submit(node)
+        return make(node)
 
 
 full = Full(

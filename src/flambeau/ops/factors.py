@@ -85,11 +85,15 @@ def _cholesky_rule(what: str, x: Any, strict: bool) -> list[Spec]:
 
 
 def _cholesky_grad(g: Any, out: Any) -> Any:
-    """L = lower triangle; dL = L Φ(L⁻¹ dA L⁻ᴴ), Φ taking the lower triangle with half of the diagonal."""
-    gl, low = g[0], out[0]
-    half = solve_triangular(low.mH, lower_half(matmul(low.mH, gl)), True, False)
-    whole = solve_triangular(low.mH, half.mH, True, False)
-    return (whole + whole.mH) / 2
+    """L⁻ᴴ S L⁻¹ with the Hermitian S that has half of LᴴgL below and on its diagonal."""
+    turned = matmul(out[0].mH, g[0])
+    half = (tril(turned, 0) + tril(turned, -1).mH) / 2
+    return over_lower(solve_triangular(out[0].mH, half, True, False), out[0])
+
+
+def over_lower(x: Any, low: Any) -> Any:
+    """X L⁻¹."""
+    return solve_triangular(low.mH, x.mH, True, False).mH
 
 
 # The lower factor of a positive-definite matrix, of which only the lower triangle is read, and the order of

@@ -50,6 +50,12 @@ def _swap(x: np.ndarray, k: int, last: int, p: int, hermitian: bool) -> None:
         x[[last, p], k] = x[[p, last], k]
 
 
+def _whole(lower: np.ndarray, hermitian: bool) -> np.ndarray:
+    """The matrix of which there is the lower triangle."""
+    below, diagonal = np.tril(lower, -1), np.diag(np.diag(lower))
+    return below + (below.conj().T + diagonal.real if hermitian else below.T + diagonal)
+
+
 def _factor(x: np.ndarray, hermitian: bool) -> tuple[np.ndarray, list[int], int]:
     """Of one matrix: L below D, pivots, and 1 + the first place where D is singular (or 0)."""
     flip = np.conj if hermitian else np.asarray
@@ -65,8 +71,7 @@ def _factor(x: np.ndarray, hermitian: bool) -> tuple[np.ndarray, list[int], int]
         else:
             if p != last:
                 _swap(x, k, last, p, hermitian)
-            block = np.tril(x[k:after, k:after])
-            block = block + flip(np.tril(block, -1)).T
+            block = _whole(x[k:after, k:after], hermitian)
             columns = x[after:, k:after].copy()
             x[after:, k:after] = np.linalg.solve(block.T, columns.T).T if rows == 2 else columns / block
             x[after:, after:] -= x[after:, k:after] @ flip(columns).T
@@ -117,8 +122,7 @@ def _solve(x: np.ndarray, pivots: np.ndarray, y: np.ndarray, hermitian: bool) ->
         out[[end - 1, p]] = out[[p, end - 1]]
         out[end:] -= x[end:, k:end] @ out[k:end]
     for k, end, _ in blocks:
-        d = x[k:end, k:end]
-        whole = np.tril(d) + flip(np.tril(d, -1)).T
+        whole = _whole(x[k:end, k:end], hermitian)
         out[k:end] = np.linalg.solve(whole, out[k:end]) if end - k == 2 else out[k:end] / whole
     for k, end, p in reversed(blocks):
         out[k:end] -= flip(x[end:, k:end]).T @ out[end:]

@@ -18,6 +18,7 @@ from ..core.modes import modes
 from ..core.node import Node, numel, scalar
 from ..core.realize import recorder, user_line
 from ..core.record import look_now, record, record_many, record_view, submit
+from ..core.storage import contiguous_strides
 from ..core.tensor import Tensor, make
 from .op import Op, wrap_dims
 from .samples import Sample
@@ -90,6 +91,8 @@ def number_node(what: str, value: Any, d: dtype) -> Node:
 def exact_number(what: str, value: Any, d: dtype) -> Node:
     """As `number_node`; RuntimeError for a number outside of the dtype's range (negative ones may wrap around
     in unsigned types)."""
+    if (type(value) is float or type(value) is int) and 0 <= value <= 1:  # the commonest, which all types have
+        return number_node(what, value, d)
     if isinstance(value, complex) and not d.is_complex and value.imag:
         raise _overflow(what, value, d)
     low, high = _limits(d.to_real())
@@ -277,10 +280,13 @@ def pointwise(
 def _cast_numpy(x: np.ndarray, d: dtype) -> np.ndarray:
     if x.dtype.kind == "c" and not d.is_complex and d is not dt.bool_:
         x = x.real
+    if d is dt.float8_e4m3fn and x.dtype != d.np:  # it has no infinity
+        most = ml_dtypes.finfo(d.np).max  # type: ignore[no-untyped-call]
+        return np.clip(x.astype(np.float32), -np.float32(most), np.float32(most)).astype(d.np)
     if d.category == dt.INTEGER and x.dtype.kind in "fV":
         # By way of a wide integer, so that 300. -> uint8 wraps; what doesn't fit into that is its lowest
         # number, as on x86.
-        wide = np.int64 if d is dt.int64 else np.int32
+        wide = np.int64 if d.itemsize == 8 or d is dt.uint32 else np.int32
         whole, low = np.trunc(x.astype(np.float64)), float(np.iinfo(wide).min)
         x = np.where((whole >= low) & (whole < -low), whole, low).astype(wide)
     return x.astype(d.np)
@@ -385,10 +391,13 @@ class ViewOp(Op):
 
     def try_view(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor | None:
         """The view, or None where the elements don't lie so that there can be one."""
-        if recorder.tape is None:
-            found = _known_view(self, x._node.shape, *x._layout(), attrs)
-        else:  # whose numbers remember where they come from
-            found = _view_of(self, x._node.shape, *x._layout(), attrs)
+        shape, view = x._node.shape, x._view
+        if recorder.tape is not None:  # whose numbers remember where they come from
+            found = _view_of(self, shape, *x._layout(), attrs)
+        elif view is None:
+            found = _known_view_of_all(self, shape, attrs)
+        else:
+            found = _known_view(self, shape, view.strides, view.offset, attrs)
         return None if found is None else record_view(self, x, attrs, *found)
 
     def plain(self, x: Tensor, attrs: tuple[Any, ...]) -> Tensor:
@@ -418,7 +427,13 @@ def _view_of(
     return None if layout is None else (op.shape_rule(shape, *attrs), layout)
 
 
-_known_view = lru_cache(maxsize=4096)(_view_of)
+def _view_of_all(
+    op: ViewOp, shape: tuple[int, ...], attrs: tuple[Any, ...]
+) -> tuple[tuple[int, ...], Layout] | None:
+    return _view_of(op, shape, contiguous_strides(shape), 0, attrs)
+
+
+_known_view, _known_view_of_all = lru_cache(4096)(_view_of), lru_cache(4096)(_view_of_all)
 
 
 def put_by_number(steps: list[tuple[Any, tuple[Any, ...]]], x: Tensor, part: Tensor) -> Tensor:

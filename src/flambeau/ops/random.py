@@ -13,10 +13,10 @@ from ..core import generator as checks
 from ..core import rejection
 from ..core.dtype import FLOAT, dtype
 from ..core.generator import Generator, default_generator
-from ..core.ghost import Ghost, ghost_of
+from ..core.ghost import Ghost, ghost_of, on_meta
 from ..core.modes import modes
 from ..core.node import Node
-from ..core.realize import user_line
+from ..core.realize import recorder, user_line
 from ..core.record import submit
 from ..core.tensor import Tensor, make
 from .kinds import custom, number_node
@@ -53,6 +53,8 @@ class Draw(Op):
             self.check(d.np, *parameters)
         if modes.levels:
             return self._for_batch(tensors, shape, d, generator, parameters)
+        if recorder.ghosts and any(map(ghost_of, tensors)):
+            return on_meta(shape, d)
         nodes = tuple(t._current() for t in tensors)
         nodes += tuple(number_node(self.name, x, dt.float64) for x in numbers)
         node = Node(self, nodes, (shape, d, generator, *settings), shape, d)
@@ -69,13 +71,15 @@ class Draw(Op):
         *outer, level = modes.levels
         if level.randomness == "error":
             raise RuntimeError(
-                "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-                f"'different' randomness flags on vmap or perform the randomness operation ({self.name}) out of "
+                "vmap: called random operation while in randomness error mode. Please either use the "
+                "'same' or "
+                f"'different' randomness flags on vmap or perform the randomness operation ({self.name}) "
+                "out of "
                 "vmap"
             )
         ghosts = [ghost_of(t) for t in tensors]
         along = [g is not None and g.level is level and g.batched for g in ghosts]
-        reals = [
+        reals: list[Any] = [
             t if g is None or g.level is not level else g.real for t, g in zip(tensors, ghosts, strict=True)
         ]
         modes.levels = tuple(outer)
@@ -83,7 +87,8 @@ class Draw(Op):
             if level.randomness == "same":
                 if any(along):
                     raise RuntimeError(
-                        f"{self.name}: Vmap does not currently support same randomness with a batched tensor input"
+                        f"{self.name}: Vmap does not currently support same randomness with a batched "
+                        "tensor input"
                     )
                 return self(tuple(reals), shape, d, generator, *rest)
             drawn = self._different(reals, along, level.size, shape, d, generator, rest)
@@ -197,6 +202,14 @@ standard_gamma = _rejection("standard_gamma", rejection.standard_gamma, "alpha")
 dirichlet = _rejection("sample_dirichlet", rejection.dirichlet, "alpha")
 poisson = _rejection("poisson", rejection.poisson, "rate")
 binomial = _rejection("binomial", rejection.binomial, "count p")
+
+
+def _no_second_derivative(g: Tensor) -> Tensor:
+    raise NotImplementedError(
+        "the derivative of how gamma and Dirichlet numbers move is not implemented; differentiate once"
+    )
+
+
 standard_gamma_grad = custom(
     "standard_gamma_grad",
     lambda alpha, x: implicit.gamma_grad(alpha, x).astype(x.dtype),
@@ -204,6 +217,7 @@ standard_gamma_grad = custom(
     "pointwise",
     inputs="alpha x",
     accepts=(FLOAT, FLOAT),
+    grad=dict.fromkeys(("alpha", "x"), _no_second_derivative),
     samples=lambda: [Sample((spread((3, 4), 0.1, 9.0), spread((3, 4), 0.1, 9.0, seed=1)))],
 )
 dirichlet_grad = custom(
@@ -213,6 +227,7 @@ dirichlet_grad = custom(
     "pointwise",
     inputs="x alpha total",
     accepts=(FLOAT, FLOAT),
+    grad=dict.fromkeys(("x", "alpha", "total"), _no_second_derivative),
     samples=lambda: [
         Sample(
             (spread((3, 4), 0.1, 0.9), spread((3, 4), 0.1, 9.0, seed=1), spread((3, 4), 9.1, 12.0, seed=2))

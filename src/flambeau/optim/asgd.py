@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ..core.tensor import Tensor
 from ..functions.creation import zeros_like
-from ..ops.blend import weighted_sum
-from ..ops.pointwise import add_scaled, sub
+from ..ops.blend import lerp, weighted_sum
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import at, by_count, each, new_count, new_number, number, places_of, renew, with_decay
+from .renewal import (
+    at,
+    by_count,
+    new_count,
+    new_number,
+    number,
+    places_of,
+    renew,
+    renew_numbers,
+    with_decay,
+)
 
 
 class ASGD(Optimizer):
@@ -79,13 +89,15 @@ class ASGD(Optimizer):
         for (eta, mu), places in places_of([(number(s["eta"]), number(s["mu"])) for s in states]):
             moved, slopes, means = at(places, ps, gs, averages)
             renew(moved, weighted_sum, 1 - lambd * eta, slopes, -eta)
-            if mu != 1:
-                renew(means, add_scaled, each(sub, moved, means), mu)
-            else:
-                for mean, p in zip(means, moved, strict=True):
-                    mean.copy_(p)
+            renew(means, lerp, moved, mu)
         for count, places in by_count(states):
-            eta, mu = lr / (1 + lambd * lr * count) ** group["alpha"], 1 / max(1, count - group["t0"])
-            for i in places:
-                states[i]["eta"].fill_(eta)
-                states[i]["mu"].fill_(mu)
+            (some,) = at(places, states)
+            for name, value in (
+                ("eta", lr / (1 + lambd * lr * count) ** group["alpha"]),
+                ("mu", 1 / max(1, count - group["t0"])),
+            ):
+                renew_numbers(some, name, partial(_constant, value))
+
+
+def _constant(value: Any, old: Any) -> Any:
+    return value

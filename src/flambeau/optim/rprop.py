@@ -7,8 +7,10 @@ from typing import Any
 from ..core.tensor import Tensor
 from ..functions.choice import where
 from ..functions.creation import full_like, zeros_like
+from ..ops.blend import weighted_sum
+from ..ops.pointwise import add, add_scaled, maximum, minimum, mul, sign
 from .optimizer import Optimizer, ParamsT, check_not_negative
-from .renewal import count_steps, new_count, number
+from .renewal import count_steps, each, new_count, number, renew
 
 
 class Rprop(Optimizer):
@@ -71,13 +73,19 @@ class Rprop(Optimizer):
         sizes = full_like(p, complex(size, size) if p.is_complex() else size)
         return {"step": new_count(), "prev": zeros_like(p), "step_size": sizes}
 
-    def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        count_steps([state])
-        shrink, grow = map(number, group["etas"])
-        turned, sizes = g * state["prev"].clone(), state["step_size"].clone()
-        changed = where(turned < 0, sizes * shrink, where(turned > 0, sizes * grow, sizes))
-        sizes = changed.clamp(*group["step_sizes"])
-        state["step_size"].copy_(sizes)
-        g = where(turned < 0, 0.0, g)
-        p.addcmul_(g.sign(), sizes, value=-1)
-        state["prev"].copy_(g)
+    def update_all(
+        self, ps: list[Tensor], gs: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
+        (shrink, grow), (low, high) = map(number, group["etas"]), group["step_sizes"]
+        before, sizes = ([state[name] for state in states] for name in ("prev", "step_size"))
+        signs = each(sign, each(mul, gs, before))
+        turned = each(minimum, signs, 0)
+        change = each(weighted_sum, each(maximum, signs, 0), grow - 1, turned, 1 - shrink)
+        renew(sizes, mul, each(add, change, 1))
+        renew(sizes, maximum, low)
+        renew(sizes, minimum, high)
+        gs = [where(flag < 0, 0, g) for flag, g in zip(turned, gs, strict=True)]
+        for old, g in zip(before, gs, strict=True):
+            old.copy_(g)
+        renew(ps, add_scaled, each(mul, each(sign, gs), sizes), -1)
+        count_steps(states)

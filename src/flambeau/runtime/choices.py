@@ -1,7 +1,7 @@
 """PyTorch's choices between exact and quick, or repeatable and quick, ways to compute.
 
-Flambeau has one way: the same work on the same machine gives the same bits, whatever the number of threads, and
-float32 products are computed in float32. So these choices are kept, can be asked for, and change nothing.
+Flambeau has one way: the same work on the same machine gives the same bits, whatever the number of threads,
+and float32 products are computed in float32. So these choices are kept, can be asked for, and change nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     known = _DEBUG_MODES if isinstance(debug_mode, str) else range(3)
     if debug_mode not in known:
         raise RuntimeError(
-            f"set_deterministic_debug_mode: invalid value of debug_mode, expected one of {list(known)}, but got "
+            f"set_deterministic_debug_mode: invalid value of debug_mode, expected one of {list(known)}, "
+            f"but got "
             f"{debug_mode!r}"
         )
     number = _DEBUG_MODES.index(debug_mode) if isinstance(debug_mode, str) else debug_mode
@@ -94,8 +95,8 @@ def get_float32_matmul_precision() -> str:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allows float32 matrix products to be less exact: "highest", "high" or "medium". They are always computed
-    in float32. Another name is a warning.
+    """Allows float32 matrix products to be less exact: "highest", "high" or "medium". They are always
+    computed in float32. Another name is a warning.
 
     >>> import flambeau as torch
     >>> torch.set_float32_matmul_precision("high"); torch.get_float32_matmul_precision()
@@ -104,7 +105,8 @@ def set_float32_matmul_precision(precision: str) -> None:
     """
     if precision not in _PRECISIONS:
         warnings.warn(
-            f"set_float32_matmul_precision: {precision!r} is not one of {', '.join(_PRECISIONS)}; the current "
+            f"set_float32_matmul_precision: {precision!r} is not one of {', '.join(_PRECISIONS)}; the "
+            f"current "
             f"setting stays as it is",
             stacklevel=2,
         )

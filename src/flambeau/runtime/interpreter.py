@@ -4,11 +4,13 @@ means."""
 from __future__ import annotations
 
 import sys
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.memory import owns
+from ..core.program import fail
 from ..core.watch import span, watchers
 
 if TYPE_CHECKING:
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
     from ..core.program import Step, Trace
 
 
+_QUIET = Context()  # in which NumPy says nothing of overflow and the like; sooner entered than `errstate`
+_QUIET.run(np.seterr, all="ignore")
+
+
 def run(work: Trace) -> dict[int, Exception]:
     """Computes the outputs' values; returns the exceptions of failed steps by slot (their dependents fail
     with them)."""
     if watchers:
         with span("interpret", work):
-            return _run(work, _watched)
-    return _run(work, _compute)
+            return _QUIET.copy().run(_run, work, _watched)
+    return _QUIET.copy().run(_run, work, _compute)
 
 
 def _run(work: Trace, compute: Callable[[Step, list[Any]], Any]) -> dict[int, Exception]:
@@ -34,18 +40,17 @@ def _run(work: Trace, compute: Callable[[Step, list[Any]], Any]) -> dict[int, Ex
         if owned:
             node.value = None  # from here on only `values` holds the array: a last reader may write into it
     failed: dict[int, Exception] = {}
-    with np.errstate(all="ignore"):
-        for step in program.steps:
-            spoilt = next((failed[i] for i in step.inputs if i in failed), None) if failed else None
-            if spoilt is not None:
-                failed[step.out] = spoilt
-            else:
-                try:
-                    values[step.out] = compute(step, values)
-                except Exception as e:
-                    failed[step.out] = located(e, work.nodes[step.out - len(work.leaves)])
-            for slot in step.free:
-                values[slot] = None
+    for step in program.steps:
+        spoilt = next((failed[i] for i in step.inputs if i in failed), None) if failed else None
+        if spoilt is not None:
+            failed[step.out] = spoilt
+        else:
+            try:
+                values[step.out] = compute(step, values)
+            except Exception as e:
+                failed[step.out] = located(e, work.nodes[step.out - len(work.leaves)])
+        for slot in step.free:
+            values[slot] = None
     seen = []  # values that lie in another array
     for node, slot in zip(work.outputs, program.outputs, strict=True):
         value = node.value = values[slot]
@@ -79,10 +84,51 @@ def _watched(step: Step, values: list[Any]) -> Any:
         return _compute(step, values)
 
 
+def evaluate(nodes: list[Node]) -> Exception | None:
+    """Computes a few small nodes in order, each into memory of its own; returns the first error."""
+    return _QUIET.copy().run(_evaluate, nodes)
+
+
+def _evaluate(nodes: list[Node]) -> Exception | None:
+    first = None
+    for node in nodes:
+        args = [x.value for x in node.inputs]
+        failed = [x.op.error for x in node.inputs if x.value is None]
+        try:
+            if failed:
+                fail(node, failed[0])
+            else:
+                node.value = _value(node.op, args, node.attrs, node.dtype)
+                node.inputs = ()
+        except Exception as e:
+            error = located(e, node)
+            fail(node, error)
+            first = first or error
+    return first
+
+
+def _value(op: Any, args: list[Any], attrs: tuple[Any, ...], dtype: Any) -> Any:
+    """An operation's value, in memory of its own."""
+    if op.widens:
+        args = [_wide(a) for a in args]
+    if op.writes:
+        args[0] = args[0].copy()
+    value = op.numpy(*args, *attrs)
+    if type(dtype) is tuple:
+        return value
+    if type(value) is not np.ndarray or value.dtype != dtype.np:
+        value = np.asarray(value).astype(dtype.np, copy=False)
+    return value if value.flags.owndata else value.copy()
+
+
+def _wide(a: np.ndarray) -> np.ndarray:
+    return a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a
+
+
 def _compute(step: Step, values: list[Any]) -> Any:
     args = [values[i] for i in step.inputs]
     if step.widen:
-        args = [a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a for a in args]
+        args = [_wide(a) for a in args]
     if step.op.writes:
         args[0] = _writable(step, values, args)
     value = step.op.numpy(*args, *step.attrs)

@@ -61,7 +61,8 @@ def assert_close(
     check_stride: bool = False,
     msg: Message = None,
 ) -> None:
-    """Checks that |actual - expected| <= atol + rtol · |expected| everywhere, and that shapes and dtypes agree.
+    """Checks that |actual - expected| <= atol + rtol · |expected| everywhere, and that shapes and dtypes
+    agree.
 
     Takes tensors, numbers, None, and sequences and mappings of these, nested as they like.
 
@@ -84,7 +85,9 @@ def assert_close(
         >>> torch.testing.assert_close({"a": [1, 2.5]}, {"a": [1, 2.5]})
     """
     if (rtol is None) != (atol is None):
-        raise ValueError(f"assert_close: rtol and atol must both be given or neither, got rtol={rtol}, atol={atol}")
+        raise ValueError(
+            f"assert_close: rtol and atol must both be given or neither, got rtol={rtol}, atol={atol}"
+        )
     options = _Options(
         allow_subclasses, rtol, atol, equal_nan, check_device, check_dtype, check_layout, check_stride, msg
     )
@@ -126,16 +129,21 @@ def _fail(options: _Options, text: str, place: str) -> AssertionError:
 def _compare(actual: Any, expected: Any, options: _Options, place: str) -> None:
     if _both(actual, expected, Sequence) and not isinstance(actual, str) and not isinstance(expected, str):
         if len(actual) != len(expected):
-            raise _fail(options, f"The length of the sequences mismatch: {len(actual)} != {len(expected)}", place)
+            raise _fail(
+                options, f"The length of the sequences mismatch: {len(actual)} != {len(expected)}", place
+            )
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
             _compare(a, e, options, f"{place}[{i}]")
     elif _both(actual, expected, Mapping):
         if set(actual) != set(expected):
-            missing, extra = sorted(map(repr, set(expected) - set(actual))), sorted(map(repr, set(actual) - set(expected)))
+            missing, extra = (
+                sorted(map(repr, set(expected) - set(actual))),
+                sorted(map(repr, set(actual) - set(expected))),
+            )
             raise _fail(
                 options,
-                f"The keys of the mappings do not match: missing {', '.join(missing) or 'none'}; not expected "
-                f"{', '.join(extra) or 'none'}",
+                f"The keys of the mappings do not match: missing {', '.join(missing) or 'none'}; not "
+                f"expected {', '.join(extra) or 'none'}",
                 place,
             )
         for key in expected:
@@ -168,8 +176,8 @@ def _comparable(actual: Any, expected: Any, options: _Options) -> tuple[Tensor, 
         except (TypeError, ValueError, RuntimeError):
             pass
     raise TypeError(
-        f"assert_close: no way to compare a {type(actual).__name__} with a {type(expected).__name__}; give both "
-        f"as tensors, numbers, or sequences or mappings of these"
+        f"assert_close: no way to compare a {type(actual).__name__} with a {type(expected).__name__}; give "
+        f"both as tensors, numbers, or sequences or mappings of these"
     )
 
 

@@ -12,7 +12,6 @@ from ..core.tensor import Tensor
 from ..functions.calling import shape_of
 from ..functions.choice import complex as complex_of
 from ..functions.creation import empty
-from ..functions.joining import repeat_interleave
 from ..functions.random import randint
 
 
@@ -49,12 +48,13 @@ def make_tensor(
     size = shape_of("make_tensor", shape)
     if noncontiguous and memory_format is not None:
         raise ValueError(
-            f"make_tensor: noncontiguous and memory_format exclude each other, got memory_format={memory_format}"
+            f"make_tensor: noncontiguous and memory_format exclude each other, got both ({memory_format})"
         )
-    t = _drawn(size, dtype, device, low, high)
-    if noncontiguous and t.numel() > 1:
-        t = repeat_interleave(t, 2, -1)[..., ::2]
-    elif memory_format is not None:
+    if noncontiguous and math.prod(size) > 1:
+        t = _drawn((*size[:-1], 2 * size[-1]), dtype, device, low, high)[..., 1::2]
+    else:
+        t = _drawn(size, dtype, device, low, high)
+    if memory_format is not None:
         t = t.clone(memory_format=memory_format)
     if exclude_zero:
         t[t == 0] = finfo(dtype).tiny if dtype.category >= dt.FLOAT else 1

@@ -67,7 +67,8 @@ class Measurement:
         name = "Median" if len(self.times) > 1 else "One measurement"
         spread = f"\n  IQR: {self.iqr / scale:.2f} {unit}" if len(self.times) > 3 else ""
         return (
-            f"<flambeau.utils.benchmark.Measurement>\n{self.title}\n  {name}: {self.median / scale:.2f} {unit}"
+            f"<flambeau.utils.benchmark.Measurement>\n{self.title}\n  {name}: {self.median / scale:.2f} "
+            f"{unit}"
             f"{spread}\n  {len(self.times)} measurements, {self.number_per_run} runs each, {thread}"
         )
 
@@ -164,7 +165,8 @@ class Timer:
         max_run_time: float = 10.0,
         callback: Callable[[int, float], Any] | None = None,
     ) -> Measurement:
-        """Blocks of runs until the quartiles lie within `threshold` of the median, or `max_run_time` is over."""
+        """Blocks of runs until the quartiles lie within `threshold` of the median, or `max_run_time` is
+        over."""
         self._run(2)
         number = self._enough(min_run_time / 1000)
         times: list[float] = []

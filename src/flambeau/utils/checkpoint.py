@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..autograd import grad as gradients
+from ..autograd.engine import Grads, Pass
 from ..autograd.function import Function
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..core.gradient import Accumulate, Nowhere, next_number, split
@@ -63,7 +63,8 @@ def checkpoint(
 ) -> Any:
     """`function(*args, **kwargs)`, of which only arguments and results are kept for the backward pass.
 
-    What lies between is computed again when its gradients are needed, with the same random numbers. That takes
+    What lies between is computed again when its gradients are needed, with the same random numbers. That
+    takes
     the memory of one such part instead of all, and a second computation. Gradients flow to the arguments and
     to whatever else the function uses, such as parameters.
 
@@ -90,7 +91,9 @@ def checkpoint(
     """
     preserve = kwargs.pop("preserve_rng_state", True)
     if use_reentrant and kwargs:
-        raise ValueError(f"checkpoint: Unexpected keyword arguments: {', '.join(kwargs)}; use_reentrant=False")
+        raise ValueError(
+            f"checkpoint: Unexpected keyword arguments: {', '.join(kwargs)}; use_reentrant=False"
+        )
     if determinism_check not in ("default", "none"):
         raise ValueError(
             f"checkpoint: determinism_check should be one of 'default', 'none', got {determinism_check!r}"
@@ -161,8 +164,8 @@ class _Call:
 
 
 class _Recomputed(Function):
-    """What stands in the graph for the call of a checkpointed function: its inputs are the places in the graph
-    where the function began."""
+    """What stands in the graph for the call of a checkpointed function: its inputs are the places in the
+    graph where the function began."""
 
     @staticmethod
     def forward(ctx: Any, call: _Call, outputs: tuple[Tensor, ...], *borders: Tensor) -> Any:
@@ -172,12 +175,40 @@ class _Recomputed(Function):
 
     @staticmethod
     def backward(ctx: Any, *gs: Tensor | None) -> Any:
-        pairs = [(t, g) for t, g in zip(ctx.call.repeat(), gs, strict=True) if g is not None and t.requires_grad]
+        pairs = [
+            (t, g) for t, g in zip(ctx.call.repeat(), gs, strict=True) if g is not None and t.requires_grad
+        ]
         if not pairs:
             return (None,) * (2 + len(ctx.borders))
-        outs, weights = zip(*pairs, strict=True)
-        found = gradients(outs, ctx.borders, weights, create_graph=modes.grad, allow_unused=True)
-        return None, None, *found
+        ends = [(*split(t._edge), g) for t, g in pairs]
+        work = _UpTo(ends, keep=modes.grad, create=modes.grad, targets=ctx.borders, add=False)
+        work.run()
+        return None, None, *[work.found.get(target) for target in work.targets]
+
+
+class _UpTo(Pass):
+    """A backward pass that ends at its targets, whose hooks are left to the pass that goes on from there."""
+
+    def _survey(self, roots: list[Any]) -> set[Any]:
+        seen: set[Any] = set()
+        stack = list(roots)
+        while stack:
+            fn = stack.pop()
+            if type(fn) is Accumulate:
+                self.missing[fn] = self.missing.get(fn, 0) + 1
+            elif fn not in seen:
+                seen.add(fn)
+                if fn not in self.wanted:
+                    stack.extend([split(e)[0] for e in fn.edges if e is not None])
+        return seen
+
+    def _limit(self, within_reach: set[Any], add: bool) -> None:
+        super()._limit(within_reach, add)
+        assert self.active is not None
+        self.active -= set(self.wanted)
+
+    def _tensor_hooks(self, fn: Any, gs: Grads) -> Grads:
+        return gs if fn in self.wanted else super()._tensor_hooks(fn, gs)
 
 
 def _map(result: Any, f: Callable[[Tensor], Any]) -> Any:
@@ -193,7 +224,8 @@ def _map(result: Any, f: Callable[[Tensor], Any]) -> Any:
 
 
 def _borders(outs: list[Tensor], start: int) -> list[Tensor]:
-    """Stand-ins for the tensors that were there before number `start` and that gradients flow to from `outs`."""
+    """Stand-ins for the tensors that were there before number `start` and that gradients flow to from
+    `outs`."""
     found: dict[Any, Tensor] = {}
     seen = set()
     stack = [(t._edge, t._current().spec()) for t in outs if t.requires_grad]

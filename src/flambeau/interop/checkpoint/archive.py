@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ class Archive:
         count, size, table = self._end()
         names = dict(self._entries(self._bytes(table, size, "the table of contents"), count))
         places = sorted((r.header, r.start + r.size) for r in names.values())
-        for (_, end), (start, _) in zip(places, [*places[1:], (table, table)], strict=True):
+        for (_, end), (start, _) in pairwise([*places, (table, table)]):
             if end > start:
                 raise Damaged("records overlap")
         folders = {name.split("/")[0] for name in names}
@@ -205,10 +206,10 @@ class Archive:
         self.file.seek(record.start)
         view, done = octets.data, 0
         while done < record.size:
-            part = self.file.readinto(view[done:])  # type: ignore[attr-defined]
-            if not part:
+            count = _read_into(self.file, view[done:])
+            if not count:
                 raise Damaged(f"record {name!r} could not be read: got {done} bytes of {record.size}")
-            done += part
+            done += count
         self._check(name, zlib.crc32(view))
 
     def part(self, name: str) -> np.ndarray | None:
@@ -223,6 +224,15 @@ class Archive:
                 f"{self.records[name].checksum:08x} (if the file was written without checksums, call "
                 "torch.serialization.set_crc32_options(False))"
             )
+
+
+def _read_into(file: Any, view: memoryview) -> int:
+    """Reads what the file gives at once; how many bytes that were."""
+    if hasattr(file, "readinto"):
+        return int(file.readinto(view))
+    data = file.read(len(view))
+    view[: len(data)] = data
+    return len(data)
 
 
 def _checked_name(raw: bytes) -> str:

@@ -65,6 +65,10 @@ def _bytearray(data: bytes | str = b"", encoding: str = "latin1") -> bytearray:
     return bytearray(data)
 
 
+def _bytes(data: bytes = b"") -> bytes:
+    return bytes(_bytearray(data))
+
+
 def _complex(real: float, imag: float) -> complex:
     if not isinstance(real, int | float) or not isinstance(imag, int | float):
         raise ValueError("a complex number is made of two numbers")
@@ -131,6 +135,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {  # what may be called besides
     "torch.serialization._get_layout": _layout,
     "_codecs.encode": _encoded,
     "builtins.bytearray": _bytearray,
+    "builtins.bytes": _bytes,
     "builtins.set": _set_of(set),
     "builtins.frozenset": _set_of(frozenset),
     "builtins.complex": _complex,

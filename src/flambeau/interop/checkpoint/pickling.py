@@ -49,6 +49,11 @@ _BYTES = Name("torch.storage", "UntypedStorage")
 _KINDS = {d: Name("torch", name) for d, name in STORAGE_OF.items()}
 
 
+def _ours(cls: type) -> bool:
+    """Whether a class is a module, an optimizer or a schedule, or is derived from one."""
+    return any(base.__module__.startswith("flambeau.") for base in cls.__mro__)
+
+
 class Pickler(pickle._Pickler):
     """Writes a pickle, and collects the storages that it refers to: `arrays`, by key."""
 
@@ -100,7 +105,7 @@ class Pickler(pickle._Pickler):
             return _DEVICE, (x.type,) if x.index is None else (x.type, x.index)
         if isinstance(x, layout):
             return _LAYOUT, (repr(x),)
-        if hasattr(type(x), "state_dict") and not isinstance(x, type):
+        if hasattr(type(x), "state_dict") and _ours(type(x)):
             raise TypeError(
                 f"save: a whole {type(x).__name__} holds code, which no file can hold safely; save its "
                 "state_dict(), make a new one and call its load_state_dict()"

@@ -103,12 +103,40 @@ def destination(
             )
     elif place is not None:
         return None  # there is one device
-    if location != "cpu":
+    return default_restore_location(storage(), location) if location != "cpu" else None
+
+
+def default_restore_location(
+    storage: TypedStorage | UntypedStorage, location: str
+) -> TypedStorage | UntypedStorage:
+    """The storage on the device of this name.
+
+    Raises:
+        RuntimeError: there is no such device.
+
+    Example:
+        >>> import flambeau as torch
+        >>> storage = torch.zeros(2).untyped_storage()
+        >>> torch.serialization.default_restore_location(storage, "cpu") is storage
+        True
+    """
+    if not location.startswith("cpu"):
         raise RuntimeError(
             f"Attempting to deserialize object on device {location!r}, which is not available here; to load "
             "it to the CPU, use torch.load with map_location='cpu'"
         )
-    return None
+    return storage
+
+
+def location_tag(storage: TypedStorage | UntypedStorage) -> str:
+    """The name of a storage's device in checkpoints.
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.serialization.location_tag(torch.zeros(2).untyped_storage())
+        'cpu'
+    """
+    return storage.device.type
 
 
 class Tensors:

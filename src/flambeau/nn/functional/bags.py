@@ -128,10 +128,9 @@ def _reduced(vectors: Tensor, counted: Tensor | None, mode: str) -> Tensor:
     if vectors.shape[1] == 0:
         return zeros(vectors.shape[0], vectors.shape[2], dtype=vectors.dtype)
     if mode == "max":
-        if counted is None:
-            return vectors.max(1).values
-        found = choose(counted, vectors, -float("inf")).max(1).values
-        return choose(amax(counted, 1), found, 0.0)
+        seen = vectors if counted is None else choose(counted, vectors, -float("inf"))
+        largest: Tensor = seen.max(1).values
+        return largest if counted is None else choose(amax(counted, 1), largest, 0.0)
     if counted is not None:
         vectors = choose(counted, vectors, 0.0)
     total = vectors.sum(1)

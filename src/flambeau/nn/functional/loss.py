@@ -10,6 +10,7 @@ from typing import Any
 
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
+from ...core.ghost import found_anywhere
 from ...core.tensor import Tensor
 from ...functions.choice import (
     choose,
@@ -280,7 +281,7 @@ def gaussian_nll_loss(
         if not isinstance(var, float):
             raise TypeError(f"gaussian_nll_loss: var must be a Tensor or a float, got {type(var).__name__}")
         var = x.new_ones(x.shape) * var
-    if bool((var < 0).any().item()):
+    if found_anywhere(var < 0):
         raise ValueError("gaussian_nll_loss: var has negative entry/entries")
     v = _fit_variance(x, var).clone()
     with no_grad():  # the gradient goes on as if nothing had been limited

@@ -46,7 +46,8 @@ class _Axis:
         if self.padding == "reflection":
             at = self._reflected(at)
         inside = (at > 0) & (at < self.extent - 1)
-        return choose(inside, at, at.detach().clamp(0, self.extent - 1))
+        kept: Tensor = choose(inside, at, at.detach().clamp(0, self.extent - 1))
+        return kept
 
     def _reflected(self, at: Tensor) -> Tensor:
         low, span = (0.0, self.extent - 1.0) if self.corners else (-0.5, float(self.extent))
@@ -55,7 +56,8 @@ class _Axis:
         off = (at - low).abs()
         rest = off.fmod(span)
         there = floor(off / span).detach() % 2 == 0
-        return choose(there, rest, span - rest) + low
+        place: Tensor = choose(there, rest, span - rest) + low
+        return place
 
     def tap(self, at: Tensor, weight: Tensor) -> Tap:
         """The element at a whole position."""

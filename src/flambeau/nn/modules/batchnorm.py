@@ -9,6 +9,7 @@ from ...core.dtype import int64
 from ...core.tensor import Tensor
 from ...functions.creation import ones, tensor, zeros
 from .. import functional as F
+from ..module import Module
 from .normalization import Scaled
 from .utils import DeviceLike
 
@@ -182,3 +183,78 @@ class BatchNorm3d(_BatchNorm):
     """
 
     _dims = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """`BatchNorm1d` to `BatchNorm3d` in one, of which several processes would share the statistics.
+
+    There is one process here, so that it does what those do.
+
+    Args:
+        num_features, eps, momentum, affine, track_running_stats, device, dtype, bias: those of `BatchNorm1d`.
+        process_group: kept, and without effect.
+
+    Shape:
+        (N, num_features, *) → the same
+
+    Example:
+        >>> import flambeau as torch
+        >>> torch.nn.SyncBatchNorm(100)(torch.randn(20, 100, 5, 5)).shape
+        torch.Size([20, 100, 5, 5])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: DeviceLike = None,
+        dtype: DType | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2 or input.shape[1] == 0:
+            raise ValueError(
+                f"SyncBatchNorm: expected at least 2D input with a non-zero number of channels, got shape "
+                f"{tuple(input.shape)}"
+            )
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """A module with all its batch normalizations replaced by this one, with their parameters and state.
+
+        Args:
+            module: what to convert; its other parts stay what they are.
+            process_group: kept in each of the new layers.
+
+        Example:
+            >>> import flambeau as torch
+            >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+            >>> type(torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)[1]).__name__
+            'SyncBatchNorm'
+        """
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            made.weight, made.bias = module.weight, module.bias
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                setattr(made, name, getattr(module, name))
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
 
 from ...core.tensor import Tensor
 from .. import functional as F
-from ..functional.arguments import reduction_of
-from ..module import Module
-from .distance import PairwiseDistance
+from .loss_base import _Loss, _WeightedLoss
+from .margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 
-
-class _Loss(Module):
-    """A loss whose only setting is how it is reduced; `size_average`, `reduce` are the old way to say it."""
-
-    reduction: str
-
-    def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__()
-        if size_average is not None or reduce is not None:
-            reduction = reduction_of(type(self).__name__, reduction, size_average, reduce)
-        self.reduction = reduction
-
-
-class _WeightedLoss(_Loss):
-    """A loss with a weight for each class or element, which is a buffer."""
-
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CTCLoss",
+    "CosineEmbeddingLoss",
+    "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "NLLLoss2d",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+    "_Loss",
+    "_WeightedLoss",
+]
 
 
 # ----- Distances -----
@@ -206,6 +209,37 @@ class NLLLoss(_WeightedLoss):
         return F.nll_loss(
             input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
         )
+
+
+class NLLLoss2d(NLLLoss):
+    """The old name of `NLLLoss` for images; warns.
+
+    Args:
+        weight, size_average, ignore_index, reduce, reduction: those of `NLLLoss`.
+
+    Example:
+        >>> import warnings
+        >>> import flambeau as torch
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     loss = torch.nn.NLLLoss2d()
+        >>> loss(torch.zeros(1, 2, 3, 3), torch.ones(1, 3, 3, dtype=torch.int64)).item()
+        0.0
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        warnings.warn(
+            "NLLLoss2d has been deprecated. Please use `NLLLoss` instead as a drop-in replacement.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
 
 class MultiMarginLoss(_WeightedLoss):
@@ -437,209 +471,44 @@ class GaussianNLLLoss(_Loss):
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
-# ----- Margins -----
+# ----- Sequences -----
 
 
-class HingeEmbeddingLoss(_Loss):
-    """x where y is 1, max(0, margin - x) where y is -1.
+class CTCLoss(_Loss):
+    """-log of the likelihood of labels, summed over all alignments with a sequence; see `F.ctc_loss`.
+    (Connectionist temporal classification, 2006.)
 
     Args:
-        margin: as above.
-        reduction: `mean`, `sum` or `none`.
-        size_average, reduce: old forms of `reduction`; a UserWarning.
+        blank: the class between labels.
+        reduction: "mean" (of the losses, each divided by its number of labels), "sum" or "none".
+        zero_infinity: whether losses of targets that are too long, and their gradients, are zero.
+
+    Shape:
+        log probabilities (T, N, C) or (T, C), labels (N, S) or all one after the other, lengths (N) of both
+        → () or, with reduction "none", (N)
 
     Example:
         >>> import flambeau as torch
-        >>> torch.nn.HingeEmbeddingLoss()(torch.tensor([0.5, 0.25]), torch.tensor([1, -1]))
-        tensor(0.6250)
+        >>> log_probs = torch.randn(50, 16, 20).log_softmax(2)
+        >>> targets, n = torch.randint(1, 20, (16, 30)), torch.full((16,), 50)
+        >>> torch.nn.CTCLoss(reduction="none")(log_probs, targets, n, torch.full((16,), 10)).shape
+        torch.Size([16])
     """
 
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
-
-
-class SoftMarginLoss(_Loss):
-    """log(1 + exp(-y x)), where y is 1 or -1.
-
-    Args:
-        reduction: `mean`, `sum` or `none`.
-        size_average, reduce: old forms of `reduction`; a UserWarning.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.SoftMarginLoss()(torch.zeros(1), torch.ones(1))
-        tensor(0.6931)
-    """
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.soft_margin_loss(input, target, reduction=self.reduction)
-
-
-class CosineEmbeddingLoss(_Loss):
-    """With the cosine c of the two inputs: 1 - c where y is 1, max(0, c - margin) where y is -1.
-
-    Args:
-        margin: in [-1, 1].
-        reduction: `mean`, `sum` or `none`.
-        size_average, reduce: old forms of `reduction`; a UserWarning.
-
-    Example:
-        >>> import flambeau as torch
-        >>> x = torch.ones(1, 2)
-        >>> torch.nn.CosineEmbeddingLoss()(x, -x, torch.tensor([1])).round()
-        tensor(2.)
-    """
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
-
-
-class MarginRankingLoss(_Loss):
-    """max(0, -y (x₁ - x₂) + margin), where y is 1 if x₁ should be larger, -1 if x₂ should.
-
-    Args:
-        margin: as above.
-        reduction: `mean`, `sum` or `none`.
-        size_average, reduce: old forms of `reduction`; a UserWarning.
-
-    Example:
-        >>> import flambeau as torch
-        >>> torch.nn.MarginRankingLoss()(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([1]))
-        tensor(2.)
-    """
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
-
-
-class TripletMarginLoss(_Loss):
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin), where d is the p-norm of the difference.
-
-    Args:
-        margin: as above, positive.
-        p: the norm's exponent.
-        eps: keeps the gradient at equal vectors finite.
-        swap: take the smaller of the negative's distances to anchor and to positive.
-        reduction: `mean`, `sum` or `none`.
-        size_average, reduce: old forms of `reduction`; a UserWarning.
-
-    Raises:
-        ValueError: a margin that is not positive.
-
-    Example:
-        >>> import flambeau as torch
-        >>> a, b = torch.zeros(1, 2), torch.ones(1, 2)
-        >>> torch.nn.TripletMarginLoss()(a, a, b)
-        tensor(0.)
-    """
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        _check_margin(margin)
-        self.margin = margin
-        self.p = p
-        self.eps = eps
-        self.swap = swap
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_loss(
-            anchor,
-            positive,
-            negative,
-            margin=self.margin,
-            p=self.p,
-            eps=self.eps,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
-
-
-class TripletMarginWithDistanceLoss(_Loss):
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin) with any distance.
-
-    Args:
-        distance_function: d; none is `PairwiseDistance`.
-        margin: as above, positive.
-        swap: take the smaller of the negative's distances to anchor and to positive.
-        reduction: `mean`, `sum` or `none`.
-
-    Raises:
-        ValueError: a margin that is not positive.
-
-    Example:
-        >>> import flambeau as torch
-        >>> a, b = torch.zeros(1, 2), torch.ones(1, 2)
-        >>> torch.nn.TripletMarginWithDistanceLoss(distance_function=torch.nn.PairwiseDistance(p=1))(a, a, b)
-        tensor(0.)
-    """
-
-    distance_function: Callable[[Tensor, Tensor], Tensor]
-
-    def __init__(
-        self,
-        *,
-        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-        margin: float = 1.0,
-        swap: bool = False,
-        reduction: str = "mean",
-    ) -> None:
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
         super().__init__(reduction=reduction)
-        _check_margin(margin)
-        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
-        self.margin = margin
-        self.swap = swap
+        self.blank = blank
+        self.zero_infinity = zero_infinity
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_with_distance_loss(
-            anchor,
-            positive,
-            negative,
-            distance_function=self.distance_function,
-            margin=self.margin,
-            swap=self.swap,
-            reduction=self.reduction,
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            self.blank,
+            self.reduction,
+            self.zero_infinity,
         )
-
-
-def _check_margin(margin: float) -> None:
-    if margin <= 0:
-        raise ValueError(f"expected margin to be greater than 0, found {margin} instead")

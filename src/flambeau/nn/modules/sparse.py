@@ -295,8 +295,10 @@ class EmbeddingBag(Module):
                 f"from_pretrained: Embeddings parameter is expected to be 2-dimensional, got shape "
                 f"{tuple(embeddings.shape)}"
             )
+        rows, columns = embeddings.shape
         made = cls(
-            *embeddings.shape,
+            rows,
+            columns,
             max_norm=max_norm,
             norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq,

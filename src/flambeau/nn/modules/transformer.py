@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ...core import modes
 from ...core.dtype import dtype as DType
+from ...core.modes import modes
 from ...core.tensor import Tensor
 from ...functions.creation import full
 from ...functions.indexing import triu

@@ -42,7 +42,8 @@ def _is_orthogonal(q: Tensor) -> bool:
 def _orthogonalized(a: Tensor) -> Tensor:
     """The orthogonal factor of a QR decomposition whose R has a positive diagonal."""
     x, tau = geqrf(a)
-    return householder_product(x, tau) * x.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+    q: Tensor = householder_product(x, tau) * x.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+    return q
 
 
 class _Orthogonal(Module):
@@ -105,7 +106,8 @@ class _Orthogonal(Module):
             A, tau = geqrf(X)
             diagonal = A.diagonal(dim1=-2, dim2=-1)
             diagonal.copy_(diagonal.sign() * (1 - 2 * (tau == 0).to(A.dtype)))
-            return A.mT if wide else A
+            reflections: Tensor = A.mT if wide else A
+            return reflections
 
     @staticmethod
     def _basis(X: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ...core.dtype import float64
+from ...core.realize import recorder
 from ...core.tensor import Tensor, from_array
 from ...functions.creation import as_tensor, tensor
 from ...functions.joining import (
     stack,
 )
 
+allocate: Callable[..., np.ndarray] = np.empty  # makes the arrays of batches; a worker has its own
 CollateMap = dict[type | tuple[type, ...], Callable[..., Any]]
 
 
@@ -170,7 +172,19 @@ def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None
             f"default_collate: stack expects each tensor to be equal size, got shape {_places(by_shape)}; "
             "pad or crop them to one shape in the dataset, or give the DataLoader a collate_fn that does"
         )
-    return stack(batch, 0)
+    return _stack(batch)
+
+
+def _stack(batch: Sequence[Tensor]) -> Tensor:
+    first = batch[0]
+    alike = all(
+        type(item) is Tensor and item.dtype is first.dtype and item._edge is None and not item.is_meta
+        for item in batch
+    )
+    if not alike or recorder.ghosts:
+        return stack(batch, 0)
+    values = [item._value("a batch") for item in batch]
+    return from_array(np.stack(values, out=allocate((len(batch), *first.shape), values[0].dtype)))
 
 
 def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -191,7 +205,7 @@ def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap |
     )
     if alike and fns.get(Tensor) is collate_tensor_fn:
         return from_array(
-            np.stack(batch, out=np.empty((len(batch), *first.shape), first.dtype))
+            np.stack(batch, out=allocate((len(batch), *first.shape), first.dtype))
         )  # one copy for all
     return collate([as_tensor(item) for item in batch], collate_fn_map=collate_fn_map)
 

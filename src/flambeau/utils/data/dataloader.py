@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import reprlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core.generator import Generator
-from .collate import default_collate, default_convert, is_as_shipped
-from .dataset import Dataset, IterableDataset, blame, get_batch, get_item, get_items
-from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
+from ...runtime.threads import available
+from .collate import default_collate, default_convert
+from .dataset import Dataset, IterableDataset, in_memory
+from .passes import DirectPass, Pass, WorkerPass
+from .resuming import Progress, check, resumed, state_of
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from .worker import Task
+from .worker import get_worker_info as get_worker_info
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -35,25 +38,45 @@ class DataLoader(Generic[T_co]):
         sampler: an iterable of indices, instead of `shuffle`.
         batch_sampler: an iterable of lists of indices, instead of `batch_size`, `shuffle`, `sampler` and
             `drop_last`.
-        num_workers: 0; items are loaded in the main process.
+        num_workers: how many processes make batches beside the main process; with 0 it makes them itself. A
+            dataset that is nothing but tensors (`TensorDataset`, and `Subset`, `ConcatDataset` and
+            `StackDataset` of such) with the default collate function is read in the main process all the
+            same: one indexing operation takes less time than handing a batch over.
         collate_fn: makes a batch of a list of items, by default `default_collate`; when batching is off it
             gets one item, and is by default `default_convert`.
         pin_memory: copy batches to pinned memory; without an accelerator it warns and does nothing.
         drop_last: leave out the last batch if it is smaller.
-        timeout: seconds to wait for a worker, 0 without workers.
-        worker_init_fn: called in each worker with its number.
-        multiprocessing_context: how workers are started, None without workers.
+        timeout: seconds to wait for a batch of the workers (0: as long as it takes), 0 without workers.
+        worker_init_fn: called in each worker with its number, after its random streams were seeded.
+        multiprocessing_context: how workers are started: "fork", "spawn", "forkserver", a context of
+            `multiprocessing`, or "thread" for threads of this process; None: as `multiprocessing` does by
+            default.
         generator: the source of randomness of `shuffle`, by default the default generator.
-        prefetch_factor: batches loaded in advance by a worker, None without workers.
+        prefetch_factor: batches loaded in advance by a worker, by default 2; None without workers.
         persistent_workers: keep workers after a pass, False without workers.
         pin_memory_device: deprecated, ignored with a warning.
-        in_order: give batches in the order of the sampler, as it always is without workers.
+        in_order: give batches in the order of the sampler, as it always is without workers; else as they come.
+        seed_samples: seed the default generator, `random` and `np.random` for each item, by a seed that each
+            pass draws and by the item's index. What is random in an item is then the same for any number of
+            workers. Items are read one by one.
 
     Raises:
         ValueError: arguments that exclude each other, or a number out of range.
-        AssertionError: on iterating, if `timeout` is not 0.
+        AssertionError: on iterating, if `timeout` is not 0 without workers.
+        RuntimeError: a worker was killed or has ended, or no batch came in time.
 
-    An error in the dataset or in `collate_fn` keeps its class and gets a note that names the indices.
+    An error in the dataset or in `collate_fn` keeps its class and gets a note that names the indices. From a
+    worker it comes with the worker's traceback as its message.
+
+    Workers are processes, as items may be made by any code, which may rely on that: worker i has its own copy of
+    the dataset, and its own random streams, seeded by a number that the pass draws plus i, as in PyTorch.
+    `get_worker_info` tells them apart. Their large arrays lie in shared memory, and a batch of the main
+    process is a window on it. Threads ("thread") start at once, copy nothing and read a dataset that other
+    processes can't have, and are as fast where items are made in code that lets go of the interpreter's lock
+    (NumPy, decoding of images). They share dataset and random streams with the main process, can't be killed if
+    they hang, and find streams of their own in `get_worker_info().rng`.
+
+    `state_dict` says how far the current pass has come; see `load_state_dict`.
 
     >>> import flambeau as torch
     >>> data = torch.utils.data.TensorDataset(torch.arange(5), torch.arange(5) ** 2)
@@ -95,6 +118,7 @@ class DataLoader(Generic[T_co]):
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
+        seed_samples: bool = False,
     ) -> None:
         if isinstance(dataset, IterableDataset):
             _check_stream(shuffle, sampler, batch_sampler)
@@ -120,12 +144,17 @@ class DataLoader(Generic[T_co]):
         self.worker_init_fn = worker_init_fn
         self.multiprocessing_context = multiprocessing_context
         self.generator = generator
-        self.prefetch_factor = prefetch_factor
+        self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.in_order = in_order
+        self.seed_samples = seed_samples
+        self._iterator: WorkerPass | None = None  # the one that keeps its workers
+        self._progress: Progress | None = None
+        self._resume: dict[str, Any] | None = None
         self._is_stream = isinstance(dataset, IterableDataset)
         self._announced: int | None = None  # what len(loader) said about a stream
         _check_workers(self)
+        self.check_worker_number_rationality()
         self._fixed = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -137,7 +166,16 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._get_iterator()
+        state, self._resume = self._resume, None
+        with resumed(self, state) as skip:
+            self._progress = Progress(self)
+            if self._iterator is not None and not self._iterator.is_over():
+                _check_workers(self)
+                current: Pass = self._iterator
+            else:
+                current = self._get_iterator()
+            current.begin(self, skip)
+        return current
 
     def __len__(self) -> int:
         if not self._is_stream:
@@ -147,9 +185,87 @@ class DataLoader(Generic[T_co]):
             return n
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
-    def _get_iterator(self) -> Iterator[Any]:
+    def _get_iterator(self) -> Pass:
         _check_workers(self)  # num_workers may have been set since
-        return _Pass(self)
+        if not self.num_workers or self._reads_at_once():
+            return DirectPass(self)
+        made = WorkerPass(self, self._gather)
+        if self.persistent_workers:
+            self._iterator = made
+        return made
+
+    def _gather(self, task: Task) -> Any:
+        if self._context == THREAD:
+            from .threaded import ThreadCrew
+
+            return ThreadCrew(task)
+        from .crew import Crew
+
+        return Crew(task, self._context)
+
+    def _reads_at_once(self) -> bool:
+        """Whether a worker would do no more than index arrays."""
+        plain = self.worker_init_fn is None and self._context is None and not self.seed_samples
+        return plain and self.collate_fn is default_collate and self._auto_collation and in_memory(self.dataset)
+
+    def check_worker_number_rationality(self) -> None:
+        """Warns of more worker processes than this process may use processors.
+
+        >>> import flambeau as torch
+        >>> torch.utils.data.DataLoader(range(8), num_workers=1).check_worker_number_rationality()
+        """
+        most = available()
+        if self.num_workers > most and self._context != THREAD and not self._reads_at_once():
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max "
+                f"number of worker in current system is {most}, which is smaller than what this DataLoader is "
+                f"going to create: workers will wait for each other; pass num_workers={most}",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """How workers are started: a context of `multiprocessing`, "thread", or None for the default."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        self._context = _as_context(context, self.num_workers)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the latest pass has come: how many batches it has given, and where the generators were that its
+        order came from.
+
+        >>> import flambeau as torch
+        >>> loader = torch.utils.data.DataLoader(range(8), batch_size=2, shuffle=True)
+        >>> batches = iter(loader)
+        >>> first = next(batches)
+        >>> state, rest = loader.state_dict(), list(batches)
+        >>> loader.load_state_dict(state)
+        >>> torch.equal(torch.cat(list(loader)), torch.cat(rest))
+        True
+        """
+        return state_of(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Has the next pass go on where a pass was when `state_dict` was called, here or in another process.
+
+        The order is that of the pass, whose first batches are left out without reading them (of a stream they are
+        read and thrown away). Afterwards `generator` is where it would be, and the default generator where it
+        was. What items draw from a worker's streams begins anew; with `seed_samples` it is the same.
+
+        Args:
+            state_dict: what `state_dict` returned, of a loader with the same arguments.
+
+        Raises:
+            ValueError: it is not that.
+        """
+        check(state_dict, self)
+        self._resume = state_dict
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_iterator": None}
 
     @property
     def _auto_collation(self) -> bool:
@@ -160,16 +276,8 @@ class DataLoader(Generic[T_co]):
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
 
+THREAD = "thread"
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
-
-
-def get_worker_info() -> None:
-    """What a worker process is told about itself: None, since all data are loaded in the main process.
-
-    >>> from flambeau.utils.data import get_worker_info
-    >>> get_worker_info() is None
-    True
-    """
 
 
 # ----- Arguments -----
@@ -181,21 +289,49 @@ def _check_workers(loader: DataLoader[Any]) -> None:
         )
     if loader.timeout < 0:
         raise ValueError(f"DataLoader: timeout option should be non-negative, got {loader.timeout}")
-    if loader.num_workers > 0:
+    if loader.prefetch_factor is not None and loader.prefetch_factor < 0:
         raise ValueError(
-            f"DataLoader: num_workers={loader.num_workers}, but there are no worker processes yet; "
-            "num_workers=0 loads the same batches in this process"
+            f"DataLoader: prefetch_factor option should be non-negative, got {loader.prefetch_factor}"
         )
+    if loader.num_workers > 0:
+        return
     given = {
         "prefetch_factor": loader.prefetch_factor is not None,
         "persistent_workers": bool(loader.persistent_workers),
-        "multiprocessing_context": loader.multiprocessing_context is not None,
     }
     for name in (name for name in given if given[name]):
         raise ValueError(
             f"DataLoader: {name} option needs num_workers > 0, got {name}={getattr(loader, name)!r} "
             "with num_workers=0; leave it out"
         )
+
+
+def _as_context(context: Any, num_workers: int) -> Any:
+    """A context of `multiprocessing`, "thread", or None for the default."""
+    if context is None:
+        return None
+    if num_workers <= 0:
+        raise ValueError(
+            "DataLoader: multiprocessing_context option needs num_workers > 0, got "
+            f"multiprocessing_context={context!r} with num_workers={num_workers}; leave it out"
+        )
+    import multiprocessing
+    from multiprocessing.context import BaseContext
+
+    if isinstance(context, BaseContext) or context == THREAD:
+        return context
+    if not isinstance(context, str):
+        raise TypeError(
+            "DataLoader: multiprocessing_context option should be a valid context object or a string specifying "
+            f"the start method, but got {context!r}"
+        )
+    methods = multiprocessing.get_all_start_methods()
+    if context not in methods:
+        raise ValueError(
+            "DataLoader: multiprocessing_context option should specify a valid start method in "
+            f"{[*methods, THREAD]}, but got {context!r}"
+        )
+    return multiprocessing.get_context(context)
 
 
 def _check_stream(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
@@ -236,113 +372,3 @@ def _default_sampler(dataset: Any, shuffle: bool, generator: Generator | None) -
     if isinstance(dataset, IterableDataset):
         return _Endless()
     return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-
-
-# ----- One pass -----
-class _Pass:
-    """One pass over a loader. After an error in an item, `next` goes on with the following batch."""
-
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        if loader.timeout != 0:
-            raise AssertionError(
-                f"DataLoader: timeout={loader.timeout} needs num_workers > 0; leave it 0 without workers"
-            )
-        if loader.pin_memory:
-            _warn_about_pinning(loader)
-        self._loader = loader
-        self._dataset = loader.dataset
-        self._collate = loader.collate_fn
-        self._index_sampler = loader._index_sampler
-        self._indices = iter(self._index_sampler)
-        draw_seed(
-            loader.generator
-        )  # for workers; drawn without them too, so that the stream moves as in PyTorch
-        self._announced = loader._announced
-        self._given = 0  # batches given so far
-        self._read = 0  # items read from the stream so far
-        self._ended = False
-        self._fetch: Callable[[Any], Any]
-        if loader._is_stream:
-            self._stream = iter(loader.dataset)
-            self._fetch = self._next_batch if loader._auto_collation else self._next_item
-        else:
-            self._fetch = self._batch_at if loader._auto_collation else self._item_at
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._index_sampler)  # type: ignore[arg-type]
-
-    def __next__(self) -> Any:
-        batch = self._fetch(next(self._indices))
-        self._given += 1
-        if self._announced is not None and self._given > self._announced:
-            warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to be {self._announced} "
-                f"(when accessing len(dataloader)), but {self._given} samples have been fetched.",
-                UserWarning,
-                stacklevel=2,
-            )
-        return batch
-
-    # ----- Map-style datasets -----
-    def _item_at(self, index: Any) -> Any:
-        return self._merge(get_item(self._dataset, index), lambda: f"the item at index {reprlib.repr(index)}")
-
-    def _batch_at(self, indices: Any) -> Any:
-        if self._collate is default_collate and is_as_shipped():
-            batch = get_batch(self._dataset, indices)
-            if batch is not NotImplemented:
-                return batch
-        items = get_items(self._dataset, indices)
-        return self._merge(items, lambda: f"the items at indices {reprlib.repr(indices)}")
-
-    # ----- Streams -----
-    def _next_item(self, _: Any) -> Any:
-        item = self._read_stream(1)
-        if not item:
-            raise StopIteration
-        return self._merge(item[0], lambda: f"item {self._read - 1} of the stream")
-
-    def _next_batch(self, slots: Any) -> Any:
-        items = [] if self._ended else self._read_stream(len(slots))
-        self._ended = len(items) < len(slots)  # a stream that has ended is not asked again
-        if not items or (self._ended and self._loader.drop_last):
-            raise StopIteration
-        first = self._read - len(items)
-        return self._merge(items, lambda: f"items {first} to {self._read - 1} of the stream")
-
-    def _read_stream(self, count: int) -> list[Any]:
-        items = []
-        try:
-            for item in islice(self._stream, count):
-                items.append(item)
-        except Exception as error:
-            blame(error, f"item {self._read + len(items)} of {type(self._dataset).__name__}.__iter__")
-            raise
-        self._read += len(items)
-        return items
-
-    def _merge(self, items: Any, which: Callable[[], str]) -> Any:
-        try:
-            return self._collate(items)
-        except Exception as error:
-            blame(error, f"{getattr(self._collate, '__name__', 'collate_fn')} on {which()}")
-            raise
-
-
-def _warn_about_pinning(loader: DataLoader[Any]) -> None:
-    if loader.pin_memory_device:
-        warnings.warn(
-            "pin_memory_device is deprecated, the current accelerator will be used as the device, "
-            f"ignore pin_memory_device={loader.pin_memory_device!r}.",
-            UserWarning,
-            stacklevel=5,
-        )
-    warnings.warn(
-        "'pin_memory' argument is set as true but no accelerator is found, "
-        "then device pinned memory won't be used.",
-        UserWarning,
-        stacklevel=5,
-    )

@@ -427,6 +427,18 @@ def get_batch(dataset: Any, indices: Any) -> Any:
         raise
 
 
+def in_memory(dataset: Any) -> bool:
+    """Whether a dataset is made of tensors alone, so that reading it is indexing them."""
+    kind = type(dataset)
+    if kind is Subset:
+        return in_memory(dataset.dataset)
+    if kind is ConcatDataset:
+        return all(map(in_memory, dataset.datasets))
+    if kind is StackDataset:
+        return all(map(in_memory, dataset._parts()))
+    return kind is TensorDataset and all(type(tensor) is Tensor for tensor in dataset.tensors)
+
+
 def blame(error: Exception, where: str) -> None:
     """Note on an error where it comes from. StopIteration, which would end the loop, becomes RuntimeError."""
     if isinstance(error, StopIteration):

@@ -1,0 +1,5 @@
+"""What programs import from `torch.utils.data._utils`."""
+
+from . import collate, worker
+
+__all__ = ["collate", "worker"]

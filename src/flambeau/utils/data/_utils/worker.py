@@ -1,0 +1,5 @@
+"""See `flambeau.utils.data.worker`."""
+
+from ..worker import WorkerInfo, get_worker_info
+
+__all__ = ["WorkerInfo", "get_worker_info"]
