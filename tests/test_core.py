@@ -231,6 +231,7 @@ def test_the_same_structure_is_the_same_program():
     assert (programs.hits, programs.misses) == (hits + 1, misses + 1)
 
 
+@pytest.mark.usefixtures("_programs")
 def test_what_is_kept_belongs_to_the_structure():
     x = torch.ones(5)
     y = x * 3

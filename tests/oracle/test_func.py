@@ -1,6 +1,8 @@
 """Function transforms beside PyTorch's, and (for all of PyTorch's sample inputs) beside a loop; shapes on the
 meta device beside those of values."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from both import as_numpy
@@ -26,6 +28,13 @@ NOT_BATCHED = {
     "nn.functional.instance_norm",  # writes what belongs to the batch to statistics that don't
     "as_strided_copy",  # of a row: it looks at the memory of all rows
 }
+OTHER_CHANGES = {
+    "gradient", "to", "double",  # called with what only PyTorch takes
+    "nn.functional.fractional_max_pool2d", "nn.functional.fractional_max_pool3d",  # drawn numbers
+    "logcumsumexp",  # the formula there keeps six digits
+    "var", "var_mean", "masked.norm",  # where the value is NaN or has a kink
+    "linalg.cholesky", "linalg.cholesky_ex",  # in directions that leave the matrix unsymmetric
+}  # fmt: skip
 every = pytest.mark.parametrize("op", ENTRIES, ids=lambda op: f"{op.name}-{op.variant_test_name}".strip("-"))
 
 
@@ -66,11 +75,10 @@ class Call:
         return given, tuple(0 if i in chosen else None for i in range(len(given)))
 
 
-def calls(op, dtype):
-    for sample in samples(op, dtype)[::3]:
-        found = Call(op, sample)
-        if found.works():
-            yield found
+def calls(op, dtype, limit=2):
+    """The first samples that work, of those that lie apart."""
+    found = (Call(op, sample) for sample in samples(op, dtype)[::3])
+    return islice((call for call in found if call.works()), limit)
 
 
 def rows(call, given, dims):
@@ -120,7 +128,7 @@ def test_gradients_of_a_batch_are_those_of_a_loop(op):
     """Inside of vmap (one gradient for each element) and outside."""
     if op.name in DEPENDENT | DRAWN | NOT_BATCHED:
         pytest.skip("no loop to compare with")
-    for call in list(calls(op, torch.float64))[:2]:
+    for call in calls(op, torch.float64, 1):
         given, dims = call.batches(call.places[:1])
         if not given[call.places[0]].is_floating_point():
             continue
@@ -171,12 +179,12 @@ def test_shapes_on_the_meta_device(op):
 
 @pytest.mark.parametrize(
     "op",
-    [op for op in ENTRIES if op.supports_forward_ad and op.name not in DRAWN],
+    [op for op in ENTRIES if op.supports_forward_ad and op.name not in DRAWN | OTHER_CHANGES],
     ids=lambda op: f"{op.name}-{op.variant_test_name}",
 )
 def test_changes_are_those_of_gradients(op):
     """J t of PyTorch's forward-mode formulas: here the backward pass, differentiated for its beginning."""
-    for sample in samples(op, torch.float64)[::4]:
+    for sample in samples(op, torch.float64)[::5]:
         x = sample.input
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
             continue

@@ -220,8 +220,10 @@ class Generator:
 
     def _native(self, what: str, shape: Shape, dtype: npt.DTypeLike, *numbers: float) -> Array | None:
         """A large array drawn by native code; None if it is to be done here."""
-        least = FEW if what == "normal" and np.dtype(dtype).itemsize < 8 else LARGE
-        if native is None or _count(shape) < least or config.mode in ("interpret", "eager"):
+        count = _count(shape)
+        if count < FEW or native is None or config.mode in ("interpret", "eager"):
+            return None
+        if count < LARGE and (what != "normal" or np.dtype(dtype).itemsize == 8):
             return None
         with self._lock:
             address = self.address()
@@ -235,8 +237,17 @@ class Generator:
             return self._engine().random_raw(count).astype(np.uint32)
 
     def _doubles(self, count: int) -> Array:
+        if count < FEW:
+            return np.array(self._few(count))
         drawn = self._native("uniform", count, np.float64, 0.0, 1.0)
         return streams.unit_double(self._words(2 * count)) if drawn is None else drawn
+
+    def _few(self, count: int) -> list[float]:
+        """So few uniforms that Python is sooner done with them than NumPy."""
+        with self._lock:
+            words = self._engine().random_raw(2 * count).tolist()
+        pairs = zip(words[0::2], words[1::2], strict=True)
+        return [((high << 32 | low) & 2**53 - 1) * 2**-53 for high, low in pairs]
 
     # ----- Draws: each returns an array of this shape and dtype -----
 
@@ -252,7 +263,10 @@ class Generator:
             return drawn
         n = _count(shape)
         u = self._doubles(n) if dtype == np.float64 else streams.unit_float(self._words(n))
-        if (low, high) != (0, 1):
+        if (low, high) == (0, 1):
+            if dtype == u.dtype:
+                return u.reshape(shape)
+        else:
             u = streams.fused(u, float(u.dtype.type(high) - u.dtype.type(low)), low)
         out = streams.cast(u, dtype)
         first, last = streams.cast(np.array([low, high]), dtype)
@@ -303,12 +317,12 @@ class Generator:
     def _normals(self, count: int) -> Array:
         """Standard normals in float64, drawn in pairs; the second of a pair is kept if it is one too many."""
         with self._lock:
-            kept = [] if self._normal is None or count == 0 else [self._normal]
-            pairs = (count - len(kept) + 1) // 2
-            z = np.concatenate([np.array(kept), streams.polar_pairs(self._doubles(2 * pairs))])
+            z = [] if self._normal is None or count == 0 else [self._normal]
+            pairs = (count - len(z) + 1) // 2
+            z.extend(streams.polar_pairs(self._doubles(2 * pairs).tolist()))
             if count:
-                self._normal = float(z[-1]) if z.size > count else None
-        return z[:count]
+                self._normal = z.pop() if len(z) > count else None
+        return np.array(z, np.float64)
 
     def exponential(self, shape: Shape, dtype: npt.DTypeLike = np.float32, rate: float = 1.0) -> Array:
         """Exponential with this rate (lambda): `exponential_`."""

@@ -17,6 +17,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from .quiet import quiet
+
 Array = np.ndarray[Any, Any]
 
 f2, bf2, f4, f8 = np.float16, ml_dtypes.bfloat16, np.float32, np.float64
@@ -74,13 +76,13 @@ def each(function: Callable[[float], float], x: Array) -> Array:
     return np.fromiter(map(function, x.ravel().tolist()), f8, x.size).reshape(x.shape)
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@quiet
 def cast(x: Array, dtype: np.dtype[Any]) -> Array:
     """`x` in another dtype: in the half types by way of float32, and where it is too large as infinity."""
     return x.astype(f4 if dtype in HALVES else dtype, copy=False).astype(dtype, copy=False)
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@quiet
 def fused(x: Array, scale: float, shift: float) -> Array:
     """x * scale + shift with a single rounding, in float32 or float64."""
     if x.dtype == f4:
@@ -106,11 +108,13 @@ def _two_product(x: Array, y: float) -> tuple[Array, Array]:
 # ----- Normals -----
 
 
-def polar_pairs(u: Array) -> Array:
-    """Standard normals (float64) of uniforms, two of each two: first the cosine, then the sine."""
-    u1, u2 = u[0::2], u[1::2]
-    radius, angle = np.sqrt(-2 * each(math.log1p, -u2)), 2 * math.pi * u1
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).ravel()
+def polar_pairs(u: list[float]) -> list[float]:
+    """Standard normals of uniforms, two of each two: first the cosine, then the sine."""
+    z = []
+    for u1, u2 in zip(u[0::2], u[1::2], strict=True):
+        radius, angle = math.sqrt(-2 * math.log1p(-u2)), 2 * math.pi * u1
+        z += [radius * math.cos(angle), radius * math.sin(angle)]
+    return z
 
 
 def normal_blocks(u: Array, mean: float, std: float) -> Array:

@@ -15,7 +15,7 @@ from ..ops import view as ops
 from ..ops.kinds import cast, result_type
 from ..ops.op import check_tensor, wrap_dim
 from .calling import deliver, numpy_names, shape_of
-from .shape import _of_many, expand, reshape, slice_dim, transpose, unsqueeze
+from .shape import _of_many, expand, reshape, slice_dim, transpose
 
 
 @numpy_names

@@ -77,7 +77,7 @@ class Movable:
         return self._apply(convert)
 
     def share_memory(self) -> Self:
-        """Calls `share_memory_` of parameters and buffers: they stay where they are, other processes get copies.
+        """Calls `share_memory_` of parameters and buffers: they stay where they are, others get copies.
 
         Example:
             >>> import flambeau as torch

@@ -4,13 +4,13 @@ means."""
 from __future__ import annotations
 
 import sys
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.memory import owns
 from ..core.program import fail
+from ..core.quiet import quiet
 from ..core.watch import span, watchers
 
 if TYPE_CHECKING:
@@ -20,19 +20,16 @@ if TYPE_CHECKING:
     from ..core.program import Step, Trace
 
 
-_QUIET = Context()  # in which NumPy says nothing of overflow and the like; sooner entered than `errstate`
-_QUIET.run(np.seterr, all="ignore")
-
-
 def run(work: Trace) -> dict[int, Exception]:
     """Computes the outputs' values; returns the exceptions of failed steps by slot (their dependents fail
     with them)."""
     if watchers:
         with span("interpret", work):
-            return _QUIET.copy().run(_run, work, _watched)
-    return _QUIET.copy().run(_run, work, _compute)
+            return _run(work, _watched)
+    return _run(work, _compute)
 
 
+@quiet
 def _run(work: Trace, compute: Callable[[Step, list[Any]], Any]) -> dict[int, Exception]:
     program = work.program
     values: list[Any] = [node.value for node in work.leaves] + [None] * len(work.nodes)
@@ -84,12 +81,9 @@ def _watched(step: Step, values: list[Any]) -> Any:
         return _compute(step, values)
 
 
+@quiet
 def evaluate(nodes: list[Node]) -> Exception | None:
     """Computes a few small nodes in order, each into memory of its own; returns the first error."""
-    return _QUIET.copy().run(_evaluate, nodes)
-
-
-def _evaluate(nodes: list[Node]) -> Exception | None:
     first = None
     for node in nodes:
         args = [x.value for x in node.inputs]

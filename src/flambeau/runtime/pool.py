@@ -152,4 +152,5 @@ def _leave() -> None:
 
 atexit.register(_leave)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=POOL._forget)
+    # Threads don't come along, and might be in the middle of something: they end first, and start again when wanted.
+    os.register_at_fork(before=POOL.stop, after_in_child=POOL._forget)

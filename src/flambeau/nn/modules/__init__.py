@@ -3,6 +3,7 @@
 from ..containers import ModuleDict, ModuleList, Sequential
 from ..module import Module
 from ..parameter_containers import ParameterDict, ParameterList
+from . import activation, batchnorm, conv, instancenorm, linear, pooling
 from . import container as container
 from . import module as module
 from .activation import (
@@ -169,6 +170,19 @@ from .upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+# Where PyTorch has them: programs and pickles look for them there, too.
+for _room, _found in (
+    (activation, [MultiheadAttention]),
+    (batchnorm, [LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d]),
+    (conv, [LazyConv1d, LazyConv2d, LazyConv3d]),
+    (conv, [LazyConvTranspose1d, LazyConvTranspose2d, LazyConvTranspose3d]),
+    (instancenorm, [LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d]),
+    (linear, [LazyLinear]),
+    (pooling, [FractionalMaxPool2d, FractionalMaxPool3d]),
+):
+    for _layer in _found:
+        setattr(_room, _layer.__name__, _layer)
 
 __all__ = [
     "CELU",

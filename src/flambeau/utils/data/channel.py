@@ -32,10 +32,12 @@ class Channel:
         return self.end.fileno()
 
     def close(self) -> None:
-        """Closes this end, and what came in unread."""
+        """Ends the conversation, also for processes that were forked meanwhile and have copies of this end."""
         for file in self._files:
             os.close(file)
         self._files.clear()
+        with contextlib.suppress(OSError):
+            self.end.shutdown(socket.SHUT_RDWR)
         self.end.close()
 
     # ----- Sending -----

@@ -85,7 +85,6 @@ class Crew:
                 self._came.append((number, tuple(answer)))
         except Closed:
             if not self._came:
-                self._processes[number].join(_GRACE)
                 raise ChildProcessError(self._fate([self._processes[number]])) from None
 
     def _check(self, ready: list[Any]) -> None:
@@ -94,6 +93,8 @@ class Crew:
             raise ChildProcessError(self._fate(dead))
 
     def _fate(self, dead: list[Any]) -> str:
+        for process in dead:
+            process.join(_GRACE)
         code = dead[0].exitcode
         if len(dead) == 1 and code is not None and code < 0:
             by = signal.strsignal(-code)

@@ -153,7 +153,7 @@ def run(task: Task, worker: int, end: socket.socket, others: list[Channel]) -> N
     """The life of a worker that is a process. `others` are the main process's ends, which a fork has copied."""
     global _info
     for other in others:
-        other.close()
+        other.end.close()
     _own_signals()
     _one_thread()
     seed = seed_worker(task.base_seed, worker)
