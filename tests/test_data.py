@@ -647,7 +647,9 @@ def test_seeded_items_depend_on_the_pass_and_the_index():
     loader = DataLoader(Noisy(), 3, shuffle=True, seed_samples=True)
     torch.manual_seed(0)
     streams = random.getstate(), np.random.get_state()[1].tolist()
-    first, second = ({i: row for *row, i in zip(*map(torch.Tensor.tolist, join(loader)), strict=True)} for _ in "12")
+    first, second = (
+        {i: row for *row, i in zip(*map(torch.Tensor.tolist, join(loader)), strict=True)} for _ in "12"
+    )
     assert (random.getstate(), np.random.get_state()[1].tolist()) == streams
     assert set(first) == set(second) == set(range(10))
     assert not any(a == b for i in first for a, b in zip(first[i], second[i], strict=True))

@@ -37,7 +37,11 @@ class Images(Dataset):
 
     def __getitem__(self, index):
         image = np.full((3, 40, 40), index, np.float32)
-        return {"image": image, "point": Point(torch.full((90, 70), index), index / 2), "name": f"item {index}"}
+        return {
+            "image": image,
+            "point": Point(torch.full((90, 70), index), index / 2),
+            "name": f"item {index}",
+        }
 
 
 class Calls(Dataset):
@@ -109,7 +113,9 @@ def nothing_left(request):
 
 
 # ----- What they give -----
-@pytest.mark.parametrize("kwargs", [{}, {"shuffle": True}, {"drop_last": True}, {"batch_size": None}], ids=str)
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"shuffle": True}, {"drop_last": True}, {"batch_size": None}], ids=str
+)
 def test_batches_are_the_same_for_any_number_of_workers(kwargs):
     kwargs = {"batch_size": 4, **kwargs}
     given = []
@@ -201,7 +207,9 @@ def test_what_a_worker_is_told():
     seed = torch.empty((), dtype=torch.int64).random_().item()
     for context, kind in ((None, "multiprocessing"), ("thread", "thread")):
         torch.manual_seed(0)
-        loader = DataLoader(Calls(told, 4), None, num_workers=2, multiprocessing_context=context, collate_fn=tuple)
+        loader = DataLoader(
+            Calls(told, 4), None, num_workers=2, multiprocessing_context=context, collate_fn=tuple
+        )
         for i, (pid, *rest) in enumerate(loader):
             own = seed + i % 2
             assert (pid == os.getpid()) is (context == "thread")
@@ -213,7 +221,10 @@ def test_worker_init_fn_may_change_the_dataset():
     def halve(worker):
         get_worker_info().dataset.n = 3 + worker
 
-    assert values(Numbers(10, parts=False), 5, num_workers=2, worker_init_fn=halve) == [[0, 1, 2], [0, 1, 2, 3]]
+    assert values(Numbers(10, parts=False), 5, num_workers=2, worker_init_fn=halve) == [
+        [0, 1, 2],
+        [0, 1, 2, 3],
+    ]
 
 
 def test_items_seeded_by_themselves_do_not_depend_on_workers():
@@ -224,7 +235,12 @@ def test_items_seeded_by_themselves_do_not_depend_on_workers():
     for workers in (0, 1, 4):
         torch.manual_seed(5)
         loader = DataLoader(
-            Calls(make), 3, shuffle=True, num_workers=workers, seed_samples=True, persistent_workers=workers > 0
+            Calls(make),
+            3,
+            shuffle=True,
+            num_workers=workers,
+            seed_samples=True,
+            persistent_workers=workers > 0,
         )
         given.append([plain(batch) for _ in range(2) for batch in loader])
     assert given[0] == given[1] == given[2] and given[0][0] != given[0][3]
@@ -242,7 +258,9 @@ def test_workers_compute_with_one_thread():
 
 # ----- Passes -----
 def test_workers_persist():
-    loader = DataLoader(Calls(lambda i: os.getpid(), 4), 2, shuffle=True, num_workers=2, persistent_workers=True)
+    loader = DataLoader(
+        Calls(lambda i: os.getpid(), 4), 2, shuffle=True, num_workers=2, persistent_workers=True
+    )
     pids = [{x for batch in loader for x in batch.tolist()} for _ in range(3)]
     assert pids[0] == pids[1] == pids[2] and len(pids[0]) == 2
     first = iter(loader)
@@ -311,7 +329,9 @@ def test_errors_come_with_their_traceback(context):
     passes = iter(DataLoader(Calls(broken, 7), num_workers=2, multiprocessing_context=context))
     assert [next(passes).item() for _ in range(3)] == [0, 1, 2]
     kind = context or "process"
-    with pytest.raises(KeyError, match=f"Caught KeyError in DataLoader worker {kind} 1.\nOriginal Trace") as caught:
+    with pytest.raises(
+        KeyError, match=f"Caught KeyError in DataLoader worker {kind} 1.\nOriginal Trace"
+    ) as caught:
         next(passes)
     message = str(caught.value)
     assert 'raise KeyError("no such thing")' in message and "Calls.__getitem__(3)" in message

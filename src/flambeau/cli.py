@@ -1,4 +1,4 @@
-"""The command line: `flambeau demo`, `flambeau info`, `flambeau cache`."""
+"""The command line: `flambeau demo`, `flambeau run`, `flambeau info`, `flambeau cache`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def demo(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a program written for PyTorch: `script.py arguments…` or `-m module arguments…`."""
+    from .interop.imports import run as run_program
+
+    module = arguments[:1] == ["-m"]
+    target, *rest = arguments[module:] or [""]
+    if not target:
+        print("usage: flambeau run [-m] program [arguments ...]", file=sys.stderr)
+        return 2
+    if not module and not Path(target).is_file():
+        print(f"flambeau run: can't open {target!r}: there is no such file", file=sys.stderr)
+        return 2
+    run_program(target, rest, module)
     return 0
 
 
@@ -86,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="train on handwritten digits, with pictures", add_help=False)
+    commands.add_parser("run", help="run a program written for PyTorch, unchanged", add_help=False)
     commands.add_parser("info", help="what Flambeau runs on, and how fast that is")
     stored = commands.add_parser("cache", help="where compiled kernels are kept, and how many")
     what = stored.add_mutually_exclusive_group()
@@ -97,7 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="delete what was unused for longest, down to SIZE (256M)",
     )
     what.add_argument("--clear", action="store_true", help="delete all")
-    chosen, rest = parser.parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["run"]:  # whatever follows is the program's
+        return run(given[1:])
+    chosen, rest = parser.parse_known_args(given)
     if chosen.command == "demo":
         return demo(rest)
     if rest:

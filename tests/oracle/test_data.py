@@ -1,6 +1,7 @@
 """The same orders, splits and batches as PyTorch for the same seed."""
 
 import collections
+import random
 
 import numpy as np
 import pytest
@@ -228,6 +229,130 @@ def test_streams_agree():
             return [len(loader), list(loader), list(loader)]
 
         agree(run)
+
+
+# ----- Workers -----
+class Drawn:
+    """Item i is what the three random streams of its worker give."""
+
+    def __init__(self, lib, data):
+        self.lib, self.data = lib, data
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        lib, info = self.lib, self.data.get_worker_info()
+        told = (info.id, info.num_workers, info.seed, lib.initial_seed(), lib.get_num_threads())
+        return index, told, random.random(), np.random.rand(), lib.rand(2), lib.randint(0, 99, (2,))
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"shuffle": True}, {"persistent_workers": True}, {"drop_last": True}], ids=str
+)
+def test_workers_draw_the_same_numbers(kwargs):
+    results = []
+    for lib, data in BOTH:
+        lib.manual_seed(7)
+        generator = lib.Generator().manual_seed(11)
+        loaders = [
+            data.DataLoader(Drawn(lib, data), 5, num_workers=2, generator=own, **kwargs)
+            for own in (None, generator)
+        ]
+        epochs = [[plain(list(loader)) for loader in loaders] for _ in "12"]
+        results.append([epochs, lib.rand(2).tolist(), lib.rand(2, generator=generator).tolist()])
+    assert results[0] == results[1]
+
+
+def test_worker_passes_move_the_random_stream_alike():
+    class Eager:
+        def __init__(self, lib):
+            self.lib = lib
+
+        def __iter__(self):
+            return iter(self.lib.randperm(5).tolist())
+
+    def passes(lib, data, generator):
+        loader = data.DataLoader(
+            list(range(5)), 2, sampler=Eager(lib), generator=generator, num_workers=1, persistent_workers=True
+        )
+        return [list(loader), list(loader)]
+
+    agree(passes)
+
+
+class Sharded(Stream):
+    def __iter__(self):
+        info = self.data.get_worker_info()
+        return iter(range(info.id, self.n, info.num_workers + info.id))
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 20])
+@pytest.mark.parametrize(
+    "kwargs", [{"batch_size": 3}, {"batch_size": 2, "drop_last": True}, {"batch_size": None}]
+)
+def test_streams_with_workers_agree(n, kwargs):
+    results = []
+    for lib, data in BOTH:
+        dataset = type("Numbers", (Sharded, data.IterableDataset), {"data": data})(n)
+        loader = data.DataLoader(dataset, num_workers=2, prefetch_factor=3, **kwargs)
+        results.append([plain(list(loader)), plain(list(loader))])
+    assert results[0] == results[1]
+
+
+class Wrong:
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 1:
+            raise {"key": KeyError("it"), "unicode": UnicodeDecodeError("a", b"", 0, 1, "b")}.get(
+                self.kind, ValueError("it")
+            )
+        return None if self.kind == "collate" else index
+
+
+@pytest.mark.parametrize("kind", ["value", "key", "unicode", "collate"])
+def test_workers_raise_the_same_class(kind):
+    results = []
+    for _, data in BOTH:
+        dataset = Wrong()
+        dataset.kind = kind
+        with pytest.raises(Exception) as caught:
+            list(data.DataLoader(dataset, num_workers=1))
+        results.append((type(caught.value), str(caught.value).split("\n")[:2]))
+    assert results[0] == results[1]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # theirs, half made
+def test_worker_arguments_raise_the_same_class():
+    for kwargs in (
+        {"num_workers": 1, "prefetch_factor": -1},
+        {"num_workers": 1, "prefetch_factor": 0},
+        {"num_workers": 1, "multiprocessing_context": "no such"},
+        {"num_workers": 1, "multiprocessing_context": 3},
+        {"num_workers": 1, "timeout": -1},
+    ):
+        with pytest.raises(Exception) as expected:
+            iter(theirs.DataLoader([1, 2], **kwargs))
+        with pytest.raises(expected.type):
+            iter(ours.DataLoader([1, 2], **kwargs))
+
+
+def test_distributed_samplers_agree():
+    for n, count in ((10, 3), (7, 7), (2, 5), (12, 4)):
+        for rank in range(count):
+            for kwargs in ({}, {"shuffle": False}, {"drop_last": True, "seed": 3}):
+                orders = []
+                for _, data in BOTH:
+                    sampler = data.distributed.DistributedSampler(range(n), count, rank, **kwargs)
+                    first = list(sampler)
+                    sampler.set_epoch(2)
+                    orders.append([len(sampler), sampler.total_size, first, list(sampler)])
+                assert orders[0] == orders[1]
+    for _, data in BOTH:
+        with pytest.raises(ValueError):
+            data.DistributedSampler(range(3), 2, 2)
 
 
 ARGUMENTS = [

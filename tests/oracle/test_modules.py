@@ -23,7 +23,7 @@ sys.modules.setdefault(
 database = pytest.importorskip("torch.testing._internal.common_modules")
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
-LIMIT = 8
+LIMIT = 5
 ENTRIES = [m for m in database.module_db if hasattr(flambeau.nn, m.name.removeprefix("nn."))]
 every = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 

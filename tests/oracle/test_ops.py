@@ -167,13 +167,20 @@ def of_special(name):
     return lambda T, *xs: getattr(T.special, name)(*xs)
 
 
+def resample(T, x, rows, weights, back, shares, dim):
+    along = [-1 if d == dim else 1 for d in range(x.ndim)]
+    return sum(x.index_select(dim, r) * w.reshape(along) for r, w in zip(rows, weights, strict=True))
+
+
 PEERS = {
+    "resample": resample,
     **{name: of_special(name) for name in SPECIAL},
     "frexp_mantissa": lambda T, x: T.frexp(x).mantissa,
     "frexp_exponent": lambda T, x: T.frexp(x).exponent,
     "cast": lambda T, x, d: x.to(theirs(d)),
     "leaky_relu": lambda T, x, slope: T.where(x > 0, x, x * slope),
     "hardtanh": lambda T, x, low, high: T.nn.functional.hardtanh(x, low.item(), high.item()),
+    "clamp": lambda T, x, low, high: T.clamp(x, low.item(), high.item()),
     "softshrink": lambda T, x, width: T.nn.functional.softshrink(x, width.item()),
     "elu": lambda T, x, scale, rate: T.ops.aten.elu(x, scale.item(), 1, rate.item()),
     "gelu": lambda T, x: T.nn.functional.gelu(x),
@@ -276,6 +283,7 @@ PEERS = {
 }
 
 ROOMS = {
+    "alignment": "test_nn_functions.py",
     "attention": "test_attention.py",
     "blend": "test_optim.py",
     "fft": "test_functions.py",

@@ -930,6 +930,10 @@ class TensorMethods:
         """The type of the storage: `torch.FloatStorage` or its like."""
     def set_(self, source: Any = ..., storage_offset: _int = ..., size: Any = ..., stride: Any = ...) -> Tensor:
         """Makes this tensor look at the memory of a tensor or storage (or, without one, at nothing), from an"""
+    def resize(self, *sizes: Any) -> Tensor:
+        """The same elements in another shape, which takes as many: an old name of `reshape`."""
+    def resize_as(self, tensor: Tensor) -> Tensor:
+        """The same elements in another tensor's shape: an old name of `reshape`."""
     def const_data_ptr(self) -> _int:
         """The address of the first element; see `data_ptr`."""
     def dim_order(self) -> tuple[int, ...]:

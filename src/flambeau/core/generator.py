@@ -20,9 +20,9 @@ import numpy as np
 
 from . import streams
 from .config import config
-from .device import cpu
+from .device import cpu, resolve
 from .device import device as Device
-from .device import resolve
+from .quiet import quiet
 from .realize import recorder
 from .streams import LARGEST, MANTISSA, WORDS, Array
 from .tensor import Tensor, from_array
@@ -410,6 +410,7 @@ class Generator:
         targets[:-1] += (words % np.arange(n, 1, -1, dtype=words.dtype)).astype(np.int64)
         return streams.swapped(targets).astype(dtype)
 
+    @quiet
     def multinomial(self, probabilities: Array, num_samples: int, replacement: bool = False) -> Array:
         """Indices (int64), drawn in proportion to each row of weights: (m, n) or (n,) -> (m, k) or (k,).
 
@@ -422,13 +423,11 @@ class Generator:
         if p.size == 0:
             return np.empty((*p.shape[:-1], num_samples), np.int64)
         if not replacement or num_samples == 1:
-            with np.errstate(all="ignore"):
-                score = _wider(p / self.exponential(p.shape, p.dtype))
+            score = _wider(p / self.exponential(p.shape, p.dtype))
             if num_samples == 1:
                 return np.asarray(np.argmax(score, -1, keepdims=True))
             return np.argsort(-score, -1, kind="stable")[..., :num_samples]
-        with np.errstate(over="ignore"):
-            total = np.cumsum(_wider(p), axis=-1)
+        total = np.cumsum(_wider(p), axis=-1)
         if not np.isfinite(total[..., -1]).all():
             raise RuntimeError(
                 "multinomial: the sum of the weights overflows; divide each row by its largest"

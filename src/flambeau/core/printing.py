@@ -179,8 +179,29 @@ def format_tensor(
     return _append_suffixes(prefix + ("..." if value is None else _contents(value, indent)), suffixes, indent)
 
 
-def _append_suffixes(text: str, suffixes: list[str], indent: int) -> str:
-    used = len(text) - text.rfind("\n") + 1
+def format_sparse(parts: list[tuple[str, np.ndarray]], suffixes: list[str], apart: bool) -> str:
+    """The repr of a sparse tensor: its parts by name, one below the other, and what else there is to say,
+    which begins a line of its own if it is to be `apart`.
+
+    >>> import numpy as np
+    >>> from flambeau.core.printing import format_sparse
+    >>> print(format_sparse([("indices", np.array([[0]])), ("values", np.array([2]))], ["size=(3,)"], True))
+    tensor(indices=tensor([[0]]),
+           values=tensor([2]),
+           size=(3,))
+    """
+    indent = len("tensor(")
+    texts = []
+    for name, value in parts:
+        opening = f"{name}=tensor("
+        size = f", size={value.shape}" if value.size == 0 else ""
+        texts.append(f"{opening}{_contents(value, indent + len(opening))}{size})")
+    text = "tensor(" + f",\n{' ' * indent}".join(texts)
+    return _append_suffixes(text, suffixes, indent, apart)
+
+
+def _append_suffixes(text: str, suffixes: list[str], indent: int, apart: bool = False) -> str:
+    used = _options.linewidth if apart else len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
         used += len(suffix) + 2
         if used > _options.linewidth:

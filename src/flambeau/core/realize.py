@@ -94,8 +94,6 @@ class Recorder:
         if self.bytes > SMALL or config.debug or watchers or config.mode == "compile":
             return False
         for node in self.pending:
-            if node.op.effect:  # can't be done again after Ctrl-C
-                return False
             for x in node.inputs:
                 value = x.value
                 if value is not None and (type(value) is not np.ndarray or value.nbytes > SMALL):
@@ -103,15 +101,22 @@ class Recorder:
         return True
 
     def _one_by_one(self) -> Exception | None:
-        """Does the few pending nodes. After Ctrl-C, which need not wait, what is not done is pending again."""
+        """Does the few pending nodes. After Ctrl-C, which need not wait, what is not done is pending again;
+        what has an effect can't be done again."""
         batch = self.pending[:]
+        if [n for n in batch if n.op.effect]:
+            with _Uninterrupted():
+                return self._evaluate(batch)
         try:
-            del self.pending[: len(batch)]
-            sweep(batch)
-            return self.evaluate(batch) if batch else None
+            return self._evaluate(batch) if batch else None
         except BaseException:
             self.pending[:0] = [n for n in batch if n.value is None and type(n.op) is not PoisonedOp]
             raise
+
+    def _evaluate(self, batch: list[Node]) -> Exception | None:
+        del self.pending[: len(batch)]
+        sweep(batch)
+        return self.evaluate(batch)
 
     def _work(self, reason: str) -> Exception | None:
         count = len(self.pending)
@@ -184,7 +189,7 @@ def value_of(node: Node, reason: str) -> Any:
     """The node's value, doing pending work if need be; raises the error of an operation that failed."""
     if node.value is None:
         if type(node) is not Node:
-            return node.look(reason)  # a ghost
+            return node.look(reason)  # type: ignore[attr-defined]  # a ghost
         recorder.flush(reason)
         if node.value is None:
             if isinstance(node.op, PoisonedOp):

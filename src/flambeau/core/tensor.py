@@ -212,9 +212,16 @@ class Tensor(TensorMethods):
         return (contiguous_strides(self._node.shape), 0) if view is None else (view.strides, view.offset)
 
     def stride(self, dim: int | None = None) -> Any:
-        """How many elements apart neighbours along each dimension (or along one) are."""
+        """How many elements apart neighbours along each dimension (or along one) are. IndexError for a dimension
+        that isn't there."""
         strides = self._layout()[0]
-        return strides if dim is None else strides[dim]
+        if dim is None:
+            return strides
+        if not -len(strides) <= dim < len(strides):
+            raise IndexError(
+                f"stride: dimension {dim} is out of range for a tensor with {len(strides)} dimensions"
+            )
+        return strides[dim]
 
     def storage_offset(self) -> int:
         """Where the first element lies in the storage, in elements."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from ..core import mapping
 from ..core.device import no_device
 from ..core.inplace import check_history
 from ..core.layout import strided
 from ..core.storage import contiguous_strides
 from ..core.tensor import Tensor, _redirect
 from ..ops.op import check_tensor
-from . import shape
+from . import memory, shape
 from .calling import positive_shape
 
 if TYPE_CHECKING:
@@ -96,6 +98,18 @@ def set_(
     return self
 
 
+def resize(self: Tensor, *sizes: Any) -> Tensor:
+    """The same elements in another shape, which takes as many: an old name of `reshape`."""
+    warnings.warn("non-inplace resize is deprecated; use reshape()", stacklevel=2)
+    return shape.view(memory.contiguous(self), *sizes)
+
+
+def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """The same elements in another tensor's shape: an old name of `reshape`."""
+    warnings.warn("non-inplace resize_as is deprecated; use reshape()", stacklevel=2)
+    return shape.view(memory.contiguous(self), tensor.shape)
+
+
 def const_data_ptr(self: Tensor) -> int:
     """The address of the first element; see `data_ptr`."""
     return self.data_ptr()
@@ -132,13 +146,19 @@ def pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """This tensor: it is not moved, and other processes get copies."""
+    """Moves the memory that this tensor looks at to where other processes see it: those that are forked, and those
+    that it is sent to (see `torch.multiprocessing`). What one writes in place, all read. Operations on it run at
+    once."""
+    from .sending import register
+
+    register()
+    mapping.share(self._own_storage())
     return self
 
 
 def is_shared(self: Tensor) -> bool:
-    """Whether other processes see this tensor's memory: never."""
-    return False
+    """Whether `share_memory_` was called on this tensor's memory."""
+    return self._storage is not None and isinstance(self._storage.shared, mapping.Mapping)
 
 
 def record_stream(self: Tensor, stream: Any) -> None:

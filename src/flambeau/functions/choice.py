@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..core import dtype as dt
@@ -65,12 +66,20 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if d.is_complex or (d is dt.bool_ and min is not None and max is not None):
         raise NotImplementedError(f'clamp: "clamp_cpu" not implemented for dtype {d}; cast the input first')
     x = input if input._node.dtype is d else cast(input, d)
+    if d.category == dt.FLOAT and _is_bound(min) and _is_bound(max):
+        low, high = -math.inf if min is None else min, math.inf if max is None else max
+        return deliver("clamp", blend.clamp(x, low, high), out)
     min, max = (full(v, (), d) if isinstance(v, float) and v != v else v for v in (min, max))
     if min is not None:
         x = choose(ops.lt(x, min) if not isinstance(min, Tensor) else ops.lt(x, min) | ops.isnan(min), min, x)
     if max is not None:
         x = choose(ops.gt(x, max) if not isinstance(max, Tensor) else ops.gt(x, max) | ops.isnan(max), max, x)
     return deliver("clamp", x if x._node.dtype is d else cast(x, d), out)
+
+
+def _is_bound(x: Any) -> bool:
+    """Whether a limit is a number other than NaN, or missing."""
+    return x is None or (isinstance(x, (int, float)) and x == x)
 
 
 clip = clamp

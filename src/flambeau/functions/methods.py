@@ -109,7 +109,7 @@ FAMILIES: dict[ModuleType, str] = {
     convert: "| to type_as cpu cuda",
     legacy: "| new",
     attributes: """
-        | untyped_storage storage storage_type set_ const_data_ptr dim_order get_device is_pinned pin_memory
+        | untyped_storage storage storage_type set_ resize resize_as const_data_ptr dim_order get_device is_pinned pin_memory
         share_memory_ is_shared record_stream xpu is_inference is_distributed as_subclass module_load
     """,
 }

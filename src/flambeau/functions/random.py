@@ -78,8 +78,10 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def fork_rng(devices: Any = (), enabled: bool = True) -> Iterator[None]:
+def fork_rng(devices: Any = None, enabled: bool = True, device_type: str = "cuda") -> Iterator[None]:
     """Puts the default generator back afterwards to where it was.
+
+    `devices` and `device_type` say which accelerators' generators are put back too: there are none.
 
     >>> import flambeau as torch
     >>> s = torch.get_rng_state()

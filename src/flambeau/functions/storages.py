@@ -16,6 +16,7 @@ from ..core.device import device as Device
 from ..core.dtype import dtype as DType
 from ..core.storage import Storage
 from ..core.tensor import Tensor, all_memory, from_array
+from .attributes import is_shared, share_memory_
 from .creation import to_array
 from .indexing import copy_
 from .legacy import NAMES
@@ -162,11 +163,12 @@ class UntypedStorage:
         return False
 
     def is_shared(self) -> bool:
-        """Whether other processes see the memory: never."""
-        return False
+        """Whether other processes see the memory; see `Tensor.share_memory_`."""
+        return is_shared(self._whole)
 
     def share_memory_(self) -> UntypedStorage:
-        """This storage: it is not moved, and other processes get copies."""
+        """Moves the memory to where other processes see it; see `Tensor.share_memory_`."""
+        share_memory_(self._whole)
         return self
 
     @staticmethod
@@ -328,11 +330,12 @@ class TypedStorage:
         return False
 
     def is_shared(self) -> bool:
-        """Whether other processes see the memory: never."""
-        return False
+        """Whether other processes see the memory; see `Tensor.share_memory_`."""
+        return is_shared(self._untyped_storage._whole)
 
     def share_memory_(self) -> TypedStorage:
-        """This storage: it is not moved, and other processes get copies."""
+        """Moves the memory to where other processes see it; see `Tensor.share_memory_`."""
+        share_memory_(self._untyped_storage._whole)
         return self
 
     def pickle_storage_type(self) -> str:

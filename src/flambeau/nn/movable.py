@@ -77,7 +77,7 @@ class Movable:
         return self._apply(convert)
 
     def share_memory(self) -> Self:
-        """Calls `share_memory_` of parameters and buffers: they stay where they are, others get copies.
+        """Moves parameters and buffers to memory that other processes see; see `Tensor.share_memory_`.
 
         Example:
             >>> import flambeau as torch

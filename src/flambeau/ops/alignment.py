@@ -104,8 +104,7 @@ def _loss_grad(
     beta = _backward(emitted, labels, inputs, lengths)
     possible = (alpha > -INF) & (beta > -INF)
     with np.errstate(invalid="ignore"):
-        share = np.where(possible, np.exp(alpha + beta - emitted + loss[:, None]), 0)
-        share *= -g[:, None]
+        share = np.where(possible, np.exp(alpha + beta - emitted + loss[:, None]) * -g[:, None], 0)
     hot = (labels[:, :, None] == np.arange(x.shape[2])).astype(x.dtype)
     grad: np.ndarray = np.matmul(share.transpose(1, 0, 2), hot).transpose(1, 0, 2)
     grad[(np.arange(len(x))[:, None] < inputs) & (loss == INF) & (g != 0)] = np.nan

@@ -44,6 +44,16 @@ lerp = pointwise(
         "weight": lambda g, x, end: g * (end - x).conj(),
     },
 )
+# The number of [low, high] that is nearest to x, for limits that are numbers.
+clamp = pointwise(
+    "clamp",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    inputs="x low high",
+    lower=lambda x, low, high: e.minimum(e.maximum(x, low), high),
+    accepts=(FLOAT, FLOAT),
+    samples=lambda: [Sample((spread(s), np.asarray(-0.9), np.asarray(1.7))) for s in SHAPES],
+    grad={"x": lambda g, x, low, high: g.where((x >= low) & (x <= high), 0.0)},
+)
 # x * a + y * b
 weighted_sum = pointwise(
     "weighted_sum",

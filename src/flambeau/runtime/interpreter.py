@@ -136,7 +136,8 @@ def _compute(step: Step, values: list[Any]) -> Any:
 
 def _of_its_own(value: np.ndarray, args: list[Any]) -> np.ndarray:
     """The value, cut off from the arguments if it lies in their memory, as only views may."""
-    return value.copy() if any(np.may_share_memory(value, a) for a in args) else value
+    small = value.size < 64  # sooner copied than compared
+    return value.copy() if small or any(np.may_share_memory(value, a) for a in args) else value
 
 
 def _writable(step: Step, values: list[Any], args: list[Any]) -> Any:

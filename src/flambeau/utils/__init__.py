@@ -16,6 +16,6 @@ __all__ = ["benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zo
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _LAZY or name == "_pytree":
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'flambeau.utils' has no attribute {name!r}")

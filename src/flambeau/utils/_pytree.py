@@ -1,16 +1,12 @@
-"""Nested containers as flat lists of leaves."""
-
-from __future__ import annotations
+"""Nested containers as flat lists of leaves, where PyTorch has it: `torch.utils._pytree`."""
 
 from ..core.pytree import (
-    LeafSpec,
     PyTree,
     TreeSpec,
     register_pytree_node,
     tree_all,
     tree_any,
     tree_flatten,
-    tree_iter,
     tree_leaves,
     tree_map,
     tree_map_,
@@ -20,18 +16,6 @@ from ..core.pytree import (
 )
 
 __all__ = [
-    "LeafSpec",
-    "PyTree",
-    "TreeSpec",
-    "register_pytree_node",
-    "tree_all",
-    "tree_any",
-    "tree_flatten",
-    "tree_iter",
-    "tree_leaves",
-    "tree_map",
-    "tree_map_",
-    "tree_map_only",
-    "tree_structure",
-    "tree_unflatten",
-]
+    "PyTree", "TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves",
+    "tree_map", "tree_map_", "tree_map_only", "tree_structure", "tree_unflatten",
+]  # fmt: skip

@@ -56,7 +56,7 @@ def embedding_bag(
             stacklevel=2,
         )
         rows, table = table, rows
-    _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq)
+    _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq, padding_idx)
     vectors = embedding(rows, table, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         vectors = vectors * per_sample_weights.unsqueeze(-1)
@@ -70,7 +70,13 @@ def embedding_bag(
 
 
 def _check(
-    rows: Tensor, table: Tensor, offsets: Tensor | None, weights: Tensor | None, mode: str, scale: bool
+    rows: Tensor,
+    table: Tensor,
+    offsets: Tensor | None,
+    weights: Tensor | None,
+    mode: str,
+    scale: bool,
+    padding_idx: int | None,
 ) -> None:
     what = "embedding_bag"
     if weights is not None and weights.shape != rows.shape:
@@ -92,6 +98,10 @@ def _check(
         raise ValueError(f"{what}: offsets has to be a 1D Tensor but got {given}")
     if mode not in MODES:
         raise ValueError(f"{what}: mode has to be one of sum, mean or max, got {mode!r}")
+    if padding_idx is not None and not -len(table) <= padding_idx < len(table):
+        raise RuntimeError(
+            f"{what}: padding_idx must be within the number of embeddings, got {padding_idx} for {len(table)}"
+        )
     if mode == "max" and scale:
         raise ValueError(f"{what}: max mode does not support scaling the gradient by the frequency")
     if weights is not None and mode != "sum":

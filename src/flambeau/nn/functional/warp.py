@@ -190,8 +190,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     """The grid for `grid_sample` that shows (N, C, H, W) or (N, C, D, H, W), given as `size`, under affine
     maps `theta`, (N, 2, 3) or (N, 3, 4): (N, H, W, 2) or (N, D, H, W, 3).
 
-    `align_corners` is that of `grid_sample`; warns without. ValueError or NotImplementedError for sizes that
-    don't fit.
+    `align_corners` is that of `grid_sample`; warns without. ValueError, RuntimeError or NotImplementedError
+    for sizes that don't fit.
 
     >>> import flambeau as torch
     >>> theta = torch.tensor([[[1., 0., 0.], [0., 1., 0.]]])
@@ -210,7 +210,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             f"{shape}."
         )
     if tuple(t.shape) != (shape[0], n, n + 1):
-        raise ValueError(
+        fits = t.ndim == 3 and tuple(t.shape[1:]) == (n, n + 1)
+        raise (RuntimeError if fits else ValueError)(
             f"{what}: Expected a batch of {n}D affine matrices of shape {(shape[0], n, n + 1)} for size "
             f"{shape}. Got {tuple(t.shape)}."
         )

@@ -48,7 +48,10 @@ class Crew:
         self._channels.append(channel)
         others = self._channels if forks else []
         process = context.Process(
-            target=worker.run, args=(task, number, end, others), name=f"DataLoader worker {number}", daemon=True
+            target=worker.run,
+            args=(task, number, end, others),
+            name=f"DataLoader worker {number}",
+            daemon=True,
         )
         process.start()
         end.close()
@@ -67,7 +70,7 @@ class Crew:
             sent = [channel.flush() for channel in self._channels]
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             watched: list[Any] = [*self._channels, *(process.sentinel for process in self._processes)]
-            ready = wait(watched, left if all(sent) else min(left or _HURRY, _HURRY))
+            ready: list[Any] = wait(watched, left if all(sent) else min(left or _HURRY, _HURRY))
             for number, channel in enumerate(self._channels):
                 if channel in ready:
                     self._read(number, channel)

@@ -206,7 +206,9 @@ class DataLoader(Generic[T_co]):
     def _reads_at_once(self) -> bool:
         """Whether a worker would do no more than index arrays."""
         plain = self.worker_init_fn is None and self._context is None and not self.seed_samples
-        return plain and self.collate_fn is default_collate and self._auto_collation and in_memory(self.dataset)
+        return (
+            plain and self.collate_fn is default_collate and self._auto_collation and in_memory(self.dataset)
+        )
 
     def check_worker_number_rationality(self) -> None:
         """Warns of more worker processes than this process may use processors.

@@ -179,8 +179,7 @@ class WorkerPass(Pass):
         if self._lost:
             raise RuntimeError(self._lost)
         while self._is_under_way():
-            worker, answer = self._waiting[self._place]
-            if answer is not None:
+            if self._waiting[self._place][1] is not None:
                 return self._give(self._place)
             place = self._receive()
             if place is not None and not self._in_order:
@@ -233,7 +232,7 @@ class WorkerPass(Pass):
         self._ask()
         content = self._crew.unpack(worker, answer)
         if answer[2] == ERROR:
-            raise _rebuilt(*content, where=f"{self._crew.kind} {worker}")
+            raise _rebuilt(f"{self._crew.kind} {worker}", *content)
         return content
 
 
@@ -245,7 +244,7 @@ class _Text(str):
     __repr__ = str.__str__
 
 
-def _rebuilt(kind: Any, text: str, where: str) -> BaseException:
+def _rebuilt(where: str, kind: Any, text: str) -> BaseException:
     """A worker's error: of its class, with its traceback as the message."""
     name = text.rstrip().rpartition("\n")[2].partition(":")[0] if kind is None else kind.__name__
     message = f"Caught {name} in DataLoader worker {where}.\nOriginal {text}"

@@ -46,7 +46,9 @@ def check(state: Any, loader: DataLoader[Any]) -> None:
     """ValueError unless this is a state of such a loader."""
     keys = {"version", "batches", "default", "generators"}
     if not isinstance(state, dict) or set(state) != keys or state["version"] != _VERSION:
-        raise ValueError(f"DataLoader.load_state_dict: expected what state_dict() returned, got {state!r:.80}")
+        raise ValueError(
+            f"DataLoader.load_state_dict: expected what state_dict() returned, got {state!r:.80}"
+        )
     own = len(_own_generators(loader))
     if len(state["generators"]) != own:
         raise ValueError(

@@ -13,7 +13,6 @@ import os
 import pickle
 import socket
 import sys
-import tempfile
 import weakref
 from collections import deque
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ...core.mapping import open_memory
 from ...core.memory import Block, Memory
 from ...core.tensor import Tensor, from_array
 
@@ -29,13 +29,6 @@ LARGE = 16 << 10  # bytes; what is smaller travels in the message
 _MOST_NEW = 64  # slabs in one message: the system passes on some 250 files at a time
 _SPARE = 32 << 20  # bytes of free slabs that a worker may always keep
 AVAILABLE = hasattr(socket, "send_fds") and sys.platform != "win32"
-
-
-def _open() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("flambeau", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _map(file: int, size: int) -> Memory:
@@ -90,8 +83,7 @@ class Lender:
             memory = self._slabs[number]
             self._kept -= size
         else:
-            file = _open()
-            os.truncate(file, size)
+            file = open_memory(size)
             self._files.append(os.dup(file))
             memory = _map(file, size)
             number = self._count = self._count + 1
@@ -152,7 +144,7 @@ class _Packer(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is Tensor and obj.is_leaf and not obj.requires_grad and not obj.is_meta:
             array = np.ascontiguousarray(obj._value("a batch of a worker"))
-            octets = pickle.PickleBuffer(array.reshape(-1).view(np.uint8))
+            octets = pickle.PickleBuffer(array.reshape(-1).view(np.uint8).data)
             return _unpacked, (octets, obj._value("").shape, array.dtype.name)
         return NotImplemented
 

@@ -19,7 +19,7 @@ from ...core.generator import Generator
 from . import collate, slabs
 from .channel import Channel, Closed
 from .reading import Reader
-from .seeding import numpy_words, seed_worker
+from .seeding import seed_worker
 
 _LOOK_UP = 5.0  # seconds between two looks at whether the main process is still there
 

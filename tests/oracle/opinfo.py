@@ -1,0 +1,254 @@
+"""PyTorch's own sample inputs (its OpInfo database) for the functions that Flambeau has too: entries, samples,
+arguments and functions made Flambeau's, and the comparison of results, in PyTorch's tolerances.
+"""
+
+import functools
+import os
+import sys
+import types
+import unittest
+import warnings
+from itertools import islice
+
+import numpy as np
+import pytest
+from both import as_numpy
+
+import flambeau
+import flambeau.nn.functional
+
+torch = pytest.importorskip("torch")
+sys.modules.setdefault(
+    "expecttest", types.SimpleNamespace(TestCase=unittest.TestCase)
+)  # imported there, not needed here
+database = pytest.importorskip("torch.testing._internal.common_methods_invocations")
+
+LIMIT = int(os.environ.get("FLAMBEAU_OPINFO_LIMIT", "6"))  # samples of an entry, a dtype and an aspect
+# Values are not set by these.
+UNSET = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
+# Which of equal elements is meant is nobody's promise.
+CHOICES = {"kthvalue", "mode", "topk", "sort", "median", "nanmedian", "max", "min", "msort", "argsort"}
+NAMES = {  # what the database calls otherwise than the function's name
+    "__getitem__": "Tensor.__getitem__",
+    "max_pool2d_with_indices_backward": "nn.functional.max_pool2d_with_indices_backward",
+}
+
+
+def label(op):
+    """The name of an entry in the table: `norm`, `norm-fro`."""
+    return f"{op.name}-{op.variant_test_name}".strip("-")
+
+
+ENTRIES = {label(op): op for op in database.op_db if not op.name.startswith("jiterator")}
+
+
+# ----- Flambeau's functions -----
+
+
+def counterpart(op):
+    """Flambeau's function for an entry, its method if there is none; None if there is neither. What the
+    database wraps is wrapped alike."""
+    name = NAMES.get(op.name, op.name)
+    found = named(name) or getattr(flambeau.Tensor, name, None)
+    if found is None:
+        return None
+    if "testing" in (getattr(op.op, "__module__", None) or ""):
+        return ours(op.op)
+    return found if callable(found) else None
+
+
+def named(name):
+    """What is called `nn.functional.relu`."""
+    found = flambeau
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def ours(function):
+    """A function of the database's with Flambeau in PyTorch's place."""
+    if not isinstance(function, types.FunctionType):
+        return function
+    names = {**function.__globals__, "torch": flambeau, "F": flambeau.nn.functional}
+    names["wrapper_set_seed"] = lambda op, *args, **kwargs: op(*args, **kwargs)
+    cells = tuple(types.CellType(here(cell.cell_contents)) for cell in function.__closure__ or ())
+    made = types.FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, cells or None
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def here(x):
+    """PyTorch's arguments as Flambeau's: tensors keep values, strides and `requires_grad`."""
+    if isinstance(x, torch.Tensor):
+        return tensor_here(x.resolve_conj().resolve_neg())
+    if isinstance(x, (torch.dtype, torch.layout, torch.memory_format)):
+        return getattr(flambeau, str(x).removeprefix("torch."))
+    if isinstance(x, torch.device):
+        return str(x)
+    if isinstance(x, torch.Size):
+        return flambeau.Size(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)(here(i) for i in x) if type(x) in (list, tuple) else x
+    if isinstance(x, torch.nn.Module):
+        return getattr(flambeau.nn, type(x).__name__)()
+    if isinstance(x, torch.Generator):
+        return flambeau.Generator().manual_seed(x.initial_seed())
+    builtin = getattr(x, "__module__", None) or ""
+    if callable(x) and builtin.startswith("torch.nn.functional"):
+        return getattr(flambeau.nn.functional, x.__name__)
+    return ours(x) if isinstance(x, types.FunctionType) else x
+
+
+def tensor_here(x):
+    order = sorted(range(x.ndim), key=lambda d: -x.stride(d))
+    if x.permute(order).is_contiguous():
+        t = flambeau.tensor(as_numpy(x).transpose(order).copy())
+        t = t.permute(*[order.index(d) for d in range(x.ndim)]) if x.ndim > 1 else t
+    else:
+        size = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
+        whole = x.detach().as_strided((x.storage_offset() + size,), (1,), 0)
+        t = flambeau.tensor(as_numpy(whole).copy())
+        t = t.as_strided(tuple(x.shape), x.stride(), x.storage_offset())
+    return t.detach().requires_grad_(x.requires_grad)
+
+
+# ----- samples and calls -----
+
+
+class Sample:
+    """The arguments of one call; `gauge` makes results unique that are so only up to signs or phases."""
+
+    def __init__(self, input, args=(), kwargs=None, gauge=None, broadcasts=False):
+        self.input, self.args, self.kwargs = input, tuple(args), dict(kwargs or {})
+        self.gauge, self.broadcasts = gauge or (lambda x: x), broadcasts
+
+    def here(self):
+        """The same with Flambeau's arguments."""
+        kwargs = {k: here(v) for k, v in self.kwargs.items()}
+        return Sample(here(self.input), here(self.args), kwargs, ours(self.gauge))
+
+    def call(self, f, T, fresh=lambda x: x, **more):
+        """The result, or the exception."""
+        T.manual_seed(42)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return self.gauge(f(fresh(self.input), *self.args, **self.kwargs, **more))
+            except Exception as error:
+                return error
+
+    def __str__(self):
+        return f"({', '.join(map(show, (self.input, *self.args)))}, {self.kwargs})"
+
+
+def show(x):
+    return f"{str(x.dtype)[6:]}{list(x.shape)}" if isinstance(x, torch.Tensor) else repr(x)
+
+
+@functools.lru_cache(maxsize=8)
+def samples(name, dtype, requires_grad=False, limit=LIMIT):
+    """Samples of an entry, the same each time; none in a dtype that the entry has not."""
+    op = ENTRIES[name]
+    torch.manual_seed(0)
+    np.random.seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = list(islice(op.sample_inputs(torch.device("cpu"), dtype, requires_grad), 8 * limit))
+        except Exception:
+            return []
+    found = found[:: max(1, -(-len(found) // limit))]
+    gauge = lambda s: None if s.output_process_fn_grad.__name__ == "<lambda>" else s.output_process_fn_grad  # noqa: E731
+    return [Sample(s.input, s.args, s.kwargs, gauge(s), s.broadcasts_input) for s in found]
+
+
+def transposed(sample):
+    """The sample with tensors whose elements don't lie side by side."""
+    from torch.testing._internal.common_utils import noncontiguous_like
+
+    def apart(x):
+        if isinstance(x, (list, tuple)):
+            return type(x)(map(apart, x)) if type(x) in (list, tuple) else x
+        strided = isinstance(x, torch.Tensor) and x.layout is torch.strided
+        return noncontiguous_like(x) if strided else x
+
+    kwargs = {k: apart(v) for k, v in sample.kwargs.items()}
+    return Sample(apart(sample.input), apart(sample.args), kwargs, sample.gauge, sample.broadcasts)
+
+
+# ----- comparison -----
+
+TESTS = {None, "test_numpy_ref", "test_numpy_refs", "test_out", "test_variant_consistency_eager"}
+
+
+@functools.cache
+def tolerance(name, dtype):
+    """Relative and absolute: PyTorch's for the dtype, and what the entry's own tests allow beyond."""
+    relative, absolute = torch.testing._comparison.default_tolerances(dtype)
+    if dtype.is_complex:
+        absolute = max(absolute, torch.testing._comparison.default_tolerances(dtype.to_real())[1])
+    for info in ENTRIES[name].decorators or ():
+        test = getattr(info, "test_name", None) or None
+        if getattr(info, "device_type", None) not in (None, "cpu"):
+            continue
+        if test not in TESTS and not str(test).startswith("test_reference_numerics"):
+            continue
+        for decorator in getattr(info, "decorators", None) or (info,):
+            given = getattr(decorator, "d", {}).get(dtype)
+            if isinstance(given, float):
+                absolute = max(absolute, given)
+            elif given is not None:
+                relative, absolute = max(relative, given.rtol), max(absolute, given.atol)
+    return relative, absolute
+
+
+def judge(name, got, want):
+    """What is different, as a word for the table and a sentence; None if nothing is. Flambeau's is first."""
+    if isinstance(want, Exception):
+        if isinstance(got, Exception):
+            same = isinstance(got, type(want))
+            return None if same else (f"raises {type(got).__name__}", f"{got!r}, PyTorch {want!r}")
+        return "accepts", f"accepts, PyTorch {want!r}"
+    if isinstance(got, Exception):
+        return f"raises {type(got).__name__}", repr(got)
+    if isinstance(want, (tuple, list)) and not isinstance(want, torch.Size):
+        if not isinstance(got, (tuple, list)) or len(got) != len(want):
+            return "structure", f"{type(got)}, PyTorch {type(want)}"
+        if name.split("-")[0] in CHOICES:
+            got, want = got[:1], want[:1]
+        found = (judge(name, g, w) for g, w in zip(got, want, strict=True))
+        return next((f for f in found if f), None)
+    if isinstance(want, torch.Tensor):
+        return judge_tensor(name, got, want)
+    if isinstance(want, (int, float, complex)):
+        same = got == want or np.isclose(got, want, 1e-6, 1e-6, equal_nan=True)
+        return None if same and type(got) is type(want) else ("values", f"{got!r}, PyTorch {want!r}")
+    return None if str(got).replace("flambeau", "torch") == str(want) else ("values", f"{got!r}, {want!r}")
+
+
+def judge_tensor(name, got, want):
+    if not isinstance(got, flambeau.Tensor):
+        return "structure", f"{type(got)}, PyTorch a tensor"
+    if got.dtype.name != str(want.dtype).removeprefix("torch."):
+        return "dtype", f"{got.dtype}, PyTorch {want.dtype}"
+    if tuple(got.shape) != tuple(want.shape):
+        return "shape", f"{tuple(got.shape)}, PyTorch {tuple(want.shape)}"
+    if ENTRIES[name].name in UNSET:
+        return None
+    if want.layout is not torch.strided:
+        got, want = got.to_dense(), want.to_dense()
+    try:
+        a = as_numpy(got)
+    except Exception as error:  # raised when the value was asked for
+        return f"raises {type(error).__name__}", repr(error)
+    b = as_numpy(want.resolve_conj().resolve_neg())
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        return "dtype", f"{a.dtype}{a.shape}, PyTorch {b.dtype}{b.shape}"
+    if want.dtype.is_floating_point or want.dtype.is_complex:
+        wide = np.complex128 if want.dtype.is_complex else np.float64
+        same = np.isclose(a.astype(wide), b.astype(wide), *tolerance(name, want.dtype), equal_nan=True)
+    else:
+        same = a == b
+    return None if same.all() else ("values", f"{a}, PyTorch {b}")
