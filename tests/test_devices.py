@@ -114,6 +114,15 @@ def test_the_default_device():
     assert torch.ones(1).device.type == "cpu"
 
 
+def test_the_meta_device_by_default():
+    with torch.device("meta"):
+        layer = torch.nn.Linear(2, 2)
+        assert layer.weight.is_meta and torch.tensor([1.0]).is_meta and torch.rand(2).is_meta
+        assert not torch.ones(2, device="cpu").is_meta
+    assert not torch.ones(2).is_meta
+    assert layer.to_empty(device="cpu").weight.device.type == "cpu"
+
+
 def test_versions():
     assert torch.version.cuda is torch.version.hip is None
     assert torch.version.__version__ == torch.__version__

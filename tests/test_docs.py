@@ -17,7 +17,7 @@ def test_readme_program_runs(capsys):
     assert float(capsys.readouterr().out) < 0.01
 
 
-@pytest.mark.parametrize("tool", ["exports.py", "stubs.py"])
+@pytest.mark.parametrize("tool", ["exports.py", "stubs.py", "coverage.py"])
 def test_what_tools_write_is_up_to_date(tool):
     command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -174,3 +174,15 @@ def test_data_parallel_calls_its_module():
     net = nn.DataParallel(nn.Linear(2, 3))
     assert torch.equal(net(torch.ones(1, 2)), net.module(torch.ones(1, 2)))
     assert nn.parallel.DataParallel is nn.DataParallel
+
+
+def test_blocks_of_a_transformer_layer_can_be_replaced():
+    class Skipping(nn.TransformerEncoderLayer):
+        def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+            return x * 0
+
+        def _ff_block(self, x):
+            return x * 0
+
+    x = torch.randn(3, 2, 4)
+    assert torch.equal(Skipping(4, 2, norm_first=True)(x), x)

@@ -42,8 +42,12 @@ def aspects(row: dict[str, str]) -> dict[str, str]:
 
 def summary(rows: dict[str, dict[str, str]]) -> list[str]:
     """How many entries of each tier pass in all that was compared."""
-    text = ["# Flambeau beside PyTorch's OpInfo samples; tools/parity.py writes this table, and nothing in it may"]
-    text.append("# get worse. pass; - nothing to compare; missing; else what is different in the first such sample.")
+    text = [
+        "# Flambeau beside PyTorch's OpInfo samples; tools/parity.py writes this table, and nothing in it may"
+    ]
+    text.append(
+        "# get worse. pass; - nothing to compare; missing; else what is different in the first such sample."
+    )
     for tier in ("core", "common", "rare"):
         of = [aspects(row) for row in rows.values() if row["tier"] == tier]
         whole = sum(all(v in ("pass", "-") for k, v in row.items() if k not in ("layout",)) for row in of)
@@ -85,7 +89,10 @@ def main() -> int:
             rows[name] = {"tier": old["tier"], **found, "remark": old["remark"]}
             fallen += [f"{name} {k}: {results[k][1]}" for k in worse(old, found)]
             if "--show" in sys.argv:
-                print(*(f"@@{name} {k}: [{word}] {text}" for k, (word, text) in results.items() if text), sep="\n")
+                print(
+                    *(f"@@{name} {k}: [{word}] {text}" for k, (word, text) in results.items() if text),
+                    sep="\n",
+                )
     print(*fallen, *summary(rows), sep="\n")
     if "--show" in sys.argv or (fallen and "--worse" not in sys.argv):
         return int(bool(fallen))

@@ -12,7 +12,8 @@ _ROOMS: dict[str, ModuleType] = {"cpu": cpu, "cuda": cuda, "mps": mps, "xpu": xp
 
 
 def get_device_module(device: Device | str | None = None) -> ModuleType:
-    """The module of a kind of device: `torch.cpu` or `torch.cuda`, say. RuntimeError for one without a module.
+    """The module of a kind of device: `torch.cpu` or `torch.cuda`, say. RuntimeError for one without
+    a module.
 
     >>> import flambeau as torch
     >>> torch.get_device_module("cpu").__name__

@@ -329,6 +329,7 @@ DIFFERENT = {  # dtypes that aren't compared, and why
     "hardtanh smooth_l1 pad": (COMPLEX, "PyTorch's parameters are real numbers"),
     "silu embedding select_scatter scatter_prod": (COMPLEX, "PyTorch has no complex gradient"),
     "standardize": (COMPLEX, "PyTorch's layers refuse them"),
+    "resample": (f"bool {COMPLEX}", "the functions refuse them"),
 }
 
 

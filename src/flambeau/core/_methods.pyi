@@ -945,9 +945,9 @@ class TensorMethods:
     def pin_memory(self, device: Any = ...) -> Tensor:
         """This tensor: without an accelerator no memory needs pinning."""
     def share_memory_(self) -> Tensor:
-        """This tensor: it is not moved, and other processes get copies."""
+        """Moves the memory that this tensor looks at to where other processes see it: those that are forked, and"""
     def is_shared(self) -> _bool:
-        """Whether other processes see this tensor's memory: never."""
+        """Whether `share_memory_` was called on this tensor's memory."""
     def record_stream(self, stream: Any) -> None:
         """NoDevice: only accelerators have streams."""
     def xpu(self, device: Any = ..., non_blocking: _bool = ..., memory_format: Any = ...) -> Tensor:

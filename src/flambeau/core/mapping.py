@@ -32,12 +32,13 @@ def open_memory(size: int) -> int:
 
 
 class Mapping(Shared):
-    """The memory of a storage that other processes see. It has its file for as long as it lives."""
+    """The memory of a storage that other processes see. It keeps its file for as long as it lives."""
 
-    def __init__(self, file: int, nbytes: int) -> None:
+    def __init__(self, file: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.file = file
+        nbytes = numel(shape) * dtype.itemsize
         octets = np.frombuffer(mmap.mmap(file, max(nbytes, 1)), np.uint8, nbytes)
-        super().__init__(octets, foreign=True)
+        super().__init__(octets.view(dtype).reshape(shape), foreign=True)
 
     def __del__(self) -> None:
         super().__del__()
@@ -50,22 +51,20 @@ def share(storage: Storage) -> None:
         return
     recorder.flush("shared memory")
     value = value_of(storage.node, "shared memory")
-    mapping = Mapping(open_memory(max(value.nbytes, 1)), value.nbytes)
-    array = mapping.array.view(value.dtype).reshape(value.shape)
-    np.copyto(array, value)
-    node = mapping.leaf(array, storage.node.dtype)
+    mapping = Mapping(open_memory(max(value.nbytes, 1)), value.dtype, value.shape)
+    np.copyto(mapping.array, value)
+    node = mapping.leaf(mapping.array, storage.node.dtype)
     node.version = storage.node.version
     storage.node, storage.shared = node, mapping
     storage.generation += 1
 
 
-def tensor_on(mapping: Mapping, dtype: dtypes.dtype, shape: tuple[int, ...]) -> Tensor:
-    """A tensor on the first bytes of memory that other processes see."""
-    nbytes = numel(shape) * dtype.itemsize
-    array = mapping.array[:nbytes].view(dtype.np).reshape(shape)
-    storage = Storage(mapping.leaf(array, dtype))
+def tensor_on(file: int, dtype: dtypes.dtype, shape: tuple[int, ...]) -> Tensor:
+    """A tensor on memory that other processes see, which takes its file over."""
+    mapping = Mapping(file, dtype.np, shape)
+    storage = Storage(mapping.leaf(mapping.array, dtype))
     storage.shared = mapping
     t: Any = object.__new__(Tensor)
     t._storage, t._node, t._counter = storage, storage.spec, Version()
     storage.node.version = t._counter
-    return t
+    return t  # type: ignore[no-any-return]

@@ -39,8 +39,9 @@ def _spelt(index: Any) -> tuple[Any, ...] | None:
     for item in index if type(index) is tuple else (index,):
         if type(item) is slice:
             item = (item.start, item.stop, item.step)
-            if not all([p is None or type(p) is int for p in item]):
-                return None
+            for part in item:
+                if part is not None and type(part) is not int:
+                    return None
         elif type(item) is not int and item is not None and item is not Ellipsis:
             return None
         items.append(item)

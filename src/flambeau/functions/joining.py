@@ -152,7 +152,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         if not isinstance(x, Tensor):
             raise TypeError(f"cat(): expected Tensor as element in argument 0, but got {type(x).__name__}")
     d = xs[0]._node.dtype
-    if not all([x._node.dtype is d for x in xs]):
+    if len({x._node.dtype for x in xs}) > 1:
         d = result_type("cat", xs)
         xs = [x if x._node.dtype is d else cast(x, d) for x in xs]
     dim, left_out = _fitting(dim, *[x._node.shape for x in xs])

@@ -136,7 +136,7 @@ class UninitializedTensorMixin(Tensor):
         wanted = self.requires_grad
         values = empty(*shape, device=device or self.device, dtype=dtype or self.dtype)
         del self._blank, self._wanted
-        self.__class__ = self.cls_to_become
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
         vars(self).update(vars(Tensor._make_subclass(Tensor, values)))
         self.requires_grad = wanted
 

@@ -91,7 +91,7 @@ def number_node(what: str, value: Any, d: dtype) -> Node:
 def exact_number(what: str, value: Any, d: dtype) -> Node:
     """As `number_node`; RuntimeError for a number outside of the dtype's range (negative ones may wrap around
     in unsigned types)."""
-    if (type(value) is float or type(value) is int) and 0 <= value <= 1:  # the commonest, which all types have
+    if (type(value) is float or type(value) is int) and 0 <= value <= 1:  # all types have these
         return number_node(what, value, d)
     if isinstance(value, complex) and not d.is_complex and value.imag:
         raise _overflow(what, value, d)

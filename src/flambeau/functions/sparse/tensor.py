@@ -9,12 +9,13 @@ that reads it is refused.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
+from ...core.dispatch import disabled
 from ...core.layout import layout as Layout
 from ...core.layout import sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr
 from ...core.modes import modes
@@ -23,6 +24,11 @@ from ...core.printing import format_sparse
 from ...core.tensor import Tensor, from_array
 from ...ops.view import reshape
 
+# Functions that look at nothing but shape and dtype.
+PLAIN = frozenset(
+    "is_tensor is_floating_point is_complex is_signed is_same_size is_conj is_neg numel result_type "
+    "get_device size dim".split()
+)
 BY_ROWS = (sparse_csr, sparse_bsr)  # the compressed layouts whose pointers are those of rows
 NAMES = {
     sparse_csr: ("crow_indices", "col_indices"),
@@ -66,7 +72,7 @@ class SparseTensor(Tensor):
     _entries: Tensor
     _pointers: Tensor | None = None
     _coalesced: bool = False
-    table: dict[str, Any] = {}  # what functions and methods of a name do; filled by `table.py`  # noqa: RUF012
+    table: ClassVar[dict[str, Any]] = {}  # what functions and methods of a name do; filled by `table.py`
 
     # ----- functions -----
 
@@ -75,6 +81,8 @@ class SparseTensor(Tensor):
         """What a public function does with sparse tensors: what the table says, or it refuses."""
         name = getattr(func, "__name__", repr(func))
         found = cls.table.get(name)
+        if found is None and name in PLAIN:
+            return disabled(func, types, args, kwargs)
         if found is None:
             raise refusal(name)
         return found(*args, **(kwargs or {}))
@@ -302,17 +310,12 @@ class SparseTensor(Tensor):
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaves can be pickled; use .detach()")
         parts = (self._places, self._entries.detach(), tuple(self.shape), self._pointers, self._coalesced)
-        return _restore, (str(self._form), *parts, self.requires_grad)
+        return _restore, (self._form, *parts, self.requires_grad)
 
 
-def _restore(form: str, *parts: Any) -> SparseTensor:
-    made = assemble(getattr(_forms, form.rpartition(".")[2]), *parts[:-1])
+def _restore(*parts: Any) -> SparseTensor:
+    made = assemble(*parts[:-1])
     return made.requires_grad_() if parts[-1] else made
-
-
-class _forms:
-    sparse_coo, sparse_csr, sparse_csc = sparse_coo, sparse_csr, sparse_csc
-    sparse_bsr, sparse_bsc = sparse_bsr, sparse_bsc
 
 
 def assemble(

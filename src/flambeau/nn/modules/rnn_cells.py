@@ -99,8 +99,10 @@ class RNNCellBase(Module):
                     f"{what}: hidden{k} has inconsistent hidden_size: got {s.shape[-1]}, expected "
                     f"{self.hidden_size}"
                 )
+        if states:
+            return batched
         first = zeros(rows, self.hidden_size, dtype=input.dtype, device=input.device)
-        return batched if states else [batched[0], *[first] * len(names)]
+        return [batched[0], *[first] * len(names)]
 
     def _products(self, input: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """What the input and what the state contributes to all gates."""

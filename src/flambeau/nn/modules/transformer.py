@@ -32,12 +32,16 @@ def _generate_square_subsequent_mask(
     return triu(full((sz, sz), -math.inf, device=device, dtype=dtype), diagonal=1)
 
 
-def _activation(given: Activation) -> Callable[[Tensor], Tensor]:
+def _get_activation_fn(given: Activation) -> Callable[[Tensor], Tensor]:
     if not isinstance(given, str):
         return given
     if given not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {given}")
     return F.relu if given == "relu" else F.gelu
+
+
+def _get_clones(module: Module, n: int) -> ModuleList:
+    return ModuleList([copy.deepcopy(module) for _ in range(n)])
 
 
 def _is_causal(mask: Tensor | None, said: bool | None, x: Tensor, batch_first: bool) -> bool:
@@ -136,7 +140,7 @@ class TransformerEncoderLayer(_Layer):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, **kind)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def forward(
         self,
@@ -154,12 +158,17 @@ class TransformerEncoderLayer(_Layer):
         """
         padding = additive_mask("src_key_padding_mask", src_key_padding_mask, src.dtype, src_mask)
         mask = additive_mask("src_mask", src_mask, src.dtype)
-        x = self._add(
-            src,
-            self.norm1,
-            lambda t: self.dropout1(self._attend(self.self_attn, t, t, mask, padding, is_causal)),
-        )
-        return self._add(x, self.norm2, lambda t: self.dropout2(self._feed(t)))
+        x = self._add(src, self.norm1, lambda t: self._sa_block(t, mask, padding, is_causal))
+        return self._add(x, self.norm2, self._ff_block)
+
+    def _sa_block(
+        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
+    ) -> Tensor:
+        seen = self._attend(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal)
+        return self.dropout1(seen)  # type: ignore[no-any-return]
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        return self.dropout2(self._feed(x))  # type: ignore[no-any-return]
 
 
 class TransformerDecoderLayer(_Layer):
@@ -212,7 +221,7 @@ class TransformerDecoderLayer(_Layer):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         self.dropout3 = Dropout(dropout)
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def forward(
         self,
@@ -235,12 +244,30 @@ class TransformerDecoderLayer(_Layer):
             tgt_is_causal, memory_is_causal: that the masks are the causal ones.
         """
         own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
-        others = (memory_mask, memory_key_padding_mask, memory_is_causal)
-        x = self._add(tgt, self.norm1, lambda t: self.dropout1(self._attend(self.self_attn, t, t, *own)))
-        x = self._add(
-            x, self.norm2, lambda t: self.dropout2(self._attend(self.multihead_attn, t, memory, *others))
-        )
-        return self._add(x, self.norm3, lambda t: self.dropout3(self._feed(t)))
+        others = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        x = self._add(tgt, self.norm1, lambda t: self._sa_block(t, *own))
+        x = self._add(x, self.norm2, lambda t: self._mha_block(t, *others))
+        return self._add(x, self.norm3, self._ff_block)
+
+    def _sa_block(
+        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
+    ) -> Tensor:
+        seen = self._attend(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal)
+        return self.dropout1(seen)  # type: ignore[no-any-return]
+
+    def _mha_block(
+        self,
+        x: Tensor,
+        mem: Tensor,
+        attn_mask: Tensor | None,
+        key_padding_mask: Tensor | None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        seen = self._attend(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal)
+        return self.dropout2(seen)  # type: ignore[no-any-return]
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        return self.dropout3(self._feed(x))  # type: ignore[no-any-return]
 
 
 class TransformerEncoder(Module):
@@ -270,7 +297,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -345,7 +372,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 
