@@ -1,10 +1,11 @@
-"""Measures loading: whole epochs of a `DataLoader`, with Flambeau and, if the same environment has it, PyTorch.
+"""Measures loading: whole epochs of a `DataLoader`, with Flambeau and, if the same environment has it,
+PyTorch.
 
     python benchmarks/loading.py
     python benchmarks/loading.py --only jpeg --rounds 5
 
-Each measurement is a fresh process, which prints the best of some epochs after the first; they take turns. The
-programs are the same but for the import. "by hand" slices the same shuffled arrays with NumPy.
+Each measurement is a fresh process, which prints the best of some epochs after the first; they take turns.
+The programs are the same but for the import. "by hand" slices the same shuffled arrays with NumPy.
 """
 
 from __future__ import annotations
@@ -145,7 +146,10 @@ def main() -> None:
                     found[who].append(measure(program, folder))
             for who, values in found.items():
                 middle = statistics.median(values)
-                print(f"| {name} | {who} | {middle:,.0f} | {min(values):,.0f} to {max(values):,.0f} |", flush=True)
+                print(
+                    f"| {name} | {who} | {middle:,.0f} | {min(values):,.0f} to {max(values):,.0f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -245,6 +245,18 @@ def test_what_is_kept_belongs_to_the_structure():
     assert programs.misses == misses + 1
 
 
+def test_a_few_small_operations_are_done_without_a_program():
+    x = torch.arange(4.0)
+    misses, hits = programs.misses, programs.hits
+    y = (x * 2)[1:]
+    assert y.sum().item() == 12 and y.tolist() == [2, 4, 6] and x.tolist() == [0, 1, 2, 3]
+    failing = x[torch.tensor([0, 9]).clone()]
+    for _ in range(2):
+        with pytest.raises(IndexError, match="index 9 is out of bounds"):
+            failing.tolist()
+    assert (programs.misses, programs.hits) == (misses, hits)
+
+
 def test_work_of_one_size_but_another_structure_is_told_apart():
     x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
     programs = [
@@ -390,6 +402,45 @@ def test_ctrl_c_waits_until_the_work_is_done(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.usefixtures("_ctrl_c")
+def test_what_ctrl_c_leaves_undone_of_a_few_operations_is_pending(monkeypatch):
+    presses = [signal.SIGINT]
+
+    def interrupted(x):
+        if presses:
+            signal.raise_signal(presses.pop())
+        return np.sin(x)
+
+    monkeypatch.setattr(pointwise.sin, "numpy", interrupted)
+    before = torch.ones(2) + 1
+    y = before.sin()
+    with pytest.raises(KeyboardInterrupt):
+        y.tolist()
+    assert before.tolist() == [2, 2] and y.tolist() == pytest.approx([np.sin(2)] * 2)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
+def test_ctrl_c_waits_for_a_draw(monkeypatch):
+    draw = torch.Generator.uniform
+
+    def interrupted(*args, **kwargs):
+        drawn = draw(*args, **kwargs)
+        signal.raise_signal(signal.SIGINT)
+        return drawn
+
+    torch.manual_seed(0)
+    expected = torch.rand(2).tolist()
+    torch.manual_seed(0)
+    x = torch.rand(2)
+    monkeypatch.setattr(
+        "flambeau.ops.random.uniform.numpy",
+        lambda low, high, shape, d, generator: interrupted(generator, shape, dtype=d.np),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        x.tolist()
+    assert x.tolist() == expected
+
+
 # ----- threads -----
 
 
@@ -430,6 +481,7 @@ def write_through_a_view_of_a_view(x, i):
     x.view(-1, 10)[0, i] = i
 
 
+@pytest.mark.usefixtures("_programs")
 @pytest.mark.parametrize("write", [write_slice, write_through_data, write_through_a_view_of_a_view])
 def test_writes_to_a_part_leave_the_rest_where_it_is(write):
     x = torch.zeros(1_000)

@@ -114,7 +114,9 @@ def die(index):
 
 def test_failures_are_told():
     start = time.monotonic()
-    with pytest.raises(mp.ProcessRaisedException, match=r"-- Process 1 terminated[\s\S]*ValueError: no luck") as error:
+    with pytest.raises(
+        mp.ProcessRaisedException, match=r"-- Process 1 terminated[\s\S]*ValueError: no luck"
+    ) as error:
         in_child(fail, nprocs=2)
     assert error.value.error_index == 1 and error.value.error_pid > 0
     with pytest.raises(mp.ProcessExitedException, match="process 0 terminated with exit code 4") as left:

@@ -186,3 +186,11 @@ def test_blocks_of_a_transformer_layer_can_be_replaced():
 
     x = torch.randn(3, 2, 4)
     assert torch.equal(Skipping(4, 2, norm_first=True)(x), x)
+
+
+def test_cross_map_normalization_is_the_local_one():
+    """PyTorch's keeps the first channel's square in all later windows, and differentiates as if it didn't."""
+    x = torch.randn(2, 6, 3, 3)
+    local = nn.LocalResponseNorm(3, 0.1, 0.6, 2.0)(x)
+    torch.testing.assert_close(nn.CrossMapLRN2d(3, 0.1, 0.6, 2.0)(x), local)
+    torch.testing.assert_close(nn.CrossMapLRN2d(4, 0.4 / 3, 0.6, 2.0)(x), local)

@@ -1,4 +1,4 @@
-"""Workers of the loader: the batches they give, their seeds, their errors, and what they leave behind: nothing."""
+"""Workers of the loader: their batches, their seeds, their errors, and what they leave behind: nothing."""
 
 import collections
 import gc
@@ -404,8 +404,7 @@ def test_a_worker_that_hangs():
 def test_an_iterator_that_is_dropped():
     before = children()
     for _ in range(3):
-        for batch in DataLoader(Images(40), 2, num_workers=2):
-            break
+        batch = next(iter(DataLoader(Images(40), 2, num_workers=2)))
     assert batch["name"] == ["item 0", "item 1"]
     assert children() == before
 

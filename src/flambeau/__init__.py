@@ -72,6 +72,8 @@ from .core.size import Size
 from .core.tensor import Tensor
 from .functions import aliases as _aliases
 from .functions import methods
+from .functions.attributes import get_device, is_distributed, is_inference
+from .functions.buffers import frombuffer
 from .functions.calculus import (
     cumulative_trapezoid,
     diff,
@@ -79,8 +81,6 @@ from .functions.calculus import (
     trapezoid,
     trapz,
 )
-from .functions.attributes import get_device, is_distributed, is_inference
-from .functions.buffers import frombuffer
 from .functions.choice import (
     addcdiv,
     addcmul,
@@ -196,6 +196,7 @@ from .functions.linear import (
     outer,
     vdot,
 )
+from .functions.lowrank import lobpcg, pca_lowrank, svd_lowrank
 from .functions.mapping import (
     is_conj,
     is_neg,
@@ -211,7 +212,6 @@ from .functions.masking import (
     masked_select,
     nonzero,
 )
-from .functions.lowrank import lobpcg, pca_lowrank, svd_lowrank
 from .functions.matrix import (
     adjoint,
     cdist,
@@ -552,7 +552,22 @@ from .functions import random  # noqa: E402
 
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
-    from . import cpu, cuda, fft, interop, linalg, masked, nn, optim, profiler, signal, special, utils, vision
+    from . import (
+        cpu,
+        cuda,
+        fft,
+        interop,
+        linalg,
+        masked,
+        nn,
+        optim,
+        profiler,
+        signal,
+        special,
+        text,
+        utils,
+        vision,
+    )
     from .functions.windows import (
         bartlett_window,
         blackman_window,
@@ -590,9 +605,11 @@ _LAZY = (
     "profiler",
     "serialization",
     "signal",
+    "sparse",
     "special",
     "storage",
     "testing",
+    "text",
     "utils",
     "vision",
     "xpu",
@@ -640,6 +657,18 @@ _LAZY_FROM = {
     ),
     "OutOfMemoryError": ".cuda.memory",
     "get_device_module": ".device_module",
+    **dict.fromkeys(
+        (
+            "sparse_bsc_tensor",
+            "sparse_bsr_tensor",
+            "sparse_compressed_tensor",
+            "sparse_coo_tensor",
+            "sparse_csc_tensor",
+            "sparse_csr_tensor",
+        ),
+        ".functions.sparse.construct",
+    ),
+    **dict.fromkeys(("hspmm", "smm", "sspaddmm"), ".functions.sparse.products"),
     "typename": ".functions.names",
     "bartlett_window": ".functions.windows",
     "blackman_window": ".functions.windows",
@@ -693,8 +722,8 @@ __all__ = [
     "get_device_module", "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads",
     "get_rng_state", "gradient", "greater", "greater_equal", "group_norm", "gt", "half", "hamming_window",
     "hann_window", "hardshrink", "heaviside", "hinge_embedding_loss", "histc", "histogram", "histogramdd",
-    "hsplit", "hstack", "hub", "hypot", "i0", "i0_", "igamma", "igammac", "iinfo", "imag", "index_add",
-    "index_copy", "index_fill", "index_put", "index_put_", "index_reduce", "index_select", "inf",
+    "hsplit", "hspmm", "hstack", "hub", "hypot", "i0", "i0_", "igamma", "igammac", "iinfo", "imag",
+    "index_add", "index_copy", "index_fill", "index_put", "index_put_", "index_reduce", "index_select", "inf",
     "inference_mode", "initial_seed", "inner", "instance_norm", "int", "int16", "int32", "int64", "int8",
     "interop", "inverse", "is_complex", "is_conj", "is_deterministic_algorithms_warn_only_enabled",
     "is_distributed", "is_floating_point", "is_grad_enabled", "is_inference", "is_inference_mode_enabled",
@@ -726,12 +755,14 @@ __all__ = [
     "set_float32_matmul_precision", "set_flush_denormal", "set_grad_enabled", "set_num_interop_threads",
     "set_num_threads", "set_printoptions", "set_rng_state", "set_warn_always", "sgn", "short", "sigmoid",
     "sigmoid_", "sign", "signal", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh", "sinh_", "slice_copy",
-    "slice_scatter", "slogdet", "softmax", "sort", "sparse_bsc", "sparse_bsr", "sparse_coo", "sparse_csc",
-    "sparse_csr", "special", "split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "sqrt",
-    "sqrt_", "square", "square_", "squeeze", "squeeze_copy", "stack", "std", "std_mean", "stft", "storage",
-    "strided", "sub", "subtract", "sum", "svd", "svd_lowrank", "swapaxes", "swapdims", "synchronize", "t",
-    "t_copy", "take", "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tensordot",
-    "testing", "threshold", "threshold_", "tile", "topk", "trace", "transpose", "transpose_copy", "trapezoid",
+    "slice_scatter", "slogdet", "smm", "softmax", "sort", "sparse", "sparse_bsc", "sparse_bsc_tensor",
+    "sparse_bsr", "sparse_bsr_tensor", "sparse_compressed_tensor", "sparse_coo", "sparse_coo_tensor",
+    "sparse_csc", "sparse_csc_tensor", "sparse_csr", "sparse_csr_tensor", "special", "split", "split_copy",
+    "split_with_sizes", "split_with_sizes_copy", "sqrt", "sqrt_", "square", "square_", "squeeze",
+    "squeeze_copy", "sspaddmm", "stack", "std", "std_mean", "stft", "storage", "strided", "sub", "subtract",
+    "sum", "svd", "svd_lowrank", "swapaxes", "swapdims", "synchronize", "t", "t_copy", "take",
+    "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tensordot", "testing",
+    "text", "threshold", "threshold_", "tile", "topk", "trace", "transpose", "transpose_copy", "trapezoid",
     "trapz", "triangular_solve", "tril", "tril_indices", "triplet_margin_loss", "triu", "triu_indices",
     "true_divide", "trunc", "trunc_", "typename", "uint16", "uint32", "uint64", "uint8", "unbind",
     "unbind_copy", "unflatten", "unfold_copy", "unique", "unique_consecutive", "unravel_index",

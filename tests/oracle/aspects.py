@@ -222,6 +222,8 @@ def out(name):
         for change in CHANGES:
             want = deliver(torch, op.op, sample, plain, change)
             got = deliver(flambeau, counterpart(op), sample, plain, change)
+            if not isinstance(want, Exception):  # in another dtype, it is as exact as in its own
+                got, want = (narrowed(x, plain) for x in (got, want))
             result = found(name, sample, got, want, op.op)
             if result:
                 return result[0], f"out= {change.__name__}: {result[1]}"
@@ -230,19 +232,24 @@ def out(name):
 
 def deliver(T, f, sample, plain, change):
     """What lies in `out`, after the call. `out` is made of what comes without it."""
-    if isinstance(plain, (tuple, list)):
-        target = tuple(map(change, plain))
-        target = target if T is torch else here(target)
-    else:
-        target = change(plain) if T is torch else here(change(plain))
-    result = (sample if T is torch else sample.here()).call(f, T, out=target)
-    return (
-        result
-        if isinstance(result, Exception)
-        else sample.gauge(target)
-        if T is torch
-        else ours(sample.gauge)(target)
-    )
+    target = remade(plain, change)
+    if T is flambeau:
+        sample, target = sample.here(), here(target)
+    result = sample.call(f, T, out=target)
+    return result if isinstance(result, Exception) else sample.gauge(target)
+
+
+def remade(x, change):
+    """A result with its tensors changed."""
+    return change(x) if isinstance(x, torch.Tensor) else tuple(remade(i, change) for i in x)
+
+
+def narrowed(x, plain):
+    """A result in float64 in the dtype of the plain result."""
+    if isinstance(x, (list, tuple)) and len(x) == len(plain):
+        return tuple(map(narrowed, x, plain))
+    is_wide = str(getattr(x, "dtype", "")) in ("torch.float64", "torch.complex128")
+    return x.to(plain.dtype if isinstance(x, torch.Tensor) else here(plain.dtype)) if is_wide else x
 
 
 def fitting(y):
@@ -281,6 +288,8 @@ def errors(name):
         s = error.sample_input
         sample = Sample(s.input, s.args, s.kwargs)
         if isinstance(s.input, torch.Tensor) and s.input.ndim > 64:  # which no tensor here may have
+            continue
+        if not isinstance(sample.call(op.op, torch), Exception):  # refused by other devices only
             continue
         try:
             got = sample.here().call(counterpart(op), flambeau)

@@ -293,7 +293,7 @@ class Sharded(Stream):
 )
 def test_streams_with_workers_agree(n, kwargs):
     results = []
-    for lib, data in BOTH:
+    for _, data in BOTH:
         dataset = type("Numbers", (Sharded, data.IterableDataset), {"data": data})(n)
         loader = data.DataLoader(dataset, num_workers=2, prefetch_factor=3, **kwargs)
         results.append([plain(list(loader)), plain(list(loader))])

@@ -124,6 +124,12 @@ def test_interpolate_bytes():
     x = np.random.default_rng(0).integers(0, 256, (1, 2, 5, 6)).astype(np.uint8)
     for mode, size in itertools.product(("nearest", "nearest-exact"), (3, 9)):
         assert_same(lambda t, x, m=mode, s=size: t.nn.functional.interpolate(x, size=s, mode=m), x)
+    for mode, antialias in itertools.product(("bilinear", "bicubic"), (False, True)):
+        ours, theirs = (
+            t.nn.functional.interpolate(t.tensor(x), size=(7, 4), mode=mode, antialias=antialias).numpy()
+            for t in (flambeau, torch)
+        )
+        assert np.abs(ours.astype(int) - theirs).max() <= 1  # weights have 16 bits there
 
 
 # ----- sampling -----

@@ -168,8 +168,6 @@ LAYERS = [
     ("UpsamplingNearest2d(size=5)", (2, 3, 4, 4)),
     ("UpsamplingBilinear2d(scale_factor=3)", (2, 3, 4, 4)),
     ("SyncBatchNorm(3)", (2, 3, 4)),
-    ("CrossMapLRN2d(4, 0.1, 0.6, 2.0)", (2, 6, 3, 3)),
-    ("CrossMapLRN2d(3)", (2, 6, 3, 3)),
     ("FractionalMaxPool2d((2, 3), output_size=(3, 2))", (2, 3, 7, 8)),
     ("FractionalMaxPool3d(2, output_ratio=0.5)", (2, 3, 6, 5, 7)),
     ("DataParallel(nn.Linear(3, 2))", (4, 3)),

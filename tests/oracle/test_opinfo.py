@@ -31,5 +31,10 @@ def test_what_passed_passes(name):
 def test_core_functions_pass_in_all():
     """What typical training programs use has no difference but those that the table explains."""
     rows = {name: row for name, row in TABLE.items() if row["tier"] == "core" and not row["remark"]}
-    wrong = {n: a for n, row in rows.items() for a, word in parity.aspects(row).items() if word not in ("pass", "-")}
+    wrong = {
+        n: a
+        for n, row in rows.items()
+        for a, word in parity.aspects(row).items()
+        if word not in ("pass", "-")
+    }
     assert not wrong

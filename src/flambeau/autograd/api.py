@@ -38,6 +38,9 @@ def _ends(what: str, outputs: tuple[Any, ...], grads: Any, create: bool) -> list
                 f"{what}: element {i} of tensors does not require grad and does not have a grad_fn; did you "
                 "compute it under no_grad, or forget requires_grad=True on the parameters?"
             )
+        if t._sparse:  # it starts from the elements
+            g = None if g is None else g.sparse_mask(t)._entries
+            t = t._entries
         fn, index = split(t._edge)
         ends.append((fn, index, _start(what, i, t, g, create)))
     return ends
@@ -177,6 +180,8 @@ def grad(
             _ends("grad", outs, grad_outputs, create_graph), keep, create_graph, wanted, add=False
         )
     for i, g in enumerate(found):
+        if g is not None and wanted[i]._sparse:
+            found[i] = wanted[i]._with(g)  # type: ignore[attr-defined]  # those of its elements
         if g is None and materialize_grads:
             found[i] = engine.zeros(wanted[i]._node.shape, wanted[i].dtype)
         elif g is None and not allow_unused:

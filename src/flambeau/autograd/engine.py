@@ -123,7 +123,7 @@ class Pass:
             self.arrived[fn] = gs
         if g is not None:
             before = gs[index]
-            gs[index] = g if before is None else before + g
+            gs[index] = g if before is None else before + g if type(before) is Tensor else g + before
         if type(fn) is Accumulate:
             self.missing[fn] -= 1
             if not self.missing[fn]:
@@ -294,13 +294,24 @@ def _add_to(leaf: Accumulate, g: Tensor | None, create: bool) -> Tensor | None:
 
 def _accumulate(leaf: Tensor, g: Tensor, create: bool) -> None:
     """Adds to the leaf's `.grad`, in place if the sum itself is not differentiated."""
-    if leaf._grad is not None:
+    if g._sparse or (leaf._grad is not None and leaf._grad._sparse):
+        _accumulate_sparse(leaf, g)
+    elif leaf._grad is not None:
         leaf._grad = leaf._grad + g if create else leaf._grad.add_(g)
     elif create or g._storage is not None or g._given:  # also another leaf's, a view's, known to a hook
         leaf._grad = clone(g)
     else:
         g._given = True
         leaf._grad = g
+
+
+def _accumulate_sparse(leaf: Tensor, g: Tensor) -> None:
+    """The same where one is sparse: the sum is, if both are."""
+    old = leaf._grad
+    if old is None:
+        leaf._grad = g
+    else:
+        leaf._grad = g + old if old._sparse and not g._sparse else old + g
 
 
 def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> Grads:

@@ -912,6 +912,48 @@ class TensorMethods:
         """The spectra (..., frequencies, pieces) of pieces of `n_fft` numbers, `hop_length` apart, of signals"""
     def istft(self, n_fft: _int, hop_length: _int | None = ..., win_length: _int | None = ..., window: Tensor | None = ..., center: _bool = ..., normalized: _bool = ..., onesided: _bool | None = ..., length: _int | None = ..., return_complex: _bool = ...) -> Tensor:
         """The signals (..., n) of whose pieces `stft` with the same arguments gives the spectra."""
+    def to_dense(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_dense` of a tensor; see `torch.sparse`."""
+    def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse` of a tensor; see `torch.sparse`."""
+    def to_sparse_coo(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse_coo` of a tensor; see `torch.sparse`."""
+    def to_sparse_csr(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse_csr` of a tensor; see `torch.sparse`."""
+    def to_sparse_csc(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse_csc` of a tensor; see `torch.sparse`."""
+    def to_sparse_bsr(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse_bsr` of a tensor; see `torch.sparse`."""
+    def to_sparse_bsc(self, *args: Any, **kwargs: Any) -> Any:
+        """`to_sparse_bsc` of a tensor; see `torch.sparse`."""
+    def coalesce(self, *args: Any, **kwargs: Any) -> Any:
+        """`coalesce` of a tensor; see `torch.sparse`."""
+    def is_coalesced(self, *args: Any, **kwargs: Any) -> Any:
+        """`is_coalesced` of a tensor; see `torch.sparse`."""
+    def indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`indices` of a tensor; see `torch.sparse`."""
+    def values(self, *args: Any, **kwargs: Any) -> Any:
+        """`values` of a tensor; see `torch.sparse`."""
+    def crow_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`crow_indices` of a tensor; see `torch.sparse`."""
+    def col_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`col_indices` of a tensor; see `torch.sparse`."""
+    def ccol_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`ccol_indices` of a tensor; see `torch.sparse`."""
+    def row_indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`row_indices` of a tensor; see `torch.sparse`."""
+    def sparse_mask(self, *args: Any, **kwargs: Any) -> Any:
+        """`sparse_mask` of a tensor; see `torch.sparse`."""
+    def sparse_dim(self, *args: Any, **kwargs: Any) -> Any:
+        """`sparse_dim` of a tensor; see `torch.sparse`."""
+    def dense_dim(self, *args: Any, **kwargs: Any) -> Any:
+        """`dense_dim` of a tensor; see `torch.sparse`."""
+    def _indices(self, *args: Any, **kwargs: Any) -> Any:
+        """`_indices` of a tensor; see `torch.sparse`."""
+    def _values(self, *args: Any, **kwargs: Any) -> Any:
+        """`_values` of a tensor; see `torch.sparse`."""
+    def _nnz(self, *args: Any, **kwargs: Any) -> Any:
+        """`_nnz` of a tensor; see `torch.sparse`."""
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """This tensor in another dtype or on another device: `to(dtype)`, `to(device, dtype)`, `to(other)`."""
     def type_as(self, other: Tensor) -> Tensor:

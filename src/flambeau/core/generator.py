@@ -319,7 +319,8 @@ class Generator:
         with self._lock:
             z = [] if self._normal is None or count == 0 else [self._normal]
             pairs = (count - len(z) + 1) // 2
-            z.extend(streams.polar_pairs(self._doubles(2 * pairs).tolist()))
+            n = 2 * pairs
+            z.extend(streams.polar_pairs(self._few(n) if n < FEW else self._doubles(n).tolist()))
             if count:
                 self._normal = z.pop() if len(z) > count else None
         return np.array(z, np.float64)

@@ -9,7 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _silence = Context()  # entered sooner than `np.errstate`, whose state lies in a context variable
 _silence.run(np.seterr, all="ignore")

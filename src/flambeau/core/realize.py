@@ -21,7 +21,8 @@ from .watch import span, watchers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FEW, SMALL = 3, 1 << 14  # operations, and bytes: sooner done one by one than as a program
+FEW, SMALL = 6, 1 << 14  # operations, and bytes: sooner done one by one than as a program
+_QUICK = ("view", "reduction", "random")  # kinds of operations that NumPy is soon done with
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -90,13 +91,20 @@ class Recorder:
             raise error
 
     def _is_little(self) -> bool:
-        """Whether the few pending nodes are small, and nobody wants to hear of a program."""
+        """Whether the few pending nodes are small, and simple (unless they are two or one, which are never
+        compiled), and nobody wants to hear of a program."""
         if self.bytes > SMALL or config.debug or watchers or config.mode == "compile":
             return False
+        quick = len(self.pending) <= 2
         for node in self.pending:
+            if not (quick or node.op.kind in _QUICK or type(node.op.numpy) is np.ufunc):
+                return False
             for x in node.inputs:
                 value = x.value
-                if value is not None and (type(value) is not np.ndarray or value.nbytes > SMALL):
+                if value is None:
+                    if type(x.op) is PoisonedOp:
+                        return False
+                elif type(value) is not np.ndarray or value.nbytes > SMALL:
                     return False
         return True
 

@@ -75,7 +75,10 @@ def record(
     op: Any, tensors: tuple[Tensor, ...], attrs: tuple[Any, ...], shape: tuple[int, ...], dtype: Any
 ) -> Tensor:
     """Records `op` on tensors whose shapes and dtypes have been checked; returns its result."""
-    nodes = tuple([t._node if t._storage is None else t._current() for t in tensors])
+    if len(tensors) == 1:
+        nodes = (tensors[0]._current(),)
+    else:
+        nodes = tuple([t._node if t._storage is None else t._current() for t in tensors])
     if recorder.ghosts and haunted(nodes):
         return record_ghost(op, nodes, tuple([t._edge for t in tensors]), attrs, shape, dtype)
     node = Node(op, nodes, attrs, shape, dtype)
@@ -101,16 +104,15 @@ def record_view(
     view = View(x._view, op, attrs, shape, *layout)
     dtype = x._node.dtype if op.dtype_rule is None else op.dtype_of(x, attrs)
     shared = storage.shared is not None and storage.is_shared()
-    if shared or recorder.shared or recorder.ghosts:
-        t = _of(window(storage, view, dtype)) if shared else record(op, (x,), attrs, shape, dtype)
-        if shared and x._edge is not None:
-            attach(t, op, attrs, (x._current(),), (x._edge,), t._node)
+    if not shared and (recorder.shared or recorder.ghosts):
+        t = record(op, (x,), attrs, shape, dtype)
     else:
         nodes = (x._current(),)
-        t = _of(Node(op, nodes, attrs, shape, dtype))
+        t = _of(window(storage, view, dtype) if shared else Node(op, nodes, attrs, shape, dtype))
         if x._edge is not None:
             attach(t, op, attrs, nodes, (x._edge,), t._node)
-        submit(t._node)
+        if not shared:
+            submit(t._node)
     t._storage, t._view, t._seen = storage, view, storage.generation
     t._counter = t._node.version = x._counter
     if op.grads is not None:

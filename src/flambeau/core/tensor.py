@@ -62,6 +62,7 @@ class Tensor(TensorMethods):
         None  # of a leaf: where its gradient goes (and the hooks on it), also while it requires none
     )
     _retains: bool = False
+    _sparse: bool = False  # whether it keeps but some elements; operations can't read it then
     _given: bool = False  # of a gradient: is some leaf's already, or somebody else may hold it
     _construct: Any  # what makes a tensor from sizes or a sequence; set by the room that has it
     __array_priority__ = 1000  # NumPy leaves `array + tensor` to the tensor
@@ -630,6 +631,31 @@ def make(node: Node) -> Tensor:
 def from_array(array: np.ndarray) -> Tensor:
     """A tensor that takes the array over: nobody else may hold it."""
     return _adopt(_new(Tensor), leaf(array, dtypes.from_numpy(array.dtype)))
+
+
+def peek(t: Tensor) -> np.ndarray | None:
+    """The value of a tensor without history, if it lies in memory as it is; only to be read, and now."""
+    base, storage, view = t._base, t._storage, t._view
+    if type(t) is not Tensor or t._edge is not None or (base is not None and base._edge is not None):
+        return None
+    node = t._node if storage is None else storage.node
+    value = node.value
+    if value is None or type(node) is not Node or recorder.tape is not None:
+        return None
+    if view is None:
+        return value
+    if not value.flags.c_contiguous:
+        return None
+    dtype = t._node.dtype.np
+    if view.strides != contiguous_strides(view.shape):
+        return strided(value, view, dtype)
+    flat = value.reshape(-1)
+    if value.dtype != dtype:
+        flat = flat.view(dtype)
+    shape, start = view.shape, view.offset
+    if len(shape) == 1:
+        return flat[start : start + shape[0]]
+    return flat[start : start + numel(shape)].reshape(shape)
 
 
 def follow(t: Tensor, chain: list[View], grad: bool) -> Tensor:

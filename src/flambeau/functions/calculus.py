@@ -47,7 +47,7 @@ def diff(
     for _ in range(min(n, x.shape[dim])):
         before, after = _neighbours(x, dim)
         x = after ^ before if x.dtype is dt.bool_ else after - before
-    return deliver("diff", x.clone() if x is input else x, out)
+    return deliver("diff" if n else "alias_copy", x.clone() if x is input else x, out)
 
 
 def _neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -128,10 +128,12 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, 
 # ----- derivatives -----
 
 
-def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(
+    input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
     """The derivatives of a sampled function along dimensions (all unless given), to second order inside.
 
-    `spacing`: the distance of samples, one for each dimension, or a vector of coordinates for each. At the
+    `spacing`: the distance of samples (1 unless given), one for each dimension, or a vector of coordinates for each. At the
     edges the differences are one-sided, of first or second `edge_order`.
     With distances a before and b after a sample, f' = (a² f[i+1] + (b² - a²) f[i] - b² f[i-1]) / (a b (a+b)).
 
@@ -164,7 +166,7 @@ def _spacings(spacing: Any, count: int) -> list[Any]:
                 f"{tuple(spacing.shape)}; write (spacing,)"
             )
         spacing = spacing.item()
-    return [spacing] * count
+    return [1 if spacing is None else spacing] * count
 
 
 def _check_samples(x: Tensor, along: list[int], steps: list[Any], edge_order: int) -> None:

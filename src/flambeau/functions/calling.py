@@ -17,6 +17,17 @@ from ..ops.view import clone
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+# What writes to `out=` of its own dtype only; all others cast to wider ones.
+_EXACT = frozenset("""
+    abs addbmm addmm addmv alias_copy aminmax arange as_strided_copy baddbmm bitwise_not bmm bucketize ceil complex
+    conj_physical cross cummax cummin diag diagonal_copy dot empty expand_copy eye floor frac frexp full gather
+    hardshrink histc histogram index_add index_copy index_reduce index_select inner isin kthvalue lerp.Tensor linspace log_softmax
+    logcumsumexp logspace lu_solve masked_select matmul max.dim median min.dim mm mode msort mv nan_to_num nanquantile
+    narrow_copy neg nonzero norm ones ormqr permute_copy polar qr quantile randn rand renorm round scatter scatter_add
+    searchsorted sgn sign signbit softmax sort split_with_sizes_copy squeeze_copy t_copy take take_along_dim tensordot
+    topk transpose_copy triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot view_copy where
+    zeros
+""".split())  # fmt: skip
 
 
 def numpy_names(function: F) -> F:
@@ -32,10 +43,11 @@ def numpy_names(function: F) -> F:
     return renaming  # type: ignore[return-value]
 
 
-def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
+def deliver(what: str, result: Tensor, out: Tensor | None, *apart: Tensor) -> Tensor:
     """The result itself, or `out` holding it: resized if its shape differs, cast if its dtype does.
 
-    RuntimeError if gradients would be lost, or the category of the dtype would fall.
+    RuntimeError if gradients would be lost, the category of the dtype would fall, or `out` shares memory with
+    an operand that must lie `apart`.
     """
     if out is None:
         return result
@@ -45,6 +57,16 @@ def deliver(what: str, result: Tensor, out: Tensor | None) -> Tensor:
         raise RuntimeError(
             f"{what}(): functions with out=... arguments don't support automatic differentiation, but one "
             f"of the arguments requires grad."
+        )
+    for x in apart:
+        if out is x or (out._storage is not None and out._storage is x._storage):
+            raise RuntimeError(
+                f"{what}: unsupported operation: some elements of the input tensor and the written-to tensor refer "
+                "to a single memory location. Please clone() the tensor before performing the operation."
+            )
+    if what in _EXACT and out._node.dtype is not result._node.dtype:
+        raise RuntimeError(
+            f"{what}: Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} instead"
         )
     if out._node.shape != result._node.shape:
         if out.numel():

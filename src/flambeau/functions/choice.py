@@ -134,7 +134,8 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
             )
     if input._node.dtype.category < dt.FLOAT:
         _floating("lerp", input)
-    return deliver("lerp", blend.lerp(input, end, weight), out)
+    what = "lerp.Tensor" if isinstance(weight, Tensor) else "lerp"
+    return deliver(what, blend.lerp(input, end, weight), out)
 
 
 def addcmul(

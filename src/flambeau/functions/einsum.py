@@ -375,7 +375,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
                 f"and second has size {y.shape[j]} in dim {j} (shapes {tuple(x.shape)} and {tuple(y.shape)})"
             )
     wanted = tuple(d for d in (*left, *right) if d not in first)
-    return deliver("tensordot", contract((x, y), (left, right), wanted), out)
+    return deliver("tensordot", contract((x, y), (left, right), wanted).to(x.dtype), out)
 
 
 def _pairs(x: Tensor, y: Tensor, dims: Any) -> tuple[list[int], list[int]]:
@@ -406,7 +406,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     x, y = check_tensor("inner", "input", input), check_tensor("inner", "other", other)
     if x.ndim == 0 or y.ndim == 0:
-        return deliver("inner", x * y, out)
+        return deliver("mul", x * y, out)
     if x.shape[-1] != y.shape[-1]:
         raise RuntimeError(
             f"inner() the last dimension must match on both input tensors but got shapes {list(x.shape)} and "

@@ -352,7 +352,10 @@ def gather(
     tensor([[1],
             [4]])
     """
-    return deliver("gather", ops.gather(input, index, wrap_dim("gather", dim, input.ndim)), out)
+    dim = wrap_dim("gather", dim, input.ndim)
+    if index.ndim != input.ndim and index.ndim and not index.numel():  # an empty index may have any shape
+        return deliver("gather", reshape(reshape(input, -1)[:0], index.shape), out)
+    return deliver("gather", ops.gather(input, index, dim), out, input, index)
 
 
 @numpy_names
@@ -447,7 +450,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     dim = wrap_dim("index_select", dim, x.ndim)
     ops.check_known("index_select", [(i, x._node.shape[dim], dim)])
     picked = ops.index(x, (i,), (dim,))
-    return deliver("index_select", reshape(picked, ()) if input.ndim == 0 else picked, out)
+    return deliver("index_select", reshape(picked, ()) if input.ndim == 0 else picked, out, input, index)
 
 
 def _check_slices(what: str, shape: tuple[int, ...], dim: int, count: int, source: tuple[int, ...]) -> None:
@@ -550,7 +553,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.take(torch.eye(2), torch.tensor([0, 3]))
     tensor([1., 1.])
     """
-    return deliver("take", ops.index(reshape(input, -1), (index,), (0,)), out)
+    return deliver("take", ops.index(reshape(input, -1), (index,), (0,)), out, input, index)
 
 
 # ----- triangles -----

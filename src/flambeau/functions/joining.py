@@ -158,7 +158,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     dim, left_out = _fitting(dim, *[x._node.shape for x in xs])
     if left_out:
         xs = [x for i, x in enumerate(xs) if i not in left_out]
-    return deliver("cat", ops.concatenate(*xs, dim), out)
+    if isinstance(out, Tensor) and not dt.can_cast(xs[0]._node.dtype, out._node.dtype):
+        raise TypeError(
+            f"cat(): input types can't be cast to the desired output type: {xs[0].dtype.name} to {out.dtype.name}"
+        )
+    return deliver("cat", ops.concatenate(*xs, dim), out, *tensors)
 
 
 @remembered
@@ -210,7 +214,12 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
         joined = ops.reshape.plain(cat(xs, dim), ((*first[:dim], len(xs), *first[dim:]),))
     else:
         joined = cat([ops.unsqueeze.plain(x, (dim,)) for x in xs], dim)
-    return deliver("stack", joined, out)
+    if isinstance(out, Tensor) and not dt.can_cast(joined._node.dtype, out._node.dtype):
+        raise TypeError(
+            f"stack(): input types can't be cast to the desired output type: {joined.dtype.name} to "
+            f"{out.dtype.name}"
+        )
+    return deliver("stack", joined, out, *xs)
 
 
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -335,7 +344,7 @@ def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     have = (1,) * (len(counts) - self.ndim) + self._node.shape
     apart = reshape(self, *[v for e in have for v in (1, e)])
     spread = expand(apart, *[v for c, e in zip(counts, have, strict=True) for v in (c, e)])
-    return reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)])
+    return reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)]) if counts else self.clone()
 
 
 def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
@@ -433,6 +442,8 @@ def sum_to_size(self: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     from ..ops.reduction import sum as sum_dims
 
     shape, have = shape_of("sum_to_size", sizes, size), self._node.shape
+    if not shape:
+        return self.sum()
     extra = len(have) - len(shape)
     if extra < 0 or any(s not in (1, e) for s, e in zip(shape, have[extra:], strict=True)):
         raise RuntimeError(f"sum_to_size: size {list(shape)} is not expandable to size {list(have)}.")

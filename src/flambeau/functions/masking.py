@@ -52,7 +52,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     x, m = views.expand(input, shape), views.expand(mask, shape)
     if not shape:
         x, m = reshape(x, 1), reshape(m, 1)
-    return deliver("masked_select", getitem(x, m), out)
+    return deliver("masked_select", getitem(x, m), out, input, mask)
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:

@@ -163,7 +163,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor |
         dim = next((d for d, e in enumerate(check_tensor("cross", "input", input).shape) if e == 3), None)
         if dim is None:
             raise RuntimeError(f"cross: no dimension of size 3 in input of shape {tuple(input.shape)}")
-    return linalg.cross(input, other, dim=dim, out=out)
+    return deliver("cross", linalg.cross(input, other, dim=dim), out)
 
 
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
@@ -260,7 +260,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
     tensor([[0.5000],
             [0.5000]])
     """
-    return systems.lu_solve(LU_data, LU_pivots, b, out=out)
+    return deliver("lu_solve", systems.lu_solve(LU_data, LU_pivots, b), out)
 
 
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:

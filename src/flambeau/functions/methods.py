@@ -36,6 +36,7 @@ from . import (
     scattering,
     shape,
     sorting,
+    sparsity,
     stacking,
     statistics,
     stft,
@@ -106,6 +107,7 @@ FAMILIES: dict[ModuleType, str] = {
     masking: "masked_fill masked_scatter | masked_select nonzero argwhere count_nonzero",
     mapping: "| apply_ map_ map2_ is_conj is_neg is_nonzero is_same_size is_set_to is_signed",
     stft: "| stft istft",
+    sparsity: f"| {sparsity.NAMES}",
     convert: "| to type_as cpu cuda",
     legacy: "| new",
     attributes: """
@@ -144,8 +146,8 @@ def _binary(op: Any) -> Any:
     def operator(self: Tensor, other: Any) -> Any:
         try:
             return op(self, other)
-        except TypeError:
-            if not isinstance(other, (Tensor, bool, int, float, complex)):
+        except (TypeError, NotImplementedError):
+            if not isinstance(other, (Tensor, bool, int, float, complex)) or getattr(other, "_sparse", False):
                 return NotImplemented  # the other operand may know what to do
             raise
 
@@ -290,8 +292,8 @@ def _detach_(self: Tensor) -> Tensor:
 
 
 def _restride(name: str, f: Any) -> Any:
-    def method(self: Tensor, *args: Any) -> Tensor:
-        seen = f(self, *args)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        seen = f(self, *args, **kwargs)
         grad_of_leaf = self.is_leaf and self.requires_grad
         if grad_of_leaf:
             raise RuntimeError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..ops.op import check_tensor
 from ..ops.view import inverse
 from .calling import deliver, positive_shape, write
 from .creation import finish
-from .shape import permute
+from .shape import permute, view_as_complex
 
 # ----- state -----
 
@@ -111,14 +112,26 @@ def _new(
     requires_grad: bool,
     *parameters: Any,
 ) -> Tensor:
+    if d is not None and out is not None and out.dtype is not d:
+        raise RuntimeError(f"{op.name}: dtype {d} does not match dtype of out parameter ({out.dtype})")
     d = d or (out.dtype if out is not None else dt.get_default_dtype())
     if out is None and resolve(device).type == "meta":
         return finish(on_meta(shape, d), device, requires_grad)
     return finish(
-        deliver(op.name, op((), shape, d, generator or default_generator, *parameters), out),
+        deliver(op.name, _draw(op, shape, d, generator or default_generator, *parameters), out),
         device,
         requires_grad,
     )
+
+
+def _draw(op: Any, shape: tuple[int, ...], d: DType, generator: Generator, *parameters: Any) -> Tensor:
+    """Of complex numbers both parts are drawn; normal ones share the variance."""
+    if not d.is_complex or op not in (ops.normal, ops.uniform):
+        return op((), shape, d, generator, *parameters)
+    if op is ops.normal:
+        mean, std, *rest = parameters
+        parameters = (mean, std * math.sqrt(0.5), *rest)
+    return view_as_complex(op((), (*shape, 2), d.to_real(), generator, *parameters))
 
 
 def _number(x: Any) -> Any:
@@ -367,7 +380,9 @@ def normal(
     tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
     shape, d = broadcast("normal", *[x._node.shape for x in tensors]), result_type("normal", tensors)
     scale = 1.0 if isinstance(std, Tensor) else _number(std)
-    drawn = ops.normal((), shape, d, generator, 0.0, scale, True)
+    if out is not None:
+        _floating("normal", out.dtype)
+    drawn = _draw(ops.normal, shape, d, generator, 0.0, scale, True)
     drawn = (drawn * std if isinstance(std, Tensor) else drawn) + mean
     return deliver("normal", drawn.detach(), out)
 
@@ -386,13 +401,14 @@ def bernoulli(
     shape, d = tuple(input.shape), input.dtype
     if p is not None:
         return deliver("bernoulli", ops.bernoulli((), shape, d, generator, _number(p)), out)
+    target = out.dtype if isinstance(out, Tensor) else d
     ops.bernoulli_each.check_dtype(d)
     value = None if ghost_of(input) else input._value("probabilities")
     if value is not None and value.size and not bool(((value >= 0) & (value <= 1)).all()):
         raise RuntimeError(
             f"bernoulli: Expected p_in >= 0 && p_in <= 1, got values from {value.min()} to {value.max()}"
         )
-    return deliver("bernoulli", ops.bernoulli_each((input,), shape, d, generator), out)
+    return deliver("bernoulli", ops.bernoulli_each((input,), shape, d, generator).to(target), out)
 
 
 def multinomial(
@@ -442,7 +458,7 @@ def _fill(what: str, t: Tensor, op: Any, generator: Generator | None, *parameter
         return touch(t)
     order = _order(t)
     shape = tuple(t.shape) if order is None else tuple(t.shape[d] for d in order)
-    drawn = op((), shape, t.dtype, generator or default_generator, *parameters)
+    drawn = _draw(op, shape, t.dtype, generator or default_generator, *parameters)
     return write(what, t, drawn if order is None else permute(drawn, inverse(order)))
 
 

@@ -126,7 +126,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     >>> torch.tensor([True, False]).all()
     tensor(False)
     """
-    return deliver("all", ops.all(input, dim, keepdim), out)
+    return deliver("all", ops.all(input, dim, keepdim), _truths("all", out))
 
 
 @numpy_names
@@ -137,7 +137,14 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | 
     >>> torch.tensor([True, False]).any()
     tensor(True)
     """
-    return deliver("any", ops.any(input, dim, keepdim), out)
+    return deliver("any", ops.any(input, dim, keepdim), _truths("any", out))
+
+
+def _truths(what: str, out: Tensor | None) -> Tensor | None:
+    """`out`, if truth values may be written there."""
+    if isinstance(out, Tensor) and out.dtype not in (dt.bool_, dt.uint8):
+        raise RuntimeError(f"{what} only supports bool tensor for result, got: {out.dtype.name}")
+    return out
 
 
 def _some(what: str, x: Tensor, dim: Dim) -> Tensor:
@@ -225,24 +232,25 @@ def _extreme(
     """`max` and `min`: of all elements, of two tensors, or along a dimension with positions."""
     check_tensor(what, "input", x)
     if isinstance(dim, Tensor):
-        return deliver(what, pair(x, dim), out)
+        return deliver(f"{what}imum", pair(x, dim), out)
     if dim is None:
-        return deliver(what, value(_some(what, x, None), None, False), out)
+        return deliver(f"a{what}", value(_some(what, x, None), None, False), out)
     dim = wrap_dim(what, dim, x.ndim)
     position.check_dtype(x._node.dtype)
     of = getattr(return_types, what)
     if x.ndim == 0:
-        return of(x.clone(), x.new_zeros((), dtype=dt.int64))
-    i = position(x, dim, True)
-    values = index_ops.gather(x, i, dim)
-    if not keepdim:
+        values, i = x.clone(), x.new_zeros((), dtype=dt.int64)
+    else:
+        i = position(x, dim, True)
+        values = index_ops.gather(x, i, dim)
+    if x.ndim and not keepdim:
         shape = tuple(e for d, e in enumerate(x._node.shape) if d != dim)
         values, i = (
             reshape(values, *shape) if shape else reshape(values, ()),
             reshape(i, *shape) if shape else reshape(i, ()),
         )
     if out is not None:
-        return of(deliver(what, values, out[0]), deliver(what, i, out[1]))
+        values, i = deliver(f"{what}.dim", values, out[0]), deliver(f"{what}.dim", i, out[1])
     return of(values, i)
 
 
@@ -455,6 +463,7 @@ def _power_norm(a: Tensor, p: float, dim: Dim, keepdim: bool) -> Tensor:
 
 def _running(what: str, op: Any, x: Tensor, dim: int, d: DType | None, out: Tensor | None) -> Tensor:
     dim = wrap_dim(what, dim, x.ndim)
+    d = d or (out._node.dtype if out is not None else None)
     x = cast(x, d or dt.int64) if d is not None or x._node.dtype.category < dt.FLOAT else x
     return deliver(what, op(x, dim) if x.ndim else x.clone(), out)
 

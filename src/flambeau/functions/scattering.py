@@ -304,7 +304,14 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 @numpy_names
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """`input` with `src` in place of the slice start:end:step along `dim`.
 
@@ -319,7 +326,7 @@ def slice_scatter(
     count = max(0, -((first - stop) // step))
     ranges = tuple((first, count, step) if d == dim else (0, e, 1) for d, e in enumerate(input._node.shape))
     part = _part("slice_scatter", input, src, tuple(count for _, count, _ in ranges))
-    return ops.slice_scatter(input, part, ranges)
+    return deliver("slice_scatter", ops.slice_scatter(input, part, ranges), out)
 
 
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 from ..core import dtype as dt
 from ..core import exchange
 from ..core.node import numel
+from ..core.realize import remembered
 from ..core.tensor import OF_MANY, Tensor, all_memory
 from ..ops import view as ops
 from ..ops.kinds import broadcast
@@ -17,13 +18,14 @@ from .calling import deliver, numpy_names, shape_of
 exchange.foreign_strides = ops.as_strided
 
 
-def _infer(what: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+@remembered
+def _infer(what: str, old: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with -1 replaced by what is left; RuntimeError if the number of elements doesn't fit."""
-    have = numel(x._node.shape)
+    have = numel(old)
     if -1 not in shape:
         if numel(shape) != have or any(s < 0 for s in shape):
             raise RuntimeError(
-                f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})"
+                f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {old})"
             )
         return shape
     rest = numel([s for s in shape if s != -1])
@@ -36,9 +38,7 @@ def _infer(what: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
             "value and is ambiguous"
         )
     if have % rest or any(s < -1 for s in shape):
-        raise RuntimeError(
-            f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {tuple(x.shape)})"
-        )
+        raise RuntimeError(f"{what}: shape '{list(shape)}' is invalid for input of size {have} (shape {old})")
     return tuple(have // rest if s == -1 else s for s in shape)
 
 
@@ -50,7 +50,7 @@ def reshape(input: Tensor, *extents: Any, shape: Any = None) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
-    new = _infer("reshape", input, shape_of("reshape", extents, shape))
+    new = _infer("reshape", input._node.shape, shape_of("reshape", extents, shape))
     t = ops.reshape.try_view(input, (new,))
     return ops.reshape.plain(ops.clone(input), (new,)) if t is None else t
 
@@ -64,7 +64,7 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: dt.dtype | None = N
         dtype = shape[0]
     if dtype is not None:
         return _view_as_dtype(self, dtype)
-    new = _infer("view", self, shape_of("view", shape, size))
+    new = _infer("view", self._node.shape, shape_of("view", shape, size))
     t = ops.reshape.try_view(self, (new,))
     if t is None:
         raise RuntimeError(
@@ -141,7 +141,7 @@ def ravel(input: Tensor) -> Tensor:
     >>> torch.ones(2, 2).ravel().shape
     torch.Size([4])
     """
-    return reshape(input, -1) if input.numel() else reshape(input, 0)
+    return reshape(input.contiguous(), -1) if input.numel() else reshape(input, 0)
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -218,11 +218,17 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> torch.zeros(2, 3).transpose(0, 1).shape
     torch.Size([3, 2])
     """
-    a, b = wrap_dim("transpose", dim0, input.ndim), wrap_dim("transpose", dim1, input.ndim)
-    order = list(range(input.ndim))
+    return ops.transpose(input, _swapped(len(input._node.shape), dim0, dim1))
+
+
+@remembered
+def _swapped(rank: int, dim0: int, dim1: int) -> tuple[int, ...]:
+    """The dimensions in order, but for two that change places."""
+    a, b = wrap_dim("transpose", dim0, rank), wrap_dim("transpose", dim1, rank)
+    order = list(range(rank))
     if order:
         order[a], order[b] = b, a
-    return ops.transpose(input, tuple(order))
+    return tuple(order)
 
 
 swapaxes = swapdims = transpose
@@ -235,11 +241,12 @@ def t(input: Tensor) -> Tensor:
     >>> torch.zeros(2, 3).t().shape
     torch.Size([3, 2])
     """
-    if input.ndim > 2:
+    rank = len(input._node.shape)
+    if rank > 2:
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D; use transpose or .mT"
+            f"t() expects a tensor with <= 2 dimensions, but self is {rank}D; use transpose or .mT"
         )
-    return transpose(input, 0, 1) if input.ndim == 2 else input
+    return ops.transpose(input, (1, 0)) if rank == 2 else input
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:

@@ -109,9 +109,12 @@ def _ranked(x: Tensor, rank: int, dim: int) -> Tensor:
 def _single(what: str, x: Tensor, i: Tensor, dim: int, keepdim: bool, out: Any) -> Any:
     """The elements at `i`, which has an extent of 1 along `dim`."""
     pair = _picked(what, x, i, dim)
-    if keepdim or not x.ndim:
-        return _pair(what, pair.values, pair.indices, out)
-    return _pair(what, pair.values.squeeze(dim), pair.indices.squeeze(dim), out)
+    values, i = pair.values, pair.indices
+    if not keepdim and x.ndim:
+        values, i = values.squeeze(dim), i.squeeze(dim)
+    if out is None:
+        return getattr(return_types, what)(values, i)
+    return getattr(return_types, what)(deliver(what, values, out[0], x), deliver(what, i, out[1], x))
 
 
 @numpy_names

@@ -166,7 +166,7 @@ def _alias(input: Tensor) -> Tensor:
 
 
 def _narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    if not -input.ndim <= dim < input.ndim:  # no IndexError, as in PyTorch
+    if dim >= input.ndim:  # no IndexError, as in PyTorch
         raise RuntimeError(f"narrow_copy: Expected dim < {input.ndim} for {input.ndim} dimensions, got {dim}")
     return shape.narrow(input, dim, start, length)
 

@@ -33,7 +33,7 @@ __all__ = [
     "spawn",
     "start_processes",
 ]
-__all__ += _python.__all__  # noqa: PLE0605
+__all__ += _python.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -61,8 +61,8 @@ def get_sharing_strategy() -> str:
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Chooses how memory is sent to another process. "file_system", which PyTorch has for systems with few open
-    files, is taken and does the same.
+    """Chooses how memory is sent to another process. "file_system", which PyTorch has for systems with few
+    open files, is taken and does the same.
 
     Errors: AssertionError for another.
 
@@ -72,7 +72,7 @@ def set_sharing_strategy(new_strategy: str) -> None:
     known = {"file_descriptor", "file_system"}
     if new_strategy not in known:
         raise AssertionError(
-            f"set_sharing_strategy: invalid sharing strategy {new_strategy!r}, expected one of {sorted(known)}"
+            f"set_sharing_strategy: invalid sharing strategy {new_strategy!r}, expected one of {known}"
         )
 
 

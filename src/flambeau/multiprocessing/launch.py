@@ -93,8 +93,8 @@ class ProcessContext:
             ProcessRaisedException: a process has raised an exception.
             ProcessExitedException: a process was killed or has exited with a code other than 0.
         """
-        ready = wait(list(self.sentinels), timeout) if self.sentinels else []
-        for index in sorted(self.sentinels.pop(sentinel) for sentinel in ready):  # type: ignore[call-overload]
+        ready: list[Any] = wait(list(self.sentinels), timeout) if self.sentinels else []
+        for index in sorted(self.sentinels.pop(sentinel) for sentinel in ready):
             self.processes[index].join()
             if self.processes[index].exitcode != 0:
                 self._end_all(grace_period)
@@ -126,7 +126,8 @@ class ProcessContext:
                 head = f"\n\n-- Process {index} terminated with the following error:\n"
                 return ProcessRaisedException(head + text, index, pid)
         if code >= 0:
-            return ProcessExitedException(f"process {index} terminated with exit code {code}", index, pid, code)
+            message = f"process {index} terminated with exit code {code}"
+            return ProcessExitedException(message, index, pid, code)
         try:
             name = signal.Signals(-code).name
         except ValueError:

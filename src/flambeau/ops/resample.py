@@ -41,8 +41,8 @@ def _sample(x: np.ndarray, dim: int, rows: list[list[int]], weights: list[list[f
     return Sample((x, *tables, *adjoint(*tables, x.shape[dim])), {"dim": dim})
 
 
-# out[.., i, ..] = sum over k of weights[k, i] * x[.., rows[k, i], ..] along `dim`; `back` and `shares` are the
-# tables of its adjoint.
+# out[.., i, ..] = sum over k of weights[k, i] * x[.., rows[k, i], ..] along `dim`; `back` and `shares` are
+# the tables of its adjoint.
 resample: Custom = custom(
     "resample",
     _resample,

@@ -89,3 +89,13 @@ class Adagrad(Optimizer):
             rate = -number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
             some, *scales = at(places, ps, gs, totals)
             renew(some, scaled_step, *scales, 1, group["eps"], rate)
+
+    def update_sparse(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if number(group["weight_decay"]):
+            raise RuntimeError("Adagrad: weight_decay option is not compatible with sparse gradients")
+        state["step"] += 1
+        g = g.coalesce()
+        rate = number(group["lr"]) / (1 + (float(state["step"]) - 1) * group["lr_decay"])
+        state["sum"].add_(g.pow(2))
+        scale = state["sum"].sparse_mask(g).sqrt().values() + group["eps"]
+        p.add_(g._with(g.values() / scale), alpha=-rate)  # type: ignore[attr-defined]  # a sparse tensor

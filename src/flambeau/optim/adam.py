@@ -42,6 +42,8 @@ class Adam(Optimizer):
         tensor([0.5000], requires_grad=True)
     """
 
+    instead = ", please consider SparseAdam instead"
+
     def __init__(
         self,
         params: ParamsT,

@@ -135,6 +135,7 @@ class Optimizer:
 
     _stepping: bool = False
     _opt_called: bool = False  # whether there was a step; schedules warn if there was none before theirs
+    instead: ClassVar[str] = ""  # what to take for sparse gradients, in words
     linear: ClassVar[bool] = False  # whether the rule treats complex numbers like real ones
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, dict[str, Any]]
@@ -215,6 +216,10 @@ class Optimizer:
         for p, g, state in zip(ps, gs, states, strict=True):
             self.update(p, g, state, group)
 
+    def update_sparse(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Moves a parameter whose gradient is sparse, if the rule can do that; RuntimeError if it can't."""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self.instead}")
+
     @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates all parameters that have a gradient.
@@ -257,6 +262,9 @@ class Optimizer:
                 state = self.init_state(p, group)
                 if state:
                     self.state[p] = state
+            if g._sparse:
+                self.update_sparse(p, g, state, group)
+                continue
             if not self.linear and p._node.dtype.category == COMPLEX:
                 state = {name: x if not _is_complex(x) else view_as_real(x) for name, x in state.items()}
                 p, g = view_as_real(p), view_as_real(g)

@@ -93,3 +93,16 @@ class SGD(Optimizer):
             buffers = [state["momentum_buffer"] for state in states]
             gs = each(add_scaled, gs, buffers, momentum) if group["nesterov"] else buffers
         renew(ps, add_scaled, gs, -number(group["lr"]))
+
+    def update_sparse(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if number(group["weight_decay"]):
+            raise RuntimeError(
+                "SGD: weight_decay is not compatible with sparse gradients: add(sparse, dense) is not supported"
+            )
+        if group["momentum"]:
+            old = state.get("momentum_buffer")
+            share = 1 - group["dampening"]
+            moved = g.clone() if old is None else (old * group["momentum"] + g * share).coalesce()
+            state["momentum_buffer"] = moved
+            g = g + moved * group["momentum"] if group["nesterov"] else moved
+        p.add_(g, alpha=-number(group["lr"]))

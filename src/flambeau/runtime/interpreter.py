@@ -86,14 +86,14 @@ def evaluate(nodes: list[Node]) -> Exception | None:
     """Computes a few small nodes in order, each into memory of its own; returns the first error."""
     first = None
     for node in nodes:
-        args = [x.value for x in node.inputs]
-        failed = [x.op.error for x in node.inputs if x.value is None]
+        inputs = node.inputs
+        failed = [x.op.error for x in inputs if x.value is None] if first else None
+        if failed:
+            fail(node, failed[0])
+            continue
         try:
-            if failed:
-                fail(node, failed[0])
-            else:
-                node.value = _value(node.op, args, node.attrs, node.dtype)
-                node.inputs = ()
+            node.value = _value(node.op, [x.value for x in inputs], node.attrs, node.dtype)
+            node.inputs = ()
         except Exception as e:
             error = located(e, node)
             fail(node, error)

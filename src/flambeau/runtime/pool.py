@@ -152,5 +152,6 @@ def _leave() -> None:
 
 atexit.register(_leave)
 if hasattr(os, "register_at_fork"):
-    # Threads don't come along, and might be in the middle of something: they end first, and start again when wanted.
+    # Threads don't come along, and might be in the middle of something: they end first, and start again when
+    # wanted.
     os.register_at_fork(before=POOL.stop, after_in_child=POOL._forget)

@@ -199,6 +199,9 @@ def _compare_numbers(actual: Any, expected: Any, options: _Options, place: str) 
 
 
 def _compare_tensors(actual: Tensor, expected: Tensor, options: _Options, place: str) -> None:
+    if actual._sparse and expected._sparse:
+        _compare_sparse(actual, expected, options, place)
+        return
     aspects = (
         ("shape", "shape", True),
         ("device", "device", options.check_device),
@@ -217,6 +220,22 @@ def _compare_tensors(actual: Tensor, expected: Tensor, options: _Options, place:
     close = isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)
     if not all_of(close):
         raise _fail(options, _mismatch(actual, expected, close, rtol, atol), place)
+
+
+def _compare_sparse(actual: Any, expected: Any, options: _Options, place: str) -> None:
+    """The parts of sparse tensors, one by one."""
+    for name, checked in (("shape", True), ("dtype", options.check_dtype), ("layout", options.check_layout)):
+        a, e = getattr(actual, name), getattr(expected, name)
+        if checked and a != e:
+            raise _fail(options, f"The values for attribute '{name}' do not match: {a} != {e}.", place)
+    if actual.layout is not expected.layout or actual.is_sparse:
+        actual, expected = actual.to_sparse().coalesce(), expected.to_sparse().coalesce()
+    if actual._nnz() != expected._nnz():
+        text = f"The number of specified values does not match: {actual._nnz()} != {expected._nnz()}"
+        raise _fail(options, text, place)
+    for a, e in zip(actual._parts(), expected._parts(), strict=True):
+        if isinstance(a, Tensor):
+            _compare_tensors(a, e, options, place)
 
 
 def _mismatch(actual: Tensor, expected: Tensor, close: Tensor, rtol: float, atol: float) -> str:

@@ -234,7 +234,9 @@ def sparse_compressed_tensor(
     if size is None:
         across = int(second.max()) + 1 if second.size else 0
         high, wide = (len(first) - 1, across) if by_rows else (across, len(first) - 1)
-        dense = entries.shape[3:] if blocks != (1, 1) or layout in (sparse_bsr, sparse_bsc) else entries.shape[1:]
+        dense = (
+            entries.shape[3:] if blocks != (1, 1) or layout in (sparse_bsr, sparse_bsc) else entries.shape[1:]
+        )
         size = (high * blocks[0], wide * blocks[1], *dense)
     _check_compressed(what, NAMES[layout], first, second, size, blocks, by_rows)
     made = assemble(layout, places, passed_on(entries), tuple(size), pointers)
@@ -257,13 +259,23 @@ def _check_compressed(
         )
     steps = np.diff(first)
     if (steps < 0).any() or (steps > across).any():
-        raise RuntimeError(f"{what}: `0 <= {names[0]}[..., 1:] - {names[0]}[..., :-1] <= {across}` is not satisfied")
+        raise RuntimeError(
+            f"{what}: `0 <= {names[0]}[..., 1:] - {names[0]}[..., :-1] <= {across}` is not satisfied"
+        )
     if second.size and not 0 <= second.min() <= second.max() < across:
         raise RuntimeError(f"{what}: `0 <= {names[1]} < {across}` is not satisfied")
     inside = np.ones(max(len(second) - 1, 0), bool)
     inside[first[1:-1][(first[1:-1] > 0) & (first[1:-1] < len(second))] - 1] = False
     if (np.diff(second)[inside] <= 0).any():
         raise RuntimeError(f"{what}: `{names[1]}` must be sorted and distinct within each group")
+
+
+def of_parts(layout: Layout, parts: tuple[Any, ...]) -> Tensor:
+    """A sparse tensor of the parts that files keep of it."""
+    if layout is sparse_coo:
+        places, entries, size, *coalesced = parts
+        return sparse_coo_tensor(places, entries, size, is_coalesced=coalesced[0] if coalesced else None)
+    return sparse_compressed_tensor(*parts, layout=layout)
 
 
 def _compressed(name: str, layout: Layout, first: str, second: str, of: str) -> Any:
@@ -307,4 +319,3 @@ sparse_bsr_tensor = _compressed(
 sparse_bsc_tensor = _compressed(
     "sparse_bsc_tensor", sparse_bsc, "ccol_indices", "row_indices", "columns of blocks"
 )
-

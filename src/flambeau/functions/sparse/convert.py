@@ -9,6 +9,7 @@ import numpy as np
 from ...core import dtype as dt
 from ...core.layout import layout as Layout
 from ...core.layout import sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, strided
+from ...core.node import numel
 from ...core.tensor import Tensor, from_array
 from ...ops.index import index_put
 from ...ops.kinds import cast
@@ -49,10 +50,8 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
         raise RuntimeError("to_dense: dtype argument is not supported by sparse_to_dense; use .to(dtype)")
     if masked_grad is False:
         raise NotImplementedError("to_dense: masked_grad=False is not supported; leave it out")
-    count = 1
-    for extent in self._sparse_shape():
-        count *= extent
-    return reshape(summed(self._elements(), flat_index(self), count), self._node.shape)
+    found = summed(self._elements(), flat_index(self), numel(self._sparse_shape()))
+    return reshape(found, self._node.shape)
 
 
 def _dense_to_coo(x: Tensor, sparse_dim: int | None) -> SparseTensor:
@@ -68,7 +67,7 @@ def _dense_to_coo(x: Tensor, sparse_dim: int | None) -> SparseTensor:
         kept = kept.any(axis=tuple(range(dims, rank)))
     array = np.stack(np.nonzero(kept)) if rank else np.zeros((0, 1), np.int64)
     shape = x._node.shape
-    rows = reshape(x, (kept.size, *shape[dims:]))
+    rows = reshape(x.contiguous(), (kept.size, *shape[dims:]))
     entries = picked(rows, counted(array, shape[:dims]))
     return coordinate(array, entries, shape, True)
 
@@ -168,7 +167,9 @@ def blocked(t: SparseTensor, form: Layout, blocksize: Any) -> SparseTensor:
     high, wide = blocksize
     shape = t._node.shape
     if len(shape) != 2 or shape[0] % high or shape[1] % wide:
-        raise RuntimeError(f"to_sparse: tensor of size {list(shape)} must be divisible by the blocksize {blocksize}")
+        raise RuntimeError(
+            f"to_sparse: tensor of size {list(shape)} must be divisible by the blocksize {blocksize}"
+        )
     t = coalesce(t)
     rows, columns = t._array()
     by_rows = form in BY_ROWS
@@ -207,7 +208,9 @@ def coalesce(self: Tensor) -> SparseTensor:
 def _coo(what: str, t: Any) -> SparseTensor:
     if not isinstance(t, SparseTensor) or t._form is not sparse_coo:
         layout = t._form if isinstance(t, SparseTensor) else "Strided"
-        raise RuntimeError(f"{what} expected sparse coordinate tensor layout but got {layout}; use .to_sparse()")
+        raise RuntimeError(
+            f"{what} expected sparse coordinate tensor layout but got {layout}; use .to_sparse()"
+        )
     return t
 
 
@@ -301,7 +304,9 @@ def sparse_mask(self: Tensor, mask: Tensor) -> SparseTensor:
             return mask._with(passed_on(self._entries))
         entries = _looked_up(coalesce(as_coo(self)), mask)
     else:
-        rows = reshape(self, (-1 if self.numel() else 0, *self._node.shape[mask.sparse_dim() :]))
+        rows = reshape(
+            self.contiguous(), (numel(mask._sparse_shape()), *self._node.shape[mask.sparse_dim() :])
+        )
         entries = index_select(rows, 0, flat_index(mask))
     if mask._form in (sparse_bsr, sparse_bsc):
         entries = reshape(entries, mask._entries._node.shape)
@@ -335,7 +340,9 @@ def to(self: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
         args = (args[0].dtype, *args[1:])
     entries = dense_convert.to(self._entries, *args, **kwargs)
     if entries.device is not self.device:
-        raise NotImplementedError(f"to: sparse tensors are supported on the CPU only, not on {entries.device}")
+        raise NotImplementedError(
+            f"to: sparse tensors are supported on the CPU only, not on {entries.device}"
+        )
     return self if entries is self._entries else self._with(entries)
 
 

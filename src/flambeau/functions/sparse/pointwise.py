@@ -201,7 +201,9 @@ def in_place(name: str, f: Any) -> Any:
                 f"{name}: result type {found.dtype.name} can't be cast to the desired output type "
                 f"{self.dtype.name}"
             )
-        return self._become(found if found.dtype is self.dtype else found._with(cast(found._entries, self.dtype)))
+        return self._become(
+            found if found.dtype is self.dtype else found._with(cast(found._entries, self.dtype))
+        )
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{name.strip('_')}`."
@@ -235,5 +237,3 @@ def equal(input: Tensor, other: Tensor) -> bool:
     if not isinstance(input, SparseTensor) or not isinstance(other, SparseTensor):
         raise refusal("equal: of a dense and a sparse tensor")
     return input.shape == other.shape and bool((input.to_dense() == other.to_dense()).all())
-
-

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core import dtype as dt
 from ...core.layout import sparse_coo, sparse_csr
+from ...core.node import numel
 from ...core.tensor import Tensor, from_array
 from ...ops.view import permute, reshape
 from .. import linear
@@ -15,7 +16,7 @@ from ..calling import deliver, write
 from ..shape import transpose, unsqueeze
 from .convert import as_coo, coalesce, compressed, picked, summed
 from .pointwise import add
-from .tensor import SparseTensor, check_sparse, coordinate, passed_on
+from .tensor import SparseTensor, check_sparse, coordinate
 
 Number = bool | int | float | complex
 
@@ -64,7 +65,9 @@ def _times_sparse(a: SparseTensor, b: SparseTensor) -> SparseTensor:
     starts = np.concatenate([[0], np.cumsum(counts)])
     times = counts[inner]
     left = np.repeat(np.arange(len(inner)), times)
-    right = np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times) + np.repeat(starts[inner], times)
+    right = (
+        np.arange(len(left)) - np.repeat(np.cumsum(times) - times, times) + np.repeat(starts[inner], times)
+    )
     wide = b._node.shape[1]
     numbers, which = np.unique(rows[left] * wide + b_columns[right], return_inverse=True)
     terms = picked(a._entries, left) * picked(b._entries, right)
@@ -117,7 +120,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         _check("matmul", unsqueeze(input, 0), other)
         return reshape(product("matmul", unsqueeze(input, 0), other), (other.shape[1],))
     if input.ndim > 2 and other.ndim == 2 and not isinstance(input, SparseTensor):
-        rows = reshape(input.contiguous(), (-1 if input.numel() else 0, input.shape[-1]))
+        rows = reshape(input.contiguous(), (numel(input._node.shape[:-1]), input.shape[-1]))
         found = product("matmul", rows, other)
         return deliver("matmul", reshape(found, (*input._node.shape[:-1], other.shape[1])), out)
     if input.ndim == 3 and other.ndim == 3:
@@ -245,7 +248,9 @@ def sampled_addmm(
     """
     t = check_sparse("sampled_addmm", "input", input)
     if t._form is not sparse_csr:
-        raise NotImplementedError(f"sampled_addmm: expected a CSR matrix, got {t._form}; use .to_sparse_csr()")
+        raise NotImplementedError(
+            f"sampled_addmm: expected a CSR matrix, got {t._form}; use .to_sparse_csr()"
+        )
     _check("sampled_addmm", mat1, mat2)
     if (mat1.shape[0], mat2.shape[1]) != tuple(t.shape):
         raise RuntimeError(
@@ -288,5 +293,3 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: tuple[int, int], layout: 
     array = np.stack([lines[kept], columns[kept]])
     found = coordinate(array, picked(reshape(rows, (rows.numel(),)), np.flatnonzero(kept)), tuple(shape))
     return found if layout in (None, sparse_coo) else compressed(found, layout)
-
-

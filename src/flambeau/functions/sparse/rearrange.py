@@ -15,7 +15,9 @@ from ...ops.view import permute as permute_dense
 from .. import indexing
 from .. import joining as dense_joining
 from .. import shape as dense_shape
+from ..calling import shape_of
 from ..creation import zeros
+from .construct import sparse_coo_tensor
 from .convert import as_coo, picked
 from .tensor import SparseTensor, assemble, coordinate, passed_on, refusal
 
@@ -154,7 +156,9 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     wanted = index._value("index_select").reshape(-1)
     extent = input._node.shape[dim]
     if wanted.size and not 0 <= wanted.min() <= wanted.max() < extent:
-        raise IndexError(f"index_select(): index contains {wanted.max()} that is out of range for size {extent}")
+        raise IndexError(
+            f"index_select(): index contains {wanted.max()} that is out of range for size {extent}"
+        )
     shape = (*input._node.shape[:dim], len(wanted), *input._node.shape[dim + 1 :])
     if dim >= input.sparse_dim():
         entries = indexing.index_select(input._entries, dim - input.sparse_dim() + 1, index)
@@ -177,7 +181,9 @@ def narrow_copy(input: SparseTensor, dim: int, start: int, length: int) -> Spars
     extent = x._node.shape[dim]
     start = start + extent if start < 0 else start
     if not (0 <= start and length >= 0 and start + length <= extent):
-        raise RuntimeError(f"narrow_copy: start ({start}) + length ({length}) exceeds dimension size ({extent}).")
+        raise RuntimeError(
+            f"narrow_copy: start ({start}) + length ({length}) exceeds dimension size ({extent})."
+        )
     shape = (*x._node.shape[:dim], length, *x._node.shape[dim + 1 :])
     if dim >= x.sparse_dim():
         entries = dense_shape.narrow(x._entries, dim - x.sparse_dim() + 1, start, length).clone()
@@ -201,7 +207,9 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> SparseTenso
     dim = wrap_dim("cat", dim, first.ndim)
     for x in several:
         fits = x.ndim == first.ndim and x.sparse_dim() == first.sparse_dim()
-        if not fits or any(a != b for d, (a, b) in enumerate(zip(x.shape, first.shape, strict=True)) if d != dim):
+        if not fits or any(
+            a != b for d, (a, b) in enumerate(zip(x.shape, first.shape, strict=True)) if d != dim
+        ):
             raise RuntimeError(
                 f"cat: All tensors must have the same shape except in the concatenating dimension: "
                 f"{list(x.shape)} (sparse_dim {x.sparse_dim()}) vs {list(first.shape)} ({first.sparse_dim()})"
@@ -217,7 +225,9 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> SparseTenso
         for array, end, x in zip(arrays, ends, several, strict=True):
             array[dim] += end - x._node.shape[dim]
     else:
-        entries = [_widened(e, x, int(end), shape, dim) for e, end, x in zip(entries, ends, several, strict=True)]
+        entries = [
+            _widened(e, x, int(end), shape, dim) for e, end, x in zip(entries, ends, several, strict=True)
+        ]
     return coordinate(np.concatenate(arrays, 1), dense_joining.cat(entries), shape)
 
 
@@ -295,3 +305,16 @@ def zeros_like(
         empty = from_array(np.zeros(0, input._places.dtype.np))
         made = assemble(input._form, empty, entries, input._node.shape, pointers)
     return made.requires_grad_() if requires_grad else made
+
+
+def new_zeros(
+    self: SparseTensor, *size: Any, dtype: dt.dtype | None = None, device: Any = None, layout: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A COO tensor of a shape, with no elements."""
+    return sparse_coo_tensor(
+        size=shape_of("new_zeros", size),
+        dtype=dtype or self.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )

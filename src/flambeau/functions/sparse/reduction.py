@@ -103,8 +103,7 @@ def _softmax(what: str, input: Tensor, dim: int, dtype: dt.dtype | None, log: bo
         inner = dim - t.sparse_dim() + 1
         return t._with(dense.log_softmax(x, inner) if log else dense.softmax(x, inner))
     group, count = t._once(f"groups {dim}", lambda: _groups(t, dim))
-    wide = (-1, *[1] * (x.ndim - 1))
-    index = reshape(group, (x.shape[0], *wide[1:])).expand(x.shape)
+    index = reshape(group, (x.shape[0], *[1] * (x.ndim - 1))).expand(x.shape)
     largest = scattering.scatter_reduce(
         x.detach().new_zeros((count, *x.shape[1:])), 0, index, x.detach(), "amax", include_self=False
     )

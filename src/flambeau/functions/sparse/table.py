@@ -21,7 +21,7 @@ _FAMILIES: dict[Any, str] = {
     reduction: "sum norm",
     rearrange: """
         permute transpose t unsqueeze select unbind index_select narrow_copy cat stack sparse_resize_
-        sparse_resize_and_clear_ zeros_like
+        sparse_resize_and_clear_ zeros_like new_zeros
     """,
 }
 _RENAMED = {
@@ -79,6 +79,11 @@ def _type(self: SparseTensor, dtype: Any = None) -> Any:
     return self._with(self._entries.type(dtype))
 
 
+def _adjoint(self: SparseTensor) -> Any:
+    """The matrix transposed, with conjugated elements."""
+    return rearrange.t(self).conj()
+
+
 def _either(method: Any, sparse: Any) -> Any:
     @functools.wraps(method)
     def asking(self: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -96,7 +101,11 @@ def attach() -> None:
     table.update(_table())
     for name in table.keys() - {"detach"}:
         setattr(SparseTensor, name, table[name])
-    for name in ("T", "mT"):
-        setattr(SparseTensor, name, property(rearrange.transposed, doc="The dimensions in reverse order."))
+    for name, view in {
+        **dict.fromkeys(("T", "mT"), rearrange.transposed),
+        "H": _adjoint,
+        "mH": _adjoint,
+    }.items():
+        setattr(SparseTensor, name, property(view))
     for name in _EITHER.split():
         setattr(Tensor, name, _either(getattr(Tensor, name), table[name]))

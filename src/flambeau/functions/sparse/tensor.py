@@ -66,7 +66,8 @@ class SparseTensor(Tensor):
     tensor([1., 1.])
     """
 
-    _storage: Any = _NoMemory()  # type: ignore[misc]
+    _storage: Any = _NoMemory()
+    _sparse = True
     _form: Layout = sparse_coo
     _places: Tensor
     _entries: Tensor
@@ -99,6 +100,10 @@ class SparseTensor(Tensor):
     def _layout(self) -> tuple[tuple[int, ...], int]:
         raise RuntimeError(f"stride: {self._form} tensors do not have strides; use .to_dense()")
 
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """False: the elements have no order of strides."""
+        return False
+
     def _memory(self) -> np.ndarray:
         raise RuntimeError(
             f"data_ptr: Cannot access data pointer of Tensor that doesn't have storage ({self._form}); use "
@@ -108,7 +113,7 @@ class SparseTensor(Tensor):
     # ----- differentiation: that of the entries -----
 
     @property
-    def _edge(self) -> Any:  # type: ignore[override]
+    def _edge(self) -> Any:
         entries = self._entries
         return entries._edge if entries.requires_grad else None
 
@@ -155,7 +160,7 @@ class SparseTensor(Tensor):
 
         return self._entries.register_hook(on_entries)
 
-    def backward(  # type: ignore[override]
+    def backward(
         self,
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
@@ -183,7 +188,7 @@ class SparseTensor(Tensor):
         self._node, self._coalesced, self._known = other._node, other._coalesced, other._known
         return self
 
-    def __repr__(self) -> str:  # type: ignore[override]
+    def __repr__(self) -> str:
         form, edge = self._form, self.grad_fn
         names = ("indices",) if form is sparse_coo else NAMES[form]
         parts = [self._places] if self._pointers is None else [self._pointers, self._places]
@@ -201,7 +206,7 @@ class SparseTensor(Tensor):
             [*shown, ("values", self._entries._value("print"))], suffixes, form is sparse_coo
         )
 
-    def __format__(self, spec: str) -> str:  # type: ignore[override]
+    def __format__(self, spec: str) -> str:
         return object.__format__(self, spec)
 
     def _nnz(self) -> int:
@@ -209,17 +214,17 @@ class SparseTensor(Tensor):
         return self._places._node.shape[-1]
 
     @property
-    def layout(self) -> Layout:  # type: ignore[override]
+    def layout(self) -> Layout:
         """How the elements are kept."""
         return self._form
 
     @property
-    def is_sparse(self) -> bool:  # type: ignore[override]
+    def is_sparse(self) -> bool:
         """Whether it keeps coordinates."""
         return self._form is sparse_coo
 
     @property
-    def is_sparse_csr(self) -> bool:  # type: ignore[override]
+    def is_sparse_csr(self) -> bool:
         """Whether it keeps compressed rows."""
         return self._form is sparse_csr
 
@@ -242,7 +247,7 @@ class SparseTensor(Tensor):
         return self
 
     @property
-    def data(self) -> SparseTensor:  # type: ignore[override]
+    def data(self) -> SparseTensor:
         """The same elements, outside of the recorded history."""
         return self.detach()
 
@@ -293,6 +298,11 @@ class SparseTensor(Tensor):
 
     # ----- copies -----
 
+    def _parts(self) -> tuple[Any, ...]:
+        """What files keep of it, besides its layout."""
+        parts = self._places, self._entries.detach(), self.shape
+        return (*parts, self._coalesced) if self._pointers is None else (self._pointers, *parts)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
         if id(self) in memo:
             return memo[id(self)]
@@ -338,6 +348,7 @@ def coordinate(
     array: np.ndarray, entries: Tensor, shape: tuple[int, ...], coalesced: bool = False
 ) -> SparseTensor:
     """A COO tensor; `array` (sparse dimensions, n) holds the coordinates, and is nobody else's."""
+    coalesced = coalesced or array.shape[1] < 2
     t = assemble(sparse_coo, from_array(np.ascontiguousarray(array)), entries, shape, None, coalesced)
     t._known["array"] = array
     return t
@@ -388,7 +399,7 @@ def check_sparse(what: str, name: str, t: Any) -> SparseTensor:
     """RuntimeError unless the argument is a sparse tensor."""
     if not isinstance(t, SparseTensor):
         kind = "Strided" if isinstance(t, Tensor) else type(t).__name__
-        raise RuntimeError(f"{what}: expected '{name}' to be a sparse tensor but got {kind}; use .to_sparse()")
+        raise RuntimeError(
+            f"{what}: expected '{name}' to be a sparse tensor but got {kind}; use .to_sparse()"
+        )
     return t
-
-

@@ -39,7 +39,10 @@ class Part:
 
 _UTILS = {
     name: Name("torch._utils", f"_rebuild_{name}")
-    for name in ("tensor_v2", "tensor_v3", "parameter", "parameter_with_state", "meta_tensor_no_storage")
+    for name in (
+        "tensor_v2", "tensor_v3", "parameter", "parameter_with_state", "meta_tensor_no_storage",
+        "sparse_tensor",
+    )  # fmt: skip
 }
 _OF_TYPE, _TENSOR = Name("torch._tensor", "_rebuild_from_type_v2"), Name("torch", "Tensor")
 _SIZE, _DEVICE = Name("torch", "Size"), Name("torch", "device")
@@ -118,6 +121,8 @@ class Pickler(pickle._Pickler):
         if isinstance(t, Parameter):
             args: tuple[Any, ...] = t.detach(), t.requires_grad, OrderedDict()
             return (_UTILS["parameter_with_state"], (*args, state)) if state else (_UTILS["parameter"], args)
+        if t._sparse:
+            return _UTILS["sparse_tensor"], (t.layout, t._parts())  # type: ignore[attr-defined]  # a sparse tensor's
         strides, offset = t._layout()
         if t.device.type == "meta":
             return _UTILS["meta_tensor_no_storage"], (_DTYPES[d], size, strides, t.requires_grad)

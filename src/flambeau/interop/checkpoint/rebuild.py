@@ -153,6 +153,7 @@ class Tensors:
             "torch._utils._rebuild_parameter": self.parameter,
             "torch._utils._rebuild_parameter_with_state": self.parameter,
             "torch._utils._rebuild_meta_tensor_no_storage": self.without_memory,
+            "torch._utils._rebuild_sparse_tensor": self.sparse,
             "torch._tensor._rebuild_from_type_v2": self.of_type,
         }
 
@@ -236,6 +237,15 @@ class Tensors:
         with no_grad():
             t = flat.as_strided(size, stride, offset).data
         return t.requires_grad_() if requires_grad else t
+
+    def sparse(self, layout: Any, parts: Any) -> Tensor:
+        """A sparse tensor of its parts; Damaged if they don't fit."""
+        from ...functions.sparse.construct import of_parts
+
+        try:
+            return of_parts(layout, parts)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise Damaged(f"a sparse tensor's parts don't fit: {error}") from None
 
     def _check(self, count: int, offset: Any, size: Any, stride: Any) -> None:
         """Damaged unless a view of these numbers lies within a storage of `count` elements."""

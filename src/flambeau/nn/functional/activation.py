@@ -10,7 +10,7 @@ from ...core.dtype import dtype as DType
 from ...core.generator import Generator, default_generator
 from ...core.tensor import Tensor
 from ...functions import choice, pointwise, reduction
-from ...functions.calling import in_place
+from ...functions.calling import deliver, in_place
 from ...functions.indexing import scatter
 from ...functions.masking import masked_scatter
 from ...functions.rectifiers import hardshrink as hardshrink
@@ -136,7 +136,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return perhaps_in_place(lambda x: choice.choose(le(x, threshold), value, x), "threshold", inplace, input)
 
 
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x brought nearer to 0 by lambd, and 0 where |x| <= lambd. RuntimeError for a negative lambd.
 
     >>> import flambeau as torch
@@ -145,7 +145,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if not lambd >= 0:
         raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
-    return _activate("softshrink", ops.softshrink, input, False, lambd)
+    return deliver("softshrink", _activate("softshrink", ops.softshrink, input, False, lambd), out)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -203,7 +203,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _activate("celu", ops.elu, input, inplace, alpha, 1 / alpha)
 
 
-def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """x times the share of a standard normal distribution below x, or (`approximate="tanh"`) nearly that.
 
     RuntimeError for another `approximate`.
@@ -214,7 +214,8 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate argument must be either none or tanh, got {approximate!r}")
-    return _activate("gelu", ops.gelu if approximate == "none" else ops.gelu_tanh, input, False)
+    y = _activate("gelu", ops.gelu if approximate == "none" else ops.gelu_tanh, input, False)
+    return deliver("gelu", y, out)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -237,24 +238,26 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _activate("mish", ops.mish, input, inplace)
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(
+    input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None
+) -> Tensor:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.softplus(torch.tensor([-1., 30.]))
     tensor([ 0.3133, 30.0000])
     """
-    return _activate("softplus", ops.softplus, input, False, beta, threshold)
+    return deliver("softplus", _activate("softplus", ops.softplus, input, False, beta, threshold), out)
 
 
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(sigmoid(x)), without underflow.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.logsigmoid(torch.tensor([-200., 0.]))
     tensor([-200.0000,   -0.6931])
     """
-    return _activate("logsigmoid", ops.logsigmoid, input, False)
+    return deliver("logsigmoid", _activate("logsigmoid", ops.logsigmoid, input, False), out)
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -36,10 +36,9 @@ def embedding_bag(
 
     A row of `input` (bags, n) is a bag; or `offsets` says where in `input` (n) bags begin, and, with
     `include_last_offset`, where the last one ends. `per_sample_weights`, of the input's shape, weights the
-    summands of "sum". The row `padding_idx` counts for nothing; `max_norm`, `norm_type` and
-    `scale_grad_by_freq` are those of `embedding`. ValueError, NotImplementedError or RuntimeError for
-    arguments that don't go together (`sparse` among them: gradients are dense), IndexError for a row that
-    isn't there.
+    summands of "sum". The row `padding_idx` counts for nothing; `max_norm`, `norm_type`,
+    `scale_grad_by_freq` and `sparse` are those of `embedding`. ValueError, NotImplementedError or
+    RuntimeError for arguments that don't go together, IndexError for a row that isn't there.
 
     >>> import flambeau as torch
     >>> table = torch.tensor([[1., 2.], [3., 4.], [5., 6.]])
@@ -56,7 +55,7 @@ def embedding_bag(
             stacklevel=2,
         )
         rows, table = table, rows
-    _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq, padding_idx)
+    _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq, padding_idx, sparse)
     vectors = embedding(rows, table, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         vectors = vectors * per_sample_weights.unsqueeze(-1)
@@ -77,6 +76,7 @@ def _check(
     mode: str,
     scale: bool,
     padding_idx: int | None,
+    sparse: bool,
 ) -> None:
     what = "embedding_bag"
     if weights is not None and weights.shape != rows.shape:
@@ -102,6 +102,8 @@ def _check(
         raise RuntimeError(
             f"{what}: padding_idx must be within the number of embeddings, got {padding_idx} for {len(table)}"
         )
+    if mode == "max" and sparse:
+        raise ValueError(f"{what}: max mode does not support sparse weights")
     if mode == "max" and scale:
         raise ValueError(f"{what}: max mode does not support scaling the gradient by the frequency")
     if weights is not None and mode != "sum":

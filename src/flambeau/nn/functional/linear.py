@@ -8,6 +8,7 @@ from ...core.dtype import FLOAT, dtype
 from ...core.node import numel
 from ...core.record import record
 from ...core.tensor import Tensor
+from ...functions.calling import deliver
 from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
@@ -15,7 +16,7 @@ from ...ops.view import permute
 from .arguments import Shape, flat, same_dtype
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """x @ weight.T + bias: (*, in) to (*, out), with a weight (out, in) or, for one output without its
     dimension, (in).
 
@@ -25,6 +26,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> torch.nn.functional.linear(torch.tensor([1., 2.]), torch.tensor([[3., 4.]]), torch.tensor([0.5]))
     tensor([11.5000])
     """
+    if out is not None:
+        return deliver("linear", linear(input, weight, bias), out)
     if isinstance(input, Tensor) and isinstance(weight, Tensor) and isinstance(bias, Tensor):
         x, w, b = input._node, weight._node, bias._node
         shape = _usual_shape(x.shape, w.shape, b.shape, x.dtype, w.dtype, b.dtype)
@@ -36,8 +39,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     y: Tensor = ops.linear(input, weight)
     if bias is None:
         return y
-    out: Tensor = y + _fitting(bias, y._node.shape)
-    return out
+    return y + _fitting(bias, y._node.shape)  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)

@@ -32,9 +32,10 @@ def embedding(
     """The rows of `weight` (rows, features) that `input` (any shape of int64 or int32) names: (*, features).
 
     The row `padding_idx` gets no gradient. Rows with a larger norm than `max_norm` are scaled down to it, in
-    place. `scale_grad_by_freq` divides a row's gradient by how often it is named. IndexError for a row that
-    isn't there (raised here if the numbers are known, else when they are), AssertionError for such a
-    `padding_idx`, RuntimeError for `sparse` (gradients are dense) and other misfits.
+    place. `scale_grad_by_freq` divides a row's gradient by how often it is named. With `sparse` the gradient
+    of `weight` is a sparse tensor of the rows that are named. IndexError for a row that isn't there (raised
+    here if the numbers are known, else when they are), AssertionError for such a `padding_idx`, RuntimeError
+    for other misfits.
 
     >>> import flambeau as torch
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1., 2.], [3., 4.]]))
@@ -49,10 +50,6 @@ def embedding(
         )
     if w.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {tuple(w.shape)}")
-    if sparse:
-        raise RuntimeError(
-            "embedding: sparse=True asks for a sparse gradient, and gradients are dense here; leave it out"
-        )
     n = w._node.shape[0]
     if padding_idx is not None and not -n <= padding_idx < n:
         raise AssertionError(
@@ -62,6 +59,12 @@ def embedding(
     if max_norm is not None:
         _renorm(rows, w, max_norm, norm_type)
     padding = -1 if padding_idx is None else padding_idx % n
+    if sparse and w.requires_grad:
+        from .sparse_rows import SparseRows
+
+        if scale_grad_by_freq:
+            raise RuntimeError("embedding: scale_grad_by_freq not supported with sparse gradients")
+        return SparseRows.apply(w, rows, padding)  # type: ignore[no-any-return]
     out: Tensor = ops.embedding(w, rows, padding, bool(scale_grad_by_freq))
     return out
 

@@ -169,6 +169,8 @@ def batch_norm(
             [ 1.0000]])
     """
     x = check_float("batch_norm", input)
+    if x.shape == (0,):
+        return x.clone()
     if x.ndim < 2:
         raise IndexError(
             f"batch_norm: Dimension out of range: expected (N, C, ...), got shape {tuple(x.shape)}"

@@ -8,6 +8,7 @@ from typing import Any
 from ...core import dtype as dt
 from ...core.node import numel
 from ...core.tensor import Tensor
+from ...functions.calling import deliver
 from ...ops import pool as ops
 from ...ops.index import scatter
 from ...ops.op import check_tensor
@@ -271,10 +272,13 @@ def _avg_pool(n: int) -> Callable[..., Tensor]:
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
+        *,
+        out: Tensor | None = None,
     ) -> Tensor:
-        return _mean(
+        means = _mean(
             name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
         )
+        return deliver(name, means, out)
 
     return _named(
         function,

@@ -232,8 +232,8 @@ def _resampled(
             continue
         table = _table(mode, extent, n, corners, factor, antialias, wide.name)
         y = resample(y, *(make_constant(t) for t in table), dim)
-    if d is dt.uint8:
-        y = (y + 0.5).floor().clamp(0, 255)
+        if d is dt.uint8:  # each dimension's results are bytes again
+            y = (y + 0.5).floor().clamp(0, 255)
     return y if y._node.dtype is d else cast(y, d)
 
 

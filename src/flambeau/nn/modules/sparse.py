@@ -24,7 +24,7 @@ class Embedding(Module):
         max_norm: vectors with a larger norm are scaled down to it, in the table, when they are looked up.
         norm_type: the exponent of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it was looked up in the batch.
-        sparse: not supported, gradients are dense: RuntimeError at the first lookup.
+        sparse: whether the gradient of the table is a sparse tensor, of the rows that were looked up.
         device, dtype: of the table.
 
     Shape:
@@ -164,7 +164,7 @@ class EmbeddingBag(Module):
         norm_type: the exponent of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it was looked up in the batch; not for "max".
         mode: "sum", "mean" or "max".
-        sparse: not supported, gradients are dense: RuntimeError at the first lookup.
+        sparse: whether the gradient of the table is a sparse tensor, of the rows that were looked up.
         include_last_offset: whether the last of the offsets is the end of the last bag.
         padding_idx: a row that starts at zero and counts for nothing; negative counts from the end.
         device, dtype: of the table.

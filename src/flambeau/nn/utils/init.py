@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
-from ...functions.random import get_rng_state, set_rng_state
 from ..module import Module
 
 M = TypeVar("M", bound=Module)
@@ -34,7 +33,5 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
         raise RuntimeError(
             f"skip_init: Module must support a 'device' arg to skip initialization: {module_cls}"
         )
-    before = get_rng_state()
-    module = module_cls(*args, **kwargs)
-    set_rng_state(before)
-    return module
+    device = kwargs.pop("device", "cpu")
+    return module_cls(*args, **kwargs, device="meta").to_empty(device=device)

@@ -32,7 +32,7 @@ class Channel:
         return self.end.fileno()
 
     def close(self) -> None:
-        """Ends the conversation, also for processes that were forked meanwhile and have copies of this end."""
+        """Ends the conversation, also for processes that have copies of this end from a fork."""
         for file in self._files:
             os.close(file)
         self._files.clear()

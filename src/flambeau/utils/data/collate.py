@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.dtype import float64
-from ...core.realize import recorder
-from ...core.tensor import Tensor, from_array
+from ...core.tensor import Tensor, from_array, peek
 from ...functions.creation import as_tensor, tensor
 from ...functions.joining import (
     stack,
@@ -115,6 +114,8 @@ def _collate_field(values: Sequence[Any], name: Any, fns: CollateMap | None) -> 
 
 
 def _check_lengths(batch: Sequence[Any]) -> None:
+    if len(set(map(len, batch))) == 1:
+        return
     by_length = _group(len(item) for item in batch)
     if len(by_length) > 1:
         raise RuntimeError(
@@ -160,6 +161,10 @@ def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None
     >>> collate_tensor_fn([torch.tensor(1), torch.tensor(2)])
     tensor([1, 2])
     """
+    if set(map(type, batch)) == {Tensor}:
+        stacked = _stacked([peek(item) for item in batch])
+        if stacked is not None:
+            return from_array(stacked)
     odd = next((i for i, item in enumerate(batch) if not isinstance(item, Tensor)), None)
     if odd is not None:
         raise TypeError(
@@ -172,19 +177,24 @@ def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None
             f"default_collate: stack expects each tensor to be equal size, got shape {_places(by_shape)}; "
             "pad or crop them to one shape in the dataset, or give the DataLoader a collate_fn that does"
         )
-    return _stack(batch)
+    return stack(batch, 0)
 
 
-def _stack(batch: Sequence[Tensor]) -> Tensor:
-    first = batch[0]
-    alike = all(
-        type(item) is Tensor and item.dtype is first.dtype and item._edge is None and not item.is_meta
-        for item in batch
-    )
-    if not alike or recorder.ghosts:
-        return stack(batch, 0)
-    values = [item._value("a batch") for item in batch]
-    return from_array(np.stack(values, out=allocate((len(batch), *first.shape), values[0].dtype)))
+def _stacked(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Arrays of one dtype and shape as one; None unless they are."""
+    first = parts[0]
+    if first is None:
+        return None
+    shape, dtype = first.shape, first.dtype
+    for part in parts:
+        if part is None or part.shape != shape or part.dtype != dtype:
+            return None
+    whole = allocate((len(parts), *shape), dtype)
+    if shape:
+        np.concatenate(parts, out=whole.reshape(len(parts) * shape[0], *shape[1:]))  # type: ignore[arg-type]
+    else:
+        whole[...] = parts
+    return whole
 
 
 def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -199,14 +209,10 @@ def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap |
     first, fns = batch[0], collate_fn_map or {}
     if first.dtype.kind in "SUO":
         raise _cannot_merge(first.dtype)
-    alike = all(
-        isinstance(item, np.ndarray) and (item.shape, item.dtype) == (first.shape, first.dtype)
-        for item in batch
-    )
-    if alike and fns.get(Tensor) is collate_tensor_fn:
-        return from_array(
-            np.stack(batch, out=allocate((len(batch), *first.shape), first.dtype))
-        )  # one copy for all
+    if set(map(type, batch)) == {np.ndarray} and fns.get(Tensor) is collate_tensor_fn:
+        stacked = _stacked(batch)
+        if stacked is not None:
+            return from_array(stacked)  # one copy for all
     return collate([as_tensor(item) for item in batch], collate_fn_map=collate_fn_map)
 
 
@@ -223,6 +229,16 @@ def collate_numpy_scalar_fn(
     return as_tensor(batch)
 
 
+def _numbers(batch: Sequence[Any], kind: type, dtype: Any) -> Tensor | None:
+    """The tensor of numbers that are all of one Python type and fit."""
+    if set(map(type, batch)) != {kind}:
+        return None
+    try:
+        return from_array(np.array(batch, dtype))
+    except OverflowError:
+        return None
+
+
 def collate_float_fn(batch: Sequence[float], *, collate_fn_map: CollateMap | None = None) -> Tensor:
     """A float64 tensor of Python floats.
 
@@ -230,7 +246,8 @@ def collate_float_fn(batch: Sequence[float], *, collate_fn_map: CollateMap | Non
     >>> default_collate([0.5, 1.5])
     tensor([0.5000, 1.5000], dtype=torch.float64)
     """
-    return tensor(batch, dtype=float64)
+    numbers = _numbers(batch, float, np.float64)
+    return tensor(batch, dtype=float64) if numbers is None else numbers
 
 
 def collate_int_fn(batch: Sequence[int], *, collate_fn_map: CollateMap | None = None) -> Tensor:
@@ -240,7 +257,8 @@ def collate_int_fn(batch: Sequence[int], *, collate_fn_map: CollateMap | None = 
     >>> default_collate([True, False])
     tensor([ True, False])
     """
-    return tensor(batch)
+    numbers = _numbers(batch, int, np.int64)
+    return tensor(batch) if numbers is None else numbers
 
 
 def collate_str_fn(batch: Sequence[Any], *, collate_fn_map: CollateMap | None = None) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""The workers of a loader as the main process sees them: how they are started, spoken to, watched and ended."""
+"""A loader's workers as the main process sees them: how they are started, spoken to, watched and ended."""
 
 from __future__ import annotations
 

@@ -55,8 +55,9 @@ class DataLoader(Generic[T_co]):
         prefetch_factor: batches loaded in advance by a worker, by default 2; None without workers.
         persistent_workers: keep workers after a pass, False without workers.
         pin_memory_device: deprecated, ignored with a warning.
-        in_order: give batches in the order of the sampler, as it always is without workers; else as they come.
-        seed_samples: seed the default generator, `random` and `np.random` for each item, by a seed that each
+        in_order: give batches in the order of the sampler, as it always is without workers; else as they
+        come. seed_samples: seed the default generator, `random` and `np.random` for each item, by a seed that
+        each
             pass draws and by the item's index. What is random in an item is then the same for any number of
             workers. Items are read one by one.
 
@@ -68,13 +69,13 @@ class DataLoader(Generic[T_co]):
     An error in the dataset or in `collate_fn` keeps its class and gets a note that names the indices. From a
     worker it comes with the worker's traceback as its message.
 
-    Workers are processes, as items may be made by any code, which may rely on that: worker i has its own copy of
-    the dataset, and its own random streams, seeded by a number that the pass draws plus i, as in PyTorch.
+    Workers are processes, as items may be made by any code, which may rely on that: worker i has its own copy
+    of the dataset, and its own random streams, seeded by a number that the pass draws plus i, as in PyTorch.
     `get_worker_info` tells them apart. Their large arrays lie in shared memory, and a batch of the main
     process is a window on it. Threads ("thread") start at once, copy nothing and read a dataset that other
     processes can't have, and are as fast where items are made in code that lets go of the interpreter's lock
-    (NumPy, decoding of images). They share dataset and random streams with the main process, can't be killed if
-    they hang, and find streams of their own in `get_worker_info().rng`.
+    (NumPy, decoding of images). They share dataset and random streams with the main process, can't be killed
+    if they hang, and find streams of their own in `get_worker_info().rng`.
 
     `state_dict` says how far the current pass has come; see `load_state_dict`.
 
@@ -219,8 +220,8 @@ class DataLoader(Generic[T_co]):
         most = available()
         if self.num_workers > most and self._context != THREAD and not self._reads_at_once():
             warnings.warn(
-                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max "
-                f"number of worker in current system is {most}, which is smaller than what this DataLoader is "
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested "
+                f"max number of worker in current system is {most}, which is smaller than what it is "
                 f"going to create: workers will wait for each other; pass num_workers={most}",
                 UserWarning,
                 stacklevel=3,
@@ -236,8 +237,8 @@ class DataLoader(Generic[T_co]):
         self._context = _as_context(context, self.num_workers)
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the latest pass has come: how many batches it has given, and where the generators were that its
-        order came from.
+        """How far the latest pass has come: how many batches it has given, and where the generators were that
+        its order came from.
 
         >>> import flambeau as torch
         >>> loader = torch.utils.data.DataLoader(range(8), batch_size=2, shuffle=True)
@@ -253,9 +254,9 @@ class DataLoader(Generic[T_co]):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Has the next pass go on where a pass was when `state_dict` was called, here or in another process.
 
-        The order is that of the pass, whose first batches are left out without reading them (of a stream they are
-        read and thrown away). Afterwards `generator` is where it would be, and the default generator where it
-        was. What items draw from a worker's streams begins anew; with `seed_samples` it is the same.
+        The order is that of the pass, whose first batches are left out without reading them (of a stream they
+        are read and thrown away). Afterwards `generator` is where it would be, and the default generator
+        where it was. What items draw from a worker's streams begins anew; with `seed_samples` it is the same.
 
         Args:
             state_dict: what `state_dict` returned, of a loader with the same arguments.
@@ -324,8 +325,8 @@ def _as_context(context: Any, num_workers: int) -> Any:
         return context
     if not isinstance(context, str):
         raise TypeError(
-            "DataLoader: multiprocessing_context option should be a valid context object or a string specifying "
-            f"the start method, but got {context!r}"
+            "DataLoader: multiprocessing_context option should be a valid context object or a string "
+            f"specifying the start method, but got {context!r}"
         )
     methods = multiprocessing.get_all_start_methods()
     if context not in methods:

@@ -14,12 +14,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ...core.generator import Generator
-from ...core.tensor import Tensor, from_array
+from ...core.tensor import Tensor, from_array, peek
 from ...functions.joining import (
     cat,
 )
 from ...functions.random import randperm
 
+_FEW = 1 << 20  # bytes of a batch that are copied at once
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -115,8 +116,10 @@ class TensorDataset(Dataset[tuple["Tensor", ...]]):
         plain = all(type(tensor) is Tensor for tensor in self.tensors)
         if not plain or not _are_ints(indices, TensorDataset.__len__(self)):
             return NotImplemented
-        rows = _as_index(indices)
-        return [tensor[rows] for tensor in self.tensors]
+        return self._rows(np.array(indices, np.int64))
+
+    def _rows(self, rows: np.ndarray) -> list[Tensor]:
+        return [_rows_of(tensor, rows) for tensor in self.tensors]
 
     def __len__(self) -> int:
         if not self.tensors:
@@ -421,6 +424,12 @@ def get_batch(dataset: Any, indices: Any) -> Any:
     if not _has_getbatch(dataset):
         return NotImplemented
     try:
+        if (
+            type(indices) is np.ndarray
+            and type(dataset) is TensorDataset
+            and _are_within(indices, len(dataset))
+        ):
+            return dataset._rows(indices)
         return dataset.__getbatch__(indices.tolist() if isinstance(indices, Tensor | np.ndarray) else indices)
     except Exception as error:
         blame(error, f"{type(dataset).__name__}.__getbatch__({reprlib.repr(indices)})")
@@ -471,13 +480,28 @@ def _has_getbatch(dataset: Any) -> bool:
 
 def _are_ints(indices: Any, n: int) -> bool:
     """Whether these are integers within [-n, n), and at least one."""
-    return (
-        isinstance(indices, list | tuple)
-        and len(indices) > 0
-        and all(kind is int or issubclass(kind, np.integer) for kind in set(map(type, indices)))
-        and -n <= min(indices)
-        and max(indices) < n
-    )
+    if not isinstance(indices, list | tuple) or not indices:
+        return False
+    kinds = set(map(type, indices))
+    if kinds != {int} and not all(kind is int or issubclass(kind, np.integer) for kind in kinds):
+        return False
+    return -n <= min(indices) and max(indices) < n
+
+
+def _are_within(rows: np.ndarray, n: int) -> bool:
+    """The same for an array."""
+    plain = rows.dtype == np.int64 and rows.ndim == 1 and len(rows) > 0
+    return plain and -n <= int(rows.min()) and int(rows.max()) < n
+
+
+def _rows_of(tensor: Tensor, rows: np.ndarray) -> Tensor:
+    """Rows of a tensor: copied at once if they are few and lie in memory, which takes less time than
+    recording.
+    """
+    value = peek(tensor)
+    if value is None or len(rows) * value.nbytes > _FEW * len(value):
+        return tensor[from_array(rows)]
+    return from_array(value.take(rows, 0))
 
 
 def _as_index(indices: Sequence[int]) -> Tensor:

@@ -54,7 +54,8 @@ class DistributedSampler(Sampler[T_co]):
         rank = _asked("rank") if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(
-                f"DistributedSampler: Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"
+                f"DistributedSampler: Invalid rank {rank}, rank should be in the interval "
+                f"[0, {num_replicas - 1}]"
             )
         self.dataset = dataset
         self.num_replicas, self.rank = num_replicas, rank
@@ -93,7 +94,7 @@ def _asked(what: str) -> int:
         from ... import distributed
     except ImportError:
         raise RuntimeError(
-            f"DistributedSampler: Requires distributed package to be available, or {what} to be given; pass {what}"
+            f"DistributedSampler: Requires distributed package to be available, or {what}; pass {what}"
         ) from None
     answer: int = distributed.get_rank() if what == "rank" else distributed.get_world_size()
     return answer

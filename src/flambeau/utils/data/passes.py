@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .reading import Reader
-from .sampler import draw_seed
+from .sampler import arrays_of, draw_seed
 from .seeding import kept_streams
 from .worker import END, ERROR, Task
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 class Pass:
-    """What all passes do: they take indices from the sampler, and count. After an error in an item, `next` goes on
-    with the following batch."""
+    """What all passes do: they take indices from the sampler, and count. After an error in an item, `next`
+    goes on with the following batch.
+    """
 
     _advice = ""
 
@@ -80,6 +81,9 @@ class DirectPass(Pass):
                 f"DataLoader: timeout={loader.timeout} needs num_workers > 0; leave it 0 without workers"
             )
         super().__init__(loader)
+        arrays = arrays_of(self._index_sampler) if loader._reads_at_once() else None
+        if arrays is not None:
+            self._indices = arrays
 
     def begin(self, loader: DataLoader[Any], skip: int | None) -> None:
         """Begins to give batches: the first ones are not read, or if they are a stream's, thrown away."""
@@ -96,7 +100,9 @@ class DirectPass(Pass):
         return self._fetch(next(self._indices))
 
     def _fetch(self, indices: Any) -> Any:
-        with kept_streams(self._reader.seed is not None):
+        if self._reader.seed is None:
+            return self._reader.fetch(indices)
+        with kept_streams():
             return self._reader.fetch(indices)
 
 
@@ -107,8 +113,8 @@ class WorkerPass(Pass):
     """
 
     _advice = (
-        " For multiprocessing data-loading, this could be caused by not properly configuring the IterableDataset "
-        "replica at each worker: let its __iter__ ask get_worker_info() for its part."
+        " For multiprocessing data-loading, this could be caused by not properly configuring the "
+        "IterableDataset replica at each worker: let its __iter__ ask get_worker_info() for its part."
     )
 
     def __init__(self, loader: DataLoader[Any], gather: Callable[[Task], Crew | ThreadCrew]) -> None:
@@ -127,8 +133,9 @@ class WorkerPass(Pass):
         self._crew = gather(Task(self._reader, self._base_seed, self._count, loader.worker_init_fn))
 
     def begin(self, loader: DataLoader[Any], skip: int | None) -> None:
-        """Begins a pass with the workers that there are. Batches of a stream are made to be skipped, indices of
-        others just left out."""
+        """Begins a pass with the workers that there are. Batches of a stream are made to be skipped, indices
+        of others just left out.
+        """
         super().begin(loader, skip)
         if self._number and loader.seed_samples:
             self._base_seed = draw_seed(loader.generator)
@@ -157,8 +164,9 @@ class WorkerPass(Pass):
         return bool(self._lost)
 
     def _ask(self) -> None:
-        """Asks a worker for the next batch: the next one in turn, or, if the order doesn't matter, one that has
-        little to do."""
+        """Asks a worker for the next batch: the next one in turn, or, if the order doesn't matter, one that
+        has little to do.
+        """
         try:
             indices = next(self._indices)
         except StopIteration:
@@ -189,8 +197,9 @@ class WorkerPass(Pass):
         raise StopIteration
 
     def _is_under_way(self) -> bool:
-        """Goes on to the next batch that will come, if there is one: what was asked of a stream that has ended
-        won't."""
+        """Goes on to the next batch that will come, if there is one: what was asked of a stream that has
+        ended won't.
+        """
         while self._place < self._asked:
             worker, answer = self._waiting.get(self._place, (-1, None))
             if worker >= 0 and (answer is not None or self._active[worker]):

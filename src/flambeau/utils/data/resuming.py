@@ -22,7 +22,9 @@ def _own_generators(loader: DataLoader[Any]) -> list[Generator]:
 
 
 class Progress:
-    """How far a pass has come: how many batches it has given, and the states of the generators as it began."""
+    """How far a pass has come: how many batches it has given, and the states of the generators as it
+    began.
+    """
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.given = 0
@@ -52,15 +54,16 @@ def check(state: Any, loader: DataLoader[Any]) -> None:
     own = len(_own_generators(loader))
     if len(state["generators"]) != own:
         raise ValueError(
-            f"DataLoader.load_state_dict: the state has {len(state['generators'])} generators of the loader and "
-            f"its samplers, this loader has {own}; build it with the same arguments"
+            f"DataLoader.load_state_dict: the state has {len(state['generators'])} generators of the loader "
+            f"and its samplers, this loader has {own}; build it with the same arguments"
         )
 
 
 @contextlib.contextmanager
 def resumed(loader: DataLoader[Any], state: dict[str, Any] | None) -> Iterator[int | None]:
-    """While a pass begins, generators are where they were when the pass to be resumed began; the default one is put
-    back afterwards. Gives how many batches to skip (None: the pass is a new one)."""
+    """While a pass begins, generators are where they were when the pass to be resumed began; the default one
+    is put back afterwards. Gives how many batches to skip (None: the pass is a new one).
+    """
     if state is None:
         yield None
         return

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from ...core.dtype import float64, int64
 from ...core.generator import Generator
 from ...core.tensor import Tensor
@@ -49,6 +51,9 @@ class SequentialSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.data_source)))
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        yield np.arange(len(self.data_source))
 
     def __len__(self) -> int:
         return len(self.data_source)
@@ -110,6 +115,10 @@ class RandomSampler(Sampler[int]):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
+        return itertools.chain.from_iterable(part.tolist() for part in self._parts())
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        """The indices in arrays, each drawn when its turn comes."""
         n = len(self.data_source)
         if n == 0:
             raise ValueError(
@@ -126,7 +135,7 @@ class RandomSampler(Sampler[int]):
                 drawn = randint(0, n, (count,), generator=generator)
             else:
                 drawn = randperm(n, generator=generator)
-            yield from drawn.tolist()[:count]
+            yield drawn._value("the order of a pass")[:count]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -237,6 +246,27 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         n = len(self.sampler)  # type: ignore[arg-type]
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+
+def arrays_of(sampler: Any) -> Iterator[np.ndarray] | None:
+    """The batches of a `BatchSampler` as arrays of indices, if its sampler has such."""
+    if type(sampler) is not BatchSampler:
+        return None
+    source: Any = sampler.sampler
+    if type(source) not in (RandomSampler, SequentialSampler):
+        return None
+    return _in_batches(source._parts(), sampler.batch_size, sampler.drop_last)
+
+
+def _in_batches(parts: Iterator[np.ndarray], size: int, drop_last: bool) -> Iterator[np.ndarray]:
+    left = np.empty(0, np.int64)
+    for part in parts:
+        left = np.concatenate([left, part]) if len(left) else part
+        while len(left) >= size:
+            yield left[:size]
+            left = left[size:]
+    if len(left) and not drop_last:
+        yield left
 
 
 def draw_seed(generator: Generator | None = None) -> int:

@@ -28,7 +28,9 @@ def numpy_words(base_seed: int, worker_id: int) -> Any:
 
 
 def seed_sample(seed: int, place: Any) -> None:
-    """Seeds the default generator, `random` and `np.random` for one item: by the pass's seed and the index."""
+    """Seeds the default generator, `random` and `np.random` for one item: by the pass's seed and the
+    index.
+    """
     with contextlib.suppress(TypeError):
         place = operator.index(place)  # a NumPy integer is the same place as an int
     drawn = hashlib.blake2b(f"{seed}/{place!r}".encode(), digest_size=24).digest()
@@ -42,11 +44,8 @@ def _seed(seed: int, words: Any) -> None:
 
 
 @contextlib.contextmanager
-def kept_streams(wanted: bool = True) -> Iterator[None]:
+def kept_streams() -> Iterator[None]:
     """Puts the three random streams back afterwards to where they were."""
-    if not wanted:
-        yield
-        return
     states = default_generator.get_state(), random.getstate(), np.random.get_state()
     try:
         yield

@@ -93,8 +93,9 @@ class Lender:
         return number, memory
 
     def place(self, octets: Any) -> tuple[int, int] | None:
-        """Lays bytes into a slab, unless they lie in one: its number, and how many they are. None for those that
-        are to travel in the message."""
+        """Lays bytes into a slab, unless they lie in one: its number, and how many they are. None for those
+        that are to travel in the message.
+        """
         nbytes = octets.nbytes
         if nbytes < LARGE:
             return None

@@ -17,7 +17,9 @@ from .worker import Answers, Streams, Task, WorkerInfo, _local
 
 
 class ThreadCrew:
-    """Workers that are threads of this process. They read the same dataset, and hand over batches as they are."""
+    """Workers that are threads of this process. They read the same dataset, and hand over batches as they
+    are.
+    """
 
     kind = "thread"
 

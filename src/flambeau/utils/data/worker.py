@@ -150,7 +150,7 @@ def describe(error: BaseException) -> tuple[Any, str]:
 
 # ----- A process -----
 def run(task: Task, worker: int, end: socket.socket, others: list[Channel]) -> None:
-    """The life of a worker that is a process. `others` are the main process's ends, which a fork has copied."""
+    """The life of a worker that is a process. `others` are ends of the main process that a fork copied."""
     global _info
     for other in others:
         other.end.close()

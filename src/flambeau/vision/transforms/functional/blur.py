@@ -31,7 +31,7 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: Any = None)
     >>> import flambeau as torch
     >>> x = torch.zeros(1, 3, 3); x[0, 1, 1] = 1.0
     >>> torch.vision.transforms.functional.gaussian_blur(x, [3, 1], 1.0)[0, 1]
-    tensor([0.2741, 0.4519, 0.2741])
+    tensor([0.5481, 0.4519, 0.5481])
     """
     what = "gaussian_blur"
     sizes = _two(what, "kernel_size", kernel_size)
@@ -41,7 +41,7 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: Any = None)
     if min(sigmas) <= 0:
         raise ValueError(f"{what}: sigma should have positive values. Got {list(sigmas)}")
     if is_pil(check_image(what, img)):
-        return to_pil_image(gaussian_blur(pil_to_tensor(img), list(sizes), list(sigmas)), img.mode)
+        return to_pil_image(gaussian_blur(pil_to_tensor(img), [int(k) for k in sizes], list(sigmas)), img.mode)
 
     def run(x: Tensor) -> Tensor:
         across, down = (_gaussian(int(k), float(s), x) for k, s in zip(sizes, sigmas, strict=True))

@@ -49,9 +49,7 @@ def _not_negative(what: str, name: str, factor: float) -> None:
 def _planes(what: str, img: Tensor) -> Tensor:
     """A tensor (..., 1 or 3, H, W). TypeError for another shape."""
     if img.ndim < 3:
-        raise TypeError(
-            f"{what}: Input image tensor should have at least 3 dimensions, but found {img.ndim}"
-        )
+        raise TypeError(f"{what}: Input image tensor should have at least 3 dimensions, but found {img.ndim}")
     permitted(what, img)
     return img
 
@@ -98,7 +96,9 @@ def adjust_contrast(img: Any, contrast_factor: float) -> Any:
         return _enhanced("Contrast", img, contrast_factor)
     gray = rgb_to_grayscale(img) if permitted(what, img) == 3 else img
     gray = gray if gray.is_floating_point() else gray.to(torch.float32)
-    return blend(img, gray.mean(dim=(-3, -2, -1) if img.ndim > 2 else None, keepdim=img.ndim > 2), contrast_factor)
+    return blend(
+        img, gray.mean(dim=(-3, -2, -1) if img.ndim > 2 else None, keepdim=img.ndim > 2), contrast_factor
+    )
 
 
 def adjust_saturation(img: Any, saturation_factor: float) -> Any:
@@ -185,9 +185,7 @@ def _hsv(img: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     span = high - low
     s = span / torch.where(gray, 1.0, high)
     to_r, to_g, to_b = ((high - c) / torch.where(gray, 1.0, span) for c in (r, g, b))
-    sector = torch.where(
-        high == r, to_b - to_g, torch.where(high == g, 2.0 + to_r - to_b, 4.0 + to_g - to_r)
-    )
+    sector = torch.where(high == r, to_b - to_g, torch.where(high == g, 2.0 + to_r - to_b, 4.0 + to_g - to_r))
     return torch.fmod(sector / 6.0 + 1.0, 1.0), s, high
 
 
@@ -320,7 +318,7 @@ def equalize(img: Any) -> Any:
     >>> import flambeau as torch
     >>> x = torch.arange(16, dtype=torch.uint8).repeat(64).view(1, 32, 32)
     >>> torch.vision.transforms.functional.equalize(x)[0, 0, :4]
-    tensor([ 0, 21, 42, 64], dtype=torch.uint8)
+    tensor([ 0, 21, 43, 64], dtype=torch.uint8)
     """
     if is_pil(check_image("equalize", img)):
         return pillow("ImageOps").equalize(img)
@@ -338,4 +336,5 @@ def _equalized(channel: np.ndarray) -> np.ndarray:
     if step == 0:
         return channel
     below = np.concatenate([[0], ((np.cumsum(histogram) + step // 2) // step)[:-1]])
-    return below.clip(0, 255).astype(np.uint8)[channel]
+    values: np.ndarray = below.clip(0, 255).astype(np.uint8)[channel]
+    return values

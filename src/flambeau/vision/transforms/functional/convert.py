@@ -126,7 +126,9 @@ def _mode_of(what: str, array: np.ndarray, mode: str | None) -> str:
         return expected
     modes = _COLOR_MODES[array.shape[2]]
     if mode is not None and mode not in modes:
-        raise ValueError(f"{what}: Only modes {modes} are supported for {array.shape[2]} channels, got {mode}")
+        raise ValueError(
+            f"{what}: Only modes {modes} are supported for {array.shape[2]} channels, got {mode}"
+        )
     if name != "uint8":
         raise TypeError(f"{what}: Input type {name} is not supported")
     return mode or modes[0]

@@ -1,4 +1,4 @@
-"""What images are: their sizes, their range of values, and tensors of them in the shapes that kernels take."""
+"""What images are: their sizes and their range of values; and tensors of them in the shapes of kernels."""
 
 from __future__ import annotations
 

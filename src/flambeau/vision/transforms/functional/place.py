@@ -55,10 +55,10 @@ def vflip(img: Any) -> Any:
     return img.transpose(1) if is_pil(check_image("vflip", img)) else img.flip(-2)
 
 
-def _pair(what: str, size: Size) -> tuple[int, int]:
+def _pair(what: str, size: Any) -> tuple[int, int]:
     """(h, w) of a size: n and [n] are a square."""
-    if isinstance(size, numbers.Number):
-        return int(size), int(size)  # type: ignore[call-overload]
+    if isinstance(size, int | float):
+        return int(size), int(size)
     if isinstance(size, Sequence) and len(size) in (1, 2):
         return int(size[0]), int(size[-1])
     raise ValueError(f"{what}: Please provide only two dimensions (h, w) for size, got {size!r}.")
@@ -166,7 +166,8 @@ def pad(img: Any, padding: Size, fill: Any = 0, padding_mode: str = "constant") 
         raise TypeError(f"{what}: Got inappropriate fill arg {fill!r}")
     if padding_mode not in _PADDINGS:
         raise ValueError(
-            f"{what}: Padding mode should be either constant, edge, reflect or symmetric, got {padding_mode!r}"
+            f"{what}: Padding mode should be either constant, edge, reflect or symmetric, got "
+            f"{padding_mode!r}"
         )
     if is_pil(img):
         return _pad_picture(img, (left, top, right, bottom), fill, padding_mode)
@@ -182,8 +183,8 @@ def pad(img: Any, padding: Size, fill: Any = 0, padding_mode: str = "constant") 
 
 def _borders(padding: Any) -> list[int]:
     """left, top, right, bottom."""
-    if isinstance(padding, numbers.Number):
-        return [int(padding)] * 4  # type: ignore[call-overload]
+    if isinstance(padding, int | float):
+        return [int(padding)] * 4
     if not isinstance(padding, tuple | list):
         raise TypeError(f"pad: Got inappropriate padding arg {padding!r}")
     if len(padding) not in (1, 2, 4):
@@ -195,7 +196,8 @@ def _borders(padding: Any) -> list[int]:
 
 def _pad_constant(img: Tensor, sides: list[int], fill: Any) -> Tensor:
     if not isinstance(fill, Sequence):
-        return torch.nn.functional.pad(img, sides, value=fill or 0)
+        bordered: Tensor = torch.nn.functional.pad(img, sides, value=fill or 0)
+        return bordered
     values = torch.tensor(fill, dtype=img.dtype, device=img.device).view(-1, 1, 1)
     inside = torch.nn.functional.pad(torch.ones(img.shape[-2:], dtype=torch.bool), sides, value=False)
     return torch.where(inside, torch.nn.functional.pad(img, sides), values)

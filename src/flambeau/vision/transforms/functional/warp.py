@@ -18,7 +18,14 @@ from .convert import pil_to_tensor, to_pil_image
 from .images import check_image, get_dimensions, in_batch, in_float
 from .place import fill_options
 
-__all__ = ["affine", "affine_matrix", "elastic_transform", "perspective", "perspective_coefficients", "rotate"]
+__all__ = [
+    "affine",
+    "affine_matrix",
+    "elastic_transform",
+    "perspective",
+    "perspective_coefficients",
+    "rotate",
+]
 
 Points = Sequence[Sequence[float]]
 _FOR_TENSORS = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR)
@@ -82,11 +89,13 @@ def _sampled(x: Tensor, grid: Tensor, mode: InterpolationMode, fill: Any) -> Ten
     if fill is None:
         return y
     y, inside = y[:, :-1], y[:, -1:]
-    values = [float(fill)] if isinstance(fill, numbers.Number) else [float(v) for v in fill]  # type: ignore[arg-type]
+    values = [float(v) for v in (fill if isinstance(fill, Sequence) else [fill])]
     color = torch.tensor(values, dtype=y.dtype).view(1, -1, 1, 1)
     if mode is InterpolationMode.NEAREST:
-        return torch.where(inside < 0.5, color, y)
-    return y * inside + (1 - inside) * color
+        y = torch.where(inside < 0.5, color, y)
+    else:
+        y = y * inside + (1 - inside) * color
+    return y
 
 
 def _checked(what: str, img: Any, interpolation: Any, fill: Any) -> InterpolationMode:
@@ -98,8 +107,8 @@ def _checked(what: str, img: Any, interpolation: Any, fill: Any) -> Interpolatio
     channels = get_dimensions(img)[0]
     if isinstance(fill, Sequence) and len(fill) > 1 and len(fill) != channels:
         raise ValueError(
-            f"{what}: The number of elements in 'fill' cannot broadcast to match the number of channels of the "
-            f"image ({len(fill)} != {channels})"
+            f"{what}: The number of elements in 'fill' cannot broadcast to match the number of channels of "
+            f"the image ({len(fill)} != {channels})"
         )
     return mode
 
@@ -149,7 +158,7 @@ def affine(
         raise ValueError(f"{what}: Argument scale should be positive, got {scale}")
     if not isinstance(shear, numbers.Real | Sequence):
         raise TypeError(f"{what}: Shear should be either a single value or a sequence of two values")
-    both = [float(shear), 0.0] if isinstance(shear, numbers.Real) else list(shear)  # type: ignore[arg-type]
+    both = list(shear) if isinstance(shear, Sequence) else [float(shear), 0.0]
     both = both * 2 if len(both) == 1 else both
     if len(both) != 2:
         raise ValueError(f"{what}: Shear should be a sequence containing two values. Got {shear}")
@@ -255,14 +264,15 @@ def perspective(
     >>> corners = [[0, 0], [1, 0], [1, 1], [0, 1]]
     >>> x = torch.tensor([[[1., 2.], [3., 4.]]])
     >>> torch.vision.transforms.functional.perspective(x, corners, corners)
-    tensor([[[1.0000, 2.0000],
-             [3.0000, 4.0000]]])
+    tensor([[[1., 2.],
+             [3., 4.]]])
     """
     what = "perspective"
     mode = _checked(what, img, interpolation, fill)
     if len(startpoints) != 4 or len(endpoints) != 4:
         raise ValueError(
-            f"{what}: needs four start points and four end points, got {len(startpoints)} and {len(endpoints)}"
+            f"{what}: needs four start points and four end points, got {len(startpoints)} and "
+            f"{len(endpoints)}"
         )
     coefficients = perspective_coefficients(startpoints, endpoints)
     if is_pil(img):
