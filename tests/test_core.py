@@ -82,6 +82,25 @@ def test_nothing_is_done_before_somebody_looks(done):
     assert done == ["exp", "sum"] and pending() == []
 
 
+@pytest.mark.parametrize(
+    ("call", "recorded"),
+    [
+        (lambda x: x[0], ["select"]),
+        (lambda x: x[:, 1:3], ["slice"]),
+        (lambda x: x[1:, None, 1:3], ["slice", "unsqueeze", "slice"]),
+        (lambda x: torch.cat([x, x]), ["concatenate"]),
+        (lambda x: torch.stack([x, x]), ["concatenate", "reshape"]),
+        (lambda x: x.clamp(0, 1), ["clamp"]),
+        (lambda x: x.__setitem__(0, 1.0), ["select", "full", "select_scatter"]),
+        (lambda x: x.copy_(x + 1), ["add", "clone"]),
+    ],
+)
+def test_small_things_record_little(call, recorded):
+    x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    result = call(x)
+    assert [node.op.name for node in recorder.pending] == recorded, result
+
+
 def test_dead_work_is_dropped_and_live_work_is_kept(done):
     x = torch.ones(3)
     kept = x + 1

@@ -375,6 +375,46 @@ def test_collate_refuses(batch, error, message):
         default_collate(batch)
 
 
+ROWS = torch.arange(24, dtype=torch.float32).view(4, 6)
+KEPT = {
+    "rows": lambda: [ROWS[i] for i in (3, 0, 1)],
+    "columns": lambda: [ROWS[:, i] for i in (3, 0, 1)],
+    "parts": lambda: [ROWS[i : i + 2, 1:3] for i in (2, 0, 1)],
+    "turned": lambda: [ROWS.t()[i] for i in (2, 0, 1)],
+    "bits": lambda: [ROWS.view(torch.int32)[i] for i in (2, 0)],
+    "numbers": lambda: [ROWS[i, i] for i in (2, 0)],
+    "pending": lambda: [ROWS[i] * 2 for i in (2, 0)],
+    "one pending": lambda: [ROWS[0], ROWS[0] * 2],
+    "written": lambda: [torch.zeros(6).add_(i)[2:] for i in (2, 0)],
+    "arrays": lambda: [torch.from_numpy(ROWS.numpy().copy())[i] for i in (2, 0)],
+    "dtypes": lambda: [ROWS[0], ROWS[0].int()],
+    "empty": lambda: [ROWS[:0], ROWS[:0]],
+    "expanded": lambda: [torch.zeros(1).expand(3) + i for i in (1, 2)],
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_collate_stacks_what_lies_in_memory_or_not(name):
+    batch, items = default_collate(KEPT[name]()), KEPT[name]()
+    assert batch.dtype == torch.stack(items).dtype and torch.equal(batch, torch.stack(items))
+
+
+def test_collate_keeps_gradients_and_sees_writes():
+    x = torch.ones(3, 2, requires_grad=True)
+    default_collate([x[0], x[2] * 2]).sum().backward()
+    assert x.grad.tolist() == [[1, 1], [0, 0], [2, 2]]
+    rows = torch.zeros(2, 2)
+    items = [rows[0], rows[1]]
+    rows += 1
+    assert default_collate(items).tolist() == [[1, 1], [1, 1]]
+
+
+def test_collate_in_a_compiled_function_follows_its_arguments():
+    both = torch.compile(lambda x: default_collate([x[0], x[1]]) * 2)
+    for i in range(4):
+        assert both(torch.full((2, 3), float(i))).tolist() == [[2 * i] * 3] * 2
+
+
 def test_collate_names_the_field():
     with pytest.raises(RuntimeError) as caught:
         default_collate([{"image": (1, torch.zeros(2))}, {"image": (1, torch.zeros(3))}])

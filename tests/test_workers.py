@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import flambeau as torch
+from flambeau.core.config import config
 from flambeau.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
 from flambeau.utils.data.sampler import RandomSampler
 
@@ -254,6 +255,30 @@ def test_workers_compute_with_one_thread():
         (1, pytest.approx((x @ x).sum().item()))
     ] * 2
     assert torch.equal(x @ x, x.clone() @ x)
+
+
+def test_workers_start_while_other_threads_compute(monkeypatch):
+    monkeypatch.setattr(config, "mode", "compile")
+    done = threading.Event()
+
+    def compute():
+        x = torch.rand(300, 300)
+        while not done.is_set():
+            (x @ x + torch.rand(300)).sum().item()
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(4):
+            loader = DataLoader(
+                Calls(lambda i: (torch.ones(9, 9) @ torch.ones(9, 9)).sum()), num_workers=2, timeout=20
+            )
+            assert [x.item() for x in loader] == [729] * 8
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
 # ----- Passes -----

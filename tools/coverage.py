@@ -30,7 +30,7 @@ NAMESPACES = """
     autograd autograd.functional autograd.forward_ad autograd.graph distributions utils.data utils.checkpoint
     utils.dlpack sparse signal.windows masked random amp cuda cpu backends testing overrides profiler compiler
     library hub jit onnx distributed
-""".split()
+"""
 # Not for users: classes of the JIT's, kernels of single libraries.
 INTERNAL = re.compile(
     r"(cudnn|miopen|mkldnn|fbgemm|quantized|autocast|batch_norm|native|q_|rnn_|sym_)_?\w+|import_ir_module\w*|"
@@ -72,7 +72,7 @@ def _own(module: types.ModuleType, name: str) -> bool:
 def list_names() -> None:
     """Writes the list of names."""
     text = ["# PyTorch's public names by namespace; `python tools/coverage.py --names` lists them.", ""]
-    for namespace in NAMESPACES:
+    for namespace in NAMESPACES.split():
         text += [f"{namespace}:", textwrap.fill(" ".join(public(namespace)), 106, initial_indent="    ",
                                                 subsequent_indent="    ", break_on_hyphens=False), ""]  # fmt: skip
     NAMES.write_text("\n".join(text))

@@ -553,6 +553,7 @@ from .functions import random  # noqa: E402
 # Names that are Python's own, so that they can't be imported above without hiding those.
 if TYPE_CHECKING:
     from . import (
+        amp,
         cpu,
         cuda,
         fft,
@@ -564,6 +565,7 @@ if TYPE_CHECKING:
         profiler,
         signal,
         special,
+        tabular,
         text,
         utils,
         vision,
@@ -586,6 +588,7 @@ newaxis = None
 # Loaded when first asked for, so that importing Flambeau stays quick.
 _LAZY = (
     "accelerator",
+    "amp",
     "backends",
     "cpu",
     "cuda",
@@ -608,6 +611,7 @@ _LAZY = (
     "sparse",
     "special",
     "storage",
+    "tabular",
     "testing",
     "text",
     "utils",
@@ -656,6 +660,27 @@ _LAZY_FROM = {
         ".functions.storages",
     ),
     "OutOfMemoryError": ".cuda.memory",
+    **dict.fromkeys(("GradScaler", "autocast"), ".amp"),
+    **dict.fromkeys(
+        (
+            "autocast_decrement_nesting",
+            "autocast_increment_nesting",
+            "clear_autocast_cache",
+            "get_autocast_cpu_dtype",
+            "get_autocast_dtype",
+            "get_autocast_gpu_dtype",
+            "is_autocast_cache_enabled",
+            "is_autocast_cpu_enabled",
+            "is_autocast_enabled",
+            "set_autocast_cache_enabled",
+            "set_autocast_cpu_dtype",
+            "set_autocast_cpu_enabled",
+            "set_autocast_dtype",
+            "set_autocast_enabled",
+            "set_autocast_gpu_dtype",
+        ),
+        ".amp.state",
+    ),
     "get_device_module": ".device_module",
     **dict.fromkeys(
         (
@@ -760,7 +785,7 @@ __all__ = [
     "sparse_csc", "sparse_csc_tensor", "sparse_csr", "sparse_csr_tensor", "special", "split", "split_copy",
     "split_with_sizes", "split_with_sizes_copy", "sqrt", "sqrt_", "square", "square_", "squeeze",
     "squeeze_copy", "sspaddmm", "stack", "std", "std_mean", "stft", "storage", "strided", "sub", "subtract",
-    "sum", "svd", "svd_lowrank", "swapaxes", "swapdims", "synchronize", "t", "t_copy", "take",
+    "sum", "svd", "svd_lowrank", "swapaxes", "swapdims", "synchronize", "t", "t_copy", "tabular", "take",
     "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tensordot", "testing",
     "text", "threshold", "threshold_", "tile", "topk", "trace", "transpose", "transpose_copy", "trapezoid",
     "trapz", "triangular_solve", "tril", "tril_indices", "triplet_margin_loss", "triu", "triu_indices",

@@ -106,6 +106,12 @@ def here(x, shared=None):
 
 
 def tensor_here(x, shared):
+    if x.layout is torch.sparse_coo:
+        t = flambeau.sparse_coo_tensor(here(x.detach()._indices()), here(x.detach()._values()), x.shape)
+        return (t.coalesce() if x.is_coalesced() else t).requires_grad_(x.requires_grad)
+    if x.layout is torch.sparse_csr:
+        parts = (x.crow_indices(), x.col_indices(), x.detach().values())
+        return flambeau.sparse_csr_tensor(*map(here, parts), x.shape).requires_grad_(x.requires_grad)
     storage = x.untyped_storage()
     order = sorted(range(x.ndim), key=lambda d: -x.stride(d))
     whole = x.permute(order).is_contiguous() and storage.nbytes() == x.numel() * x.element_size()

@@ -38,12 +38,16 @@ def _ends(what: str, outputs: tuple[Any, ...], grads: Any, create: bool) -> list
                 f"{what}: element {i} of tensors does not require grad and does not have a grad_fn; did you "
                 "compute it under no_grad, or forget requires_grad=True on the parameters?"
             )
-        if t._sparse:  # it starts from the elements
-            g = None if g is None else g.sparse_mask(t)._entries
-            t = t._entries
+        if t._sparse:
+            t, g = _of_elements(t, g)
         fn, index = split(t._edge)
         ends.append((fn, index, _start(what, i, t, g, create)))
     return ends
+
+
+def _of_elements(t: Any, g: Any) -> tuple[Tensor, Any]:
+    """The elements of a sparse tensor, from which its pass starts, and the gradient for them."""
+    return t._entries, None if g is None else g.sparse_mask(t)._entries
 
 
 def _start(what: str, i: int, t: Tensor, g: Any, create: bool) -> Tensor:

@@ -88,7 +88,11 @@ class FunctionNode(Hooked):
         for g in gs:
             if g is not None:
                 g._given = True  # `backward` may keep it
-        returned = self.function._gradient(self.ctx, *gs)
+        modes.autocast = modes.cast_to()  # a user's code, unlike formulas, is under autocast if the pass is
+        try:
+            returned = self.function._gradient(self.ctx, *gs)
+        finally:
+            modes.autocast = None
         found = self._by_argument(returned if isinstance(returned, tuple) else (returned,))
         return [None if g is None else self._fitting(i, g) for i, g in enumerate(found)]
 

@@ -318,8 +318,8 @@ def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | N
     """Runs a backward pass. One limited to `targets` adds to their `.grad`, or else returns their
     gradients.
     """
-    before = modes.grad
-    modes.grad = create
+    before, casting = modes.grad, modes.autocast
+    modes.grad, modes.autocast = create, None  # formulas are in the dtypes of their operations already
     try:
         if targets is None and not keep and not create and recorder.tape is None and not recorder.ghosts:
             _repeat(ends)
@@ -327,7 +327,7 @@ def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | N
         work = Pass(ends, keep, create, targets, add)
         work.run()
     finally:
-        modes.grad = before
+        modes.grad, modes.autocast = before, casting
         History.pass_ = next_number()
     return [work.found.get(target) for target in work.targets]
 

@@ -832,7 +832,7 @@ class TensorMethods:
         """The positions of the first `size` elements that aren't zero, rows of `fill_value` after them if there"""
     def select_scatter(self, src: Tensor, dim: _int, index: _int) -> Tensor:
         """`input` with `src` in place of input.select(dim, index)."""
-    def slice_scatter(self, src: Tensor, dim: _int = ..., start: _int | None = ..., end: _int | None = ..., step: _int = ...) -> Tensor:
+    def slice_scatter(self, src: Tensor, dim: _int = ..., start: _int | None = ..., end: _int | None = ..., step: _int = ..., *, out: Tensor | None = ...) -> Tensor:
         """`input` with `src` in place of the slice start:end:step along `dim`."""
     def diagflat(self, offset: _int = ...) -> Tensor:
         """The matrix with all elements of the input, in order, on a diagonal."""
@@ -1077,19 +1077,19 @@ class TensorMethods:
         """Overwrites all elements with zero."""
     def detach_(self) -> Tensor:
         """Takes this tensor out of the recorded history."""
-    def squeeze_(self, *args: Any) -> Tensor:
+    def squeeze_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `squeeze` shows of it."""
-    def unsqueeze_(self, *args: Any) -> Tensor:
+    def unsqueeze_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `unsqueeze` shows of it."""
-    def t_(self, *args: Any) -> Tensor:
+    def t_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `t` shows of it."""
-    def transpose_(self, *args: Any) -> Tensor:
+    def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `transpose` shows of it."""
-    def swapaxes_(self, *args: Any) -> Tensor:
+    def swapaxes_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `swapaxes` shows of it."""
-    def swapdims_(self, *args: Any) -> Tensor:
+    def swapdims_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `swapdims` shows of it."""
-    def as_strided_(self, *args: Any) -> Tensor:
+    def as_strided_(self, *args: Any, **kwargs: Any) -> Tensor:
         """Changes this tensor itself to what `as_strided` shows of it."""
     def ndimension(self) -> _int:
         """The number of dimensions."""

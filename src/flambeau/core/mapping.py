@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ def open_memory(size: int) -> int:
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("flambeau", os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as unnamed:
             file = os.dup(unnamed.fileno())
     os.truncate(file, size)

@@ -75,6 +75,7 @@ def record(
     op: Any, tensors: tuple[Tensor, ...], attrs: tuple[Any, ...], shape: tuple[int, ...], dtype: Any
 ) -> Tensor:
     """Records `op` on tensors whose shapes and dtypes have been checked; returns its result."""
+    nodes: tuple[Node, ...]
     if len(tensors) == 1:
         nodes = (tensors[0]._current(),)
     else:

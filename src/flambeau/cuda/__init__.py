@@ -6,6 +6,7 @@ As in PyTorch without CUDA, counts are zero, what has nothing to do does nothing
 
 from __future__ import annotations
 
+import importlib
 from types import TracebackType
 from typing import Any
 
@@ -216,6 +217,8 @@ class device_of(device):
 
 
 def __getattr__(name: str) -> Any:
+    if name == "amp":
+        return importlib.import_module(".amp", __name__)
     if name.startswith("_"):
         raise AttributeError(name)
     raise AttributeError(

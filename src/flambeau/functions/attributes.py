@@ -147,9 +147,8 @@ def pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
 def share_memory_(self: Tensor) -> Tensor:
     """Moves the memory that this tensor looks at to where other processes see it: those that are forked, and
-    those
-    that it is sent to (see `torch.multiprocessing`). What one writes in place, all read. Operations on it
-    run at once."""
+    those that it is sent to (see `torch.multiprocessing`). What one writes in place, all read. Operations on
+    it run at once."""
     from .sending import register
 
     register()

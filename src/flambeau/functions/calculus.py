@@ -133,8 +133,8 @@ def gradient(
 ) -> tuple[Tensor, ...]:
     """The derivatives of a sampled function along dimensions (all unless given), to second order inside.
 
-    `spacing`: the distance of samples (1 unless given), one for each dimension, or a vector of coordinates for each. At the
-    edges the differences are one-sided, of first or second `edge_order`.
+    `spacing`: the distance of samples (1 unless given), one for each dimension, or a vector of coordinates
+    for each. At the edges the differences are one-sided, of first or second `edge_order`.
     With distances a before and b after a sample, f' = (a² f[i+1] + (b² - a²) f[i] - b² f[i-1]) / (a b (a+b)).
 
     >>> import flambeau as torch

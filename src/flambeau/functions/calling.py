@@ -14,20 +14,28 @@ from ..core.tensor import Tensor, _redirect
 from ..ops.creation import overwrite
 from ..ops.kinds import cast
 from ..ops.view import clone
+from .casting import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 # What writes to `out=` of its own dtype only; all others cast to wider ones.
-_EXACT = frozenset("""
-    abs addbmm addmm addmv alias_copy aminmax arange as_strided_copy baddbmm bitwise_not bmm bucketize ceil complex
-    conj_physical cross cummax cummin diag diagonal_copy dot empty expand_copy eye floor frac frexp full gather
-    hardshrink histc histogram index_add index_copy index_reduce index_select inner isin kthvalue lerp.Tensor linspace log_softmax
-    logcumsumexp logspace lu_solve masked_select matmul max.dim median min.dim mm mode msort mv nan_to_num nanquantile
-    narrow_copy neg nonzero norm ones ormqr permute_copy polar qr quantile randn rand renorm round scatter scatter_add
-    searchsorted sgn sign signbit softmax sort split_with_sizes_copy squeeze_copy t_copy take take_along_dim tensordot
-    topk transpose_copy triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot view_copy where
-    zeros
-""".split())  # fmt: skip
+_EXACT_NAMES = """
+    abs addbmm addmm addmv alias_copy amax amin aminmax arange argmax argmin as_strided_copy avg_pool2d
+    avg_pool3d baddbmm bitwise_not bmm bucketize ceil complex conj_physical cross cummax cummin diag
+    diagonal_copy dot empty expand_copy eye floor frac frexp full gather gelu hardshrink histc histogram
+    index_add index_copy index_reduce index_select inner isin kthvalue lerp.Tensor linalg.cholesky
+    linalg.cholesky_ex linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv linalg.inv_ex
+    linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.lu_factor
+    linalg.lu_factor_ex linalg.lu_solve linalg.matrix_norm linalg.multi_dot linalg.norm linalg.qr
+    linalg.slogdet linalg.solve linalg.solve_ex linalg.solve_triangular linalg.svdvals linalg.vecdot
+    linalg.vector_norm linear linspace log_softmax logcumsumexp logsigmoid logspace lu_solve masked_select
+    matmul max.dim median min.dim mm mode msort mv nan_to_num nanquantile narrow_copy neg nonzero norm
+    ones ormqr permute_copy polar qr quantile rand randn renorm round scatter scatter_add scatter_reduce
+    searchsorted sgn sign signbit slice_scatter softmax softplus softshrink sort split_with_sizes_copy
+    squeeze_copy t_copy take take_along_dim tensordot topk transpose_copy triangular_solve tril triu trunc
+    unbind_copy unfold_copy unsqueeze_copy vdot view_copy where zeros
+"""
+_EXACT = frozenset(_EXACT_NAMES.split())
 
 
 def numpy_names(function: F) -> F:
@@ -61,14 +69,15 @@ def deliver(what: str, result: Tensor, out: Tensor | None, *apart: Tensor) -> Te
     for x in apart:
         if out is x or (out._storage is not None and out._storage is x._storage):
             raise RuntimeError(
-                f"{what}: unsupported operation: some elements of the input tensor and the written-to tensor refer "
-                "to a single memory location. Please clone() the tensor before performing the operation."
+                f"{what}: unsupported operation: some elements of the input tensor and the written-to tensor "
+                "refer to a single memory location. Please clone() the tensor first."
             )
     if what in _EXACT and out._node.dtype is not result._node.dtype:
         raise RuntimeError(
             f"{what}: Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} instead"
         )
     if out._node.shape != result._node.shape:
+        check_writable(out, what)
         if out.numel():
             import warnings
 
@@ -127,7 +136,11 @@ def in_place(f: Callable[..., Tensor], name: str, reads_first: bool = False) -> 
             raise TypeError(f"{name}() got an unexpected keyword argument 'out'")
         check_writable(self, name, *(() if reads_first else (*args, *kwargs.values())))
         old, since = self._current(), next_number()
-        result = f(self, *args, **kwargs)
+        if modes.autocast is None:
+            result = f(self, *args, **kwargs)
+        else:  # the tensor has its dtype
+            with plain():
+                result = f(self, *args, **kwargs)
         if result._edge is not None:
             read_before_write(result, old, since)
         return write(name, self, result)

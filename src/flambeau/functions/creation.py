@@ -13,6 +13,7 @@ from ..core.device import resolve
 from ..core.dtype import dtype as DType
 from ..core.exchange import as_tensor_of_array
 from ..core.ghost import beside, on_meta, place
+from ..core.layout import sparse_coo
 from ..core.realize import recorder
 from ..core.tensor import Tensor, from_array
 from ..ops import creation as ops
@@ -313,6 +314,11 @@ def zeros(
     >>> torch.zeros(2, 3).shape
     torch.Size([2, 3])
     """
+    if layout is sparse_coo and out is None:
+        from .sparse.construct import sparse_coo_tensor
+
+        places = positive_shape("zeros", shape, size)
+        return sparse_coo_tensor(size=places, dtype=dtype, device=device, requires_grad=requires_grad)
     check_layout("zeros", layout)
     return _filled("zeros", 0, (shape, size), out, dtype, device, requires_grad)
 
@@ -407,6 +413,8 @@ def zeros_like(
     >>> torch.zeros_like(torch.ones(2))
     tensor([0., 0.])
     """
+    if layout is sparse_coo:
+        return zeros(input.shape, dtype=dtype or input.dtype, layout=layout, requires_grad=requires_grad)
     return _like("zeros_like", 0, input, dtype, device, requires_grad, layout, memory_format)
 
 

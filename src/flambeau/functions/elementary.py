@@ -17,6 +17,7 @@ from ..ops.op import check_tensor
 from ..ops.view import clone
 from . import return_types
 from .calling import deliver
+from .casting import in_float32
 from .choice import complex
 from .creation import full
 from .pointwise import Binary, Number, Operand, Unary
@@ -264,6 +265,7 @@ xlogy = of_both(
 # ----- complex numbers -----
 
 
+@in_float32
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers of these moduli and angles: abs * (cos(angle) + i * sin(angle)). RuntimeError
     unless both have the same floating dtype.

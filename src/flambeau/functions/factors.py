@@ -16,8 +16,10 @@ from ..ops.op import check_tensor
 from ..ops.systems import solve_triangular
 from . import indexing, linear, return_types, shape
 from .calling import deliver, deliver_all
+from .casting import in_float32
 
 
+@in_float32
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The lower triangle L with A = L Lᴴ for Hermitian positive-definite matrices (..., n, n).
 
@@ -35,6 +37,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     )
 
 
+@in_float32
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """A = Q R for (..., m, n): Q (..., m, k) of orthonormal columns, R (..., k, n) triangular, k = min(m, n).
 
@@ -57,6 +60,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     return deliver_all("linalg.qr", return_types.linalg_qr(A.new_zeros(0) if mode == "r" else q, r), out)
 
 
+@in_float32
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """`cholesky` that tells instead of failing: the factor, and the order of the first minor that isn't
     positive.
@@ -186,6 +190,7 @@ def check_pivots(what: str, pivots: Tensor) -> None:
 # ----- products of reflections -----
 
 
+@in_float32
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
     """QR in the form that `ormqr` and `householder_product` take: R, the reflections' vectors below it, and
     `tau`.
@@ -231,6 +236,7 @@ def _reflections(what: str, A: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
     return v, t
 
 
+@in_float32
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first n columns of the product of reflections 1 - τ v vᴴ for A (..., m, n) and tau (..., k).
 
@@ -248,6 +254,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
     return deliver("linalg.householder_product", identity(A.dtype, A.shape[-2], n) - product, out)
 
 
+@in_float32
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False, *, out: Any = None
 ) -> Tensor:

@@ -24,6 +24,7 @@ from ..ops.op import check_tensor, wrap_dim
 from ..ops.view import pad
 from . import joining, shape
 from .calling import deliver
+from .casting import in_float32
 from .creation import finish
 
 Extents = int | Sequence[int] | None
@@ -154,6 +155,7 @@ def _last(s: Extents) -> int | None:
 # ----- one dimension -----
 
 
+@in_float32
 def fft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -169,6 +171,7 @@ def fft(
     return _complex("fft", x, _one("fft", n, dim, x), norm, True, out)
 
 
+@in_float32
 def ifft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -182,6 +185,7 @@ def ifft(
     return _complex("ifft", x, _one("ifft", n, dim, x), norm, False, out)
 
 
+@in_float32
 def rfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -195,6 +199,7 @@ def rfft(
     return _to_half("rfft", x, _one("rfft", n, dim, x), norm, True, out)
 
 
+@in_float32
 def irfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -210,6 +215,7 @@ def irfft(
     return _from_half("irfft", x, _one("irfft", None, dim, x), n, norm, False, out)
 
 
+@in_float32
 def hfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -223,6 +229,7 @@ def hfft(
     return _from_half("hfft", x, _one("hfft", None, dim, x), n, norm, True, out)
 
 
+@in_float32
 def ihfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -239,6 +246,7 @@ def ihfft(
 # ----- several dimensions -----
 
 
+@in_float32
 def fftn(
     input: Tensor, s: Extents = None, dim: Dims = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -256,6 +264,7 @@ def fftn(
     return _complex("fftn", x, _several("fftn", s, dim, x), norm, True, out)
 
 
+@in_float32
 def ifftn(
     input: Tensor, s: Extents = None, dim: Dims = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -270,6 +279,7 @@ def ifftn(
     return _complex("ifftn", x, _several("ifftn", s, dim, x), norm, False, out)
 
 
+@in_float32
 def rfftn(
     input: Tensor, s: Extents = None, dim: Dims = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -283,6 +293,7 @@ def rfftn(
     return _to_half("rfftn", x, _several("rfftn", s, dim, x), norm, True, out)
 
 
+@in_float32
 def irfftn(
     input: Tensor, s: Extents = None, dim: Dims = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -327,6 +338,7 @@ def ihfftn(
 # ----- two dimensions -----
 
 
+@in_float32
 def fft2(
     input: Tensor,
     s: Extents = None,
@@ -345,6 +357,7 @@ def fft2(
     return fftn(input, s, dim, norm, out=out)
 
 
+@in_float32
 def ifft2(
     input: Tensor,
     s: Extents = None,
@@ -363,6 +376,7 @@ def ifft2(
     return ifftn(input, s, dim, norm, out=out)
 
 
+@in_float32
 def rfft2(
     input: Tensor,
     s: Extents = None,
@@ -380,6 +394,7 @@ def rfft2(
     return rfftn(input, s, dim, norm, out=out)
 
 
+@in_float32
 def irfft2(
     input: Tensor,
     s: Extents = None,

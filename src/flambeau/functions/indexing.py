@@ -20,6 +20,7 @@ from ..ops.kinds import broadcast, cast
 from ..ops.op import check_tensor, wrap_dim
 from ..ops.scattering import scatter_prod
 from .calling import deliver, numpy_names, write
+from .casting import promoted
 from .choice import (
     choose,
 )
@@ -210,6 +211,8 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     """`x[index]`: whole numbers, slices, None and ... give views; tensors, lists and masks give copies."""
     if type(index) is int:  # the commonest case
         return _select(self, 0, index)
+    if type(index) is Tensor and index._node.dtype is dt.int64 and index._node.shape and self._node.shape:
+        return ops.index(self, (index,), (0,))
     spelt, later = _spelt(index), None
     if spelt is None:
         x, later = _basic(self, _items(self.ndim, index))
@@ -507,6 +510,8 @@ def index_copy(
     >>> torch.index_copy(torch.zeros(2), 0, torch.tensor([1]), torch.ones(1))
     tensor([0., 1.])
     """
+    if modes.autocast is not None and out is None:
+        return promoted(index_copy, input, dim, index, source)
     return deliver("index_copy", _index_write("index_copy", input, dim, index, source, False), out)
 
 

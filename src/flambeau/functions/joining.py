@@ -151,18 +151,24 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     for x in xs:
         if not isinstance(x, Tensor):
             raise TypeError(f"cat(): expected Tensor as element in argument 0, but got {type(x).__name__}")
-    d = xs[0]._node.dtype
-    if len({x._node.dtype for x in xs}) > 1:
-        d = result_type("cat", xs)
-        xs = [x if x._node.dtype is d else cast(x, d) for x in xs]
+    xs = _of_one_type(xs)
     dim, left_out = _fitting(dim, *[x._node.shape for x in xs])
     if left_out:
         xs = [x for i, x in enumerate(xs) if i not in left_out]
     if isinstance(out, Tensor) and not dt.can_cast(xs[0]._node.dtype, out._node.dtype):
         raise TypeError(
-            f"cat(): input types can't be cast to the desired output type: {xs[0].dtype.name} to {out.dtype.name}"
+            f"cat(): input types can't be cast to the desired output type: {xs[0].dtype.name} to "
+            f"{out.dtype.name}"
         )
     return deliver("cat", ops.concatenate(*xs, dim), out, *tensors)
+
+
+def _of_one_type(xs: list[Tensor]) -> list[Tensor]:
+    """The tensors in the dtype to which theirs are promoted."""
+    if len({x._node.dtype for x in xs}) == 1:
+        return xs
+    d = result_type("cat", xs)
+    return [x if x._node.dtype is d else cast(x, d) for x in xs]
 
 
 @remembered
@@ -209,11 +215,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
                 f"{list(x.shape)} at entry {i}"
             )
-    dim = wrap_dim("stack", dim, len(first) + 1)
-    if dim < len(first) and first != (0,):  # end to end, then cut: no view of each tensor is needed
-        joined = ops.reshape.plain(cat(xs, dim), ((*first[:dim], len(xs), *first[dim:]),))
+    dim, parts = wrap_dim("stack", dim, len(first) + 1), _of_one_type(xs)
+    if dim < len(first):  # end to end, then cut: no view of each tensor is needed
+        joined = ops.reshape.plain(ops.concatenate(*parts, dim), ((*first[:dim], len(xs), *first[dim:]),))
     else:
-        joined = cat([ops.unsqueeze.plain(x, (dim,)) for x in xs], dim)
+        joined = ops.concatenate(*[ops.unsqueeze.plain(x, (dim,)) for x in parts], dim)
     if isinstance(out, Tensor) and not dt.can_cast(joined._node.dtype, out._node.dtype):
         raise TypeError(
             f"stack(): input types can't be cast to the desired output type: {joined.dtype.name} to "
@@ -344,7 +350,8 @@ def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     have = (1,) * (len(counts) - self.ndim) + self._node.shape
     apart = reshape(self, *[v for e in have for v in (1, e)])
     spread = expand(apart, *[v for c, e in zip(counts, have, strict=True) for v in (c, e)])
-    return reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)]) if counts else self.clone()
+    result = reshape(spread, *[c * e for c, e in zip(counts, have, strict=True)])
+    return result.clone() if set(counts) <= {1} else result
 
 
 def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:

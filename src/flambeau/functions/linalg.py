@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.ghost import beside
+from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops import systems as ops
 from ..ops.kinds import broadcast, make_constant
@@ -16,6 +17,7 @@ from ..ops.linalg import square
 from ..ops.op import check_tensor, wrap_dim
 from . import joining, linear, reduction, return_types, shape
 from .calling import deliver, deliver_all
+from .casting import lowered
 from .choice import choose
 from .systems import inv
 
@@ -126,6 +128,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
     >>> torch.linalg.vecdot(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1., 1.]))
     tensor([3., 7.])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(vecdot, x, y, dim=dim)
     return deliver("linalg.vecdot", reduction.sum(check_tensor("linalg.vecdot", "x", x).conj() * y, dim), out)
 
 
@@ -212,5 +216,5 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     if count <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {count}")
     factors = x.expand(*x.shape[:-1], count - 1)
-    powers = reduction.cumprod(factors, -1, dtype=x.dtype)
+    powers = reduction.cumprod(factors, -1)
     return joining.cat([powers.new_ones(x.shape), powers], -1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import dtype as dt
+from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops import contraction as ops
 from ..ops.op import check_tensor
 from .calling import deliver
+from .casting import lowered, uncast
 from .shape import reshape, unsqueeze
 
 Number = bool | int | float | complex
@@ -24,6 +26,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     >>> torch.matmul(torch.tensor([[1., 2.]]), torch.tensor([3., 4.]))
     tensor([11.])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(matmul, input, other)
     x, y = check_tensor("matmul", "input", input), check_tensor("matmul", "other", other)
     a, b = x._node.shape, y._node.shape
     if len(a) == 2 and len(b) == 2:
@@ -68,6 +72,8 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([[1.],
             [1.]])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(mm, input, mat2)
     _ranked("mm", 2, input, mat2)
     return deliver("mm", ops.matmul(input, mat2), out)
 
@@ -79,6 +85,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.bmm(torch.ones(3, 1, 2), torch.ones(3, 2, 1)).shape
     torch.Size([3, 1, 1])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(bmm, input, mat2)
     _ranked("bmm", 3, input, mat2)
     if input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
@@ -89,6 +97,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver("bmm", ops.matmul(input, mat2), out)
 
 
+@uncast
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector.
 
@@ -101,6 +110,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver("mv", matmul(input, vec), out)
 
 
+@uncast
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of products of two equally long vectors.
 
@@ -176,10 +186,13 @@ def addmm(
     tensor([[2., 1.],
             [1., 2.]])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(addmm, input, mat1, mat2, beta=beta, alpha=alpha)
     _ranked("addmm", 2, mat1, mat2)
     return _plus(input, ops.matmul(mat1, mat2), beta, alpha, "addmm", out)
 
 
+@uncast
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -225,6 +238,8 @@ def baddbmm(
     >>> torch.baddbmm(torch.zeros(1), torch.ones(1, 2, 2), torch.ones(1, 2, 2)).shape
     torch.Size([1, 2, 2])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(baddbmm, input, batch1, batch2, beta=beta, alpha=alpha)
     return _plus(input, bmm(batch1, batch2), beta, alpha, "baddbmm", out)
 
 
@@ -243,6 +258,8 @@ def addbmm(
     >>> torch.addbmm(torch.zeros(1), torch.ones(3, 1, 2), torch.ones(3, 2, 1))
     tensor([[6.]])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(addbmm, input, batch1, batch2, beta=beta, alpha=alpha)
     return _plus(input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha, "addbmm", out)
 
 

@@ -68,7 +68,7 @@ def prod(
     """
     dims = wrap_dims("prod", dim, input.ndim)
     x = _without("prod", input, mask, 1)
-    return reduction.prod(x, dims, bool(keepdim), dtype=dtype) if dims else x.clone()
+    return reduction.prod(x, dims or None, bool(keepdim), dtype=dtype)
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None, mask: Mask = None) -> Tensor:

@@ -11,6 +11,7 @@ from ..ops.op import check_tensor
 from ..ops.systems import solve_triangular
 from . import factors, joining, linalg, linear, norms, reduction, return_types, shape, spectra, systems
 from .calling import deliver, deliver_all
+from .casting import in_float32
 from .choice import (
     choose,
 )
@@ -64,6 +65,7 @@ def adjoint(input: Tensor) -> Tensor:
     return conj(shape.transpose(input, -2, -1))
 
 
+@in_float32
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """`torch.linalg.cholesky`.
 
@@ -72,9 +74,10 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
     tensor([[2., 1.],
             [0., 2.]])
     """
-    return factors.cholesky(input, upper=upper, out=out)
+    return deliver("cholesky", factors.cholesky(input, upper=upper), out)
 
 
+@in_float32
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`torch.linalg.inv`.
 
@@ -85,6 +88,7 @@ def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return systems.inv(input, out=out)
 
 
+@in_float32
 def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """`torch.linalg.qr`: reduced, or complete if not `some`.
 
@@ -95,6 +99,7 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     return deliver_all("qr", return_types.qr(*factors.qr(input, "reduced" if some else "complete")), out)
 
 
+@in_float32
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """`torch.linalg.svd`, but with V instead of Vᴴ, and reduced if `some`.
 
@@ -115,6 +120,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     return deliver_all("svd", return_types.svd(u, s, v), out)
 
 
+@in_float32
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """`torch.linalg.pinv` with a smaller tolerance.
 
@@ -136,6 +142,7 @@ def slogdet(input: Tensor, *, out: Any = None) -> Any:
     return deliver_all("slogdet", return_types.slogdet(*linalg.slogdet(input)), out)
 
 
+@in_float32
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix' diagonal.
 
@@ -189,11 +196,12 @@ COMPUTE_MODES = (
 )
 
 
+@in_float32
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = COMPUTE_MODES[0]) -> Tensor:
     """The p-norm distances (..., n, m) between the rows of (..., n, k) and of (..., m, k); batches broadcast.
 
     Euclidean distances between more than 25 rows are computed as |x|² + |y|² - 2 x·y by a matrix product,
-    which `compute_mode` can ask for or rule out: faster, and less exact for rows that are close.
+    which `compute_mode` can rule out: faster, and less exact for rows that are close.
 
     >>> import flambeau as torch
     >>> torch.cdist(torch.tensor([[0., 0.], [3., 0.]]), torch.tensor([[3., 4.]]))
@@ -222,8 +230,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = COM
         )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    many = mode == COMPUTE_MODES[1] or (mode == COMPUTE_MODES[0] and (x.shape[-2] > 25 or y.shape[-2] > 25))
-    if p == 2 and many:
+    many = x.shape[-2] > 25 or y.shape[-2] > 25
+    if p == 2 and many and mode != COMPUTE_MODES[2]:
         return _euclidean(x, y)
     difference = x.unsqueeze(-2) - y.unsqueeze(-3)
     if x.shape[-1] == 0:
@@ -239,6 +247,7 @@ def _euclidean(x: Tensor, y: Tensor) -> Tensor:
     return distances
 
 
+@in_float32
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, *, out: Any = None) -> Any:
     """`torch.linalg.lu_factor` that never fails; with `get_infos` also the number of the first pivot that
     is 0.
@@ -252,6 +261,7 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, *, out: Any = Non
     return deliver_all("lu", return_types._lu_with_info(*result) if get_infos else tuple(result[:2]), out)
 
 
+@in_float32
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`torch.linalg.lu_solve` with its arguments in another order.
 
@@ -263,6 +273,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
     return deliver("lu_solve", systems.lu_solve(LU_data, LU_pivots, b), out)
 
 
+@in_float32
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """X with L Lᴴ X = B, or with Uᴴ U X = B for an `upper` factor U. Batches broadcast.
 
@@ -277,6 +288,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | N
     return deliver("cholesky_solve", solve_triangular(low.mH, half, True, False), out)
 
 
+@in_float32
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of L Lᴴ, or of Uᴴ U for an `upper` factor U.
 
@@ -290,6 +302,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return deliver("cholesky_inverse", cholesky_solve(eye, L, upper), out)
 
 
+@in_float32
 def triangular_solve(
     b: Tensor,
     A: Tensor,

@@ -147,7 +147,8 @@ def _binary(op: Any) -> Any:
         try:
             return op(self, other)
         except (TypeError, NotImplementedError):
-            if not isinstance(other, (Tensor, bool, int, float, complex)) or getattr(other, "_sparse", False):
+            dense = isinstance(other, (Tensor, bool, int, float, complex))
+            if not dense or getattr(other, "_sparse", False):
                 return NotImplemented  # the other operand may know what to do
             raise
 

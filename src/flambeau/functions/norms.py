@@ -15,6 +15,7 @@ from ..ops.linalg import matrix, square
 from ..ops.op import check_tensor, wrap_dim
 from . import reduction, shape
 from .calling import deliver
+from .casting import in_float32
 from .choice import choose
 from .spectra import eigvalsh, svdvals
 
@@ -36,6 +37,7 @@ def tolerances(A: Tensor, atol: Tolerance, rtol: Tolerance) -> tuple[Tensor, Ten
     return absolute, tensor(default if rtol is None else rtol)
 
 
+@in_float32
 def matrix_rank(
     A: Tensor,
     tol: Tolerance = None,
@@ -191,6 +193,7 @@ def norm(
     return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype, out=out)
 
 
+@in_float32
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number |A| |A⁻¹| in a matrix norm, by default that of the largest singular value.
 

@@ -249,6 +249,7 @@ def rsub(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
     >>> torch.rsub(torch.tensor([1, 2]), 10)
     tensor([9, 8])
     """
+    check_tensor("rsub", "input", input)
     return ops.sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))
 
 

@@ -381,7 +381,8 @@ def normal(
     shape, d = broadcast("normal", *[x._node.shape for x in tensors]), result_type("normal", tensors)
     scale = 1.0 if isinstance(std, Tensor) else _number(std)
     if out is not None:
-        _floating("normal", out.dtype)
+        d = out.dtype
+        _floating("normal", d)
     drawn = _draw(ops.normal, shape, d, generator, 0.0, scale, True)
     drawn = (drawn * std if isinstance(std, Tensor) else drawn) + mean
     return deliver("normal", drawn.detach(), out)

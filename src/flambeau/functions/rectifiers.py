@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops.op import check_tensor
 from ..ops.pointwise import absolute, le, select
 from .calling import deliver
+from .casting import lowered
 from .pointwise import _floating
 
 
@@ -29,6 +31,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     >>> torch.nn.functional.prelu(torch.tensor([[-1., -1.]]), torch.tensor([0.1, 0.2]))
     tensor([[-0.1000, -0.2000]])
     """
+    if modes.autocast is not None:
+        return lowered(prelu, input, weight)
     from ..ops.activation import leaky_relu
 
     x, w = check_tensor("prelu", "input", input), check_tensor("prelu", "weight", weight)

@@ -14,6 +14,7 @@ from ..ops.kinds import cast, opmath
 from ..ops.op import check_tensor, wrap_dim, wrap_dims
 from . import return_types
 from .calling import deliver, numpy_names
+from .casting import in_float32
 from .shape import reshape
 
 Dim = Any
@@ -79,6 +80,8 @@ def nansum(
         raise RuntimeError(
             "nansum on CPU does not support complex inputs; sum the real and the imaginary part"
         )
+    if isinstance(out, Tensor) and out.dtype.category < dt.FLOAT <= input.dtype.category:
+        raise NotImplementedError(f'"nansum_cpu" not implemented for {out.dtype.name}: out= must hold floats')
     return deliver("nansum", sum(choose(isnan(input), 0, input), dim, keepdim, dtype=dtype), out)
 
 
@@ -101,6 +104,7 @@ def mean(
 
 
 @numpy_names
+@in_float32
 def prod(
     input: Tensor,
     dim: Dim = None,
@@ -234,7 +238,7 @@ def _extreme(
     if isinstance(dim, Tensor):
         return deliver(f"{what}imum", pair(x, dim), out)
     if dim is None:
-        return deliver(f"a{what}", value(_some(what, x, None), None, False), out)
+        return deliver(f"{what}imum", value(_some(what, x, None), None, False), out)
     dim = wrap_dim(what, dim, x.ndim)
     position.check_dtype(x._node.dtype)
     of = getattr(return_types, what)

@@ -14,6 +14,7 @@ from ..ops import view as ops
 from ..ops.kinds import broadcast
 from ..ops.op import check_tensor, wrap_dim
 from .calling import deliver, numpy_names, shape_of
+from .casting import in_float32
 
 exchange.foreign_strides = ops.as_strided
 
@@ -246,7 +247,7 @@ def t(input: Tensor) -> Tensor:
         raise RuntimeError(
             f"t() expects a tensor with <= 2 dimensions, but self is {rank}D; use transpose or .mT"
         )
-    return ops.transpose(input, (1, 0)) if rank == 2 else input
+    return ops.transpose(input, (1, 0)) if rank == 2 else view(input, *input._node.shape)
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
@@ -532,6 +533,7 @@ def view_as_real(input: Tensor) -> Tensor:
     return ops.view_as_real(input)
 
 
+@in_float32
 def view_as_complex(input: Tensor) -> Tensor:
     """A last dimension of 2 seen as real and imaginary parts.
 

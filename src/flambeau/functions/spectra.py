@@ -9,6 +9,7 @@ from ..ops import spectra as ops
 from ..ops.linalg import matrix, square
 from . import return_types
 from .calling import deliver, deliver_all
+from .casting import in_float32
 
 
 def _lower(A: Tensor, UPLO: str) -> Tensor:
@@ -18,6 +19,7 @@ def _lower(A: Tensor, UPLO: str) -> Tensor:
     return A if UPLO in "Ll" else A.mH
 
 
+@in_float32
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """A = V diag(w) Vᴴ for Hermitian matrices (..., n, n): eigenvalues upwards, orthonormal columns.
 
@@ -33,6 +35,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     )
 
 
+@in_float32
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of Hermitian matrices, from the smallest up.
 
@@ -43,6 +46,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     return deliver("linalg.eigvalsh", ops.eigh(_lower(square("eigvalsh", A), UPLO))[0], out)
 
 
+@in_float32
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """A = V diag(w) V⁻¹ for square matrices (..., n, n): complex eigenvalues in no order, unit columns.
 
@@ -56,6 +60,7 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
     return deliver_all("linalg.eig", return_types.linalg_eig(*ops.eig(square("eig", A))), out)
 
 
+@in_float32
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of square matrices, complex and in no order.
 
@@ -66,6 +71,7 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver("linalg.eigvals", ops.eig(square("eigvals", A))[0], out)
 
 
+@in_float32
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """A = U diag(S) Vᴴ for (..., m, n): orthonormal vectors, singular values from the largest down.
 
@@ -85,6 +91,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out
     return deliver_all("linalg.svd", return_types.linalg_svd(*ops.svd(matrix("svd", A), full_matrices)), out)
 
 
+@in_float32
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values, from the largest down.
 

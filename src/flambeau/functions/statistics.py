@@ -16,6 +16,7 @@ from ..ops.creation import full
 from ..ops.op import check_tensor, wrap_dim
 from . import return_types
 from .calling import deliver, numpy_names
+from .casting import in_float32
 from .choice import choose
 from .linear import matmul
 from .pointwise import isnan
@@ -31,6 +32,7 @@ INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @numpy_names
+@in_float32
 def quantile(
     input: Tensor,
     q: Any,
@@ -54,6 +56,7 @@ def quantile(
 
 
 @numpy_names
+@in_float32
 def nanquantile(
     input: Tensor,
     q: Any,
@@ -157,6 +160,8 @@ def nanmean(
             f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
         )
     count = ops.sum(~isnan(input.detach()), dim, keepdim)
+    if isinstance(out, Tensor) and out.dtype.category < dt.FLOAT:
+        raise NotImplementedError(f'"nansum_cpu" not implemented for {out.dtype.name}: out= must hold floats')
     return deliver("nanmean", nansum(input, dim, keepdim, dtype=dtype) / count, out)
 
 

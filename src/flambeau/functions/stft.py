@@ -14,10 +14,12 @@ from ..ops.kinds import make_constant
 from ..ops.op import check_tensor
 from ..ops.view import pad, window_sum
 from . import indexing, reduction, shape
+from .casting import in_float32
 
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap", "constant": ""}
 
 
+@in_float32
 def stft(
     input: Tensor,
     n_fft: int,

@@ -18,6 +18,7 @@ from ..ops.linalg import SINGULAR, check_matrix, failure, identity, matrix, squa
 from ..ops.op import check_tensor
 from . import factors, indexing, linear, return_types, shape
 from .calling import deliver, deliver_all
+from .casting import in_float32
 from .choice import choose
 from .norms import Tolerance, matrix_rank, tolerances
 from .spectra import svdvals
@@ -37,6 +38,7 @@ def _check_right(what: str, A: Tensor, B: Tensor) -> None:
         )
 
 
+@in_float32
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """X with A X = B (`left=False`: X A = B) for square matrices (..., n, n) and B (..., n, k) or (..., n).
 
@@ -89,6 +91,7 @@ def solve_triangular(
     return deliver("linalg.solve_triangular", x, out)
 
 
+@in_float32
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverses of square matrices (..., n, n). LinAlgError if one is singular.
 
@@ -100,6 +103,12 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
             [0.0000, 0.2500]])
     """
     return deliver("linalg.inv", ops.inv(square("inv", A), True), out)
+
+
+def _hermitian(A: Tensor) -> Tensor:
+    """The matrix of which A's lower triangle is read; the diagonal is real."""
+    lower, diagonal = indexing.tril(A, -1), A.diagonal(0, -2, -1)
+    return lower + lower.mH + (diagonal.real.to(A.dtype) if A.is_complex() else diagonal).diag_embed()
 
 
 def pinv(
@@ -124,11 +133,14 @@ def pinv(
     """
     square("pinv", A) if hermitian else matrix("pinv", A)
     spectra.pinv.check_dtype(A.dtype)
-    x = indexing.tril(A) + indexing.tril(A, -1).mH if hermitian else A
+    x = _hermitian(A) if hermitian else A
     return deliver("linalg.pinv", spectra.pinv(x, *tolerances(A, atol, rcond if rtol is None else rtol)), out)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+@in_float32
+def lstsq(
+    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None
+) -> Any:
     """The shortest X (..., n, k) of least |A X - B|, for (..., m, n) and B (..., m, k) or vectors (..., m).
 
     All drivers give the same solution, by the pseudo-inverse: "gelsy" (default), "gelsd" and "gelss" give the
@@ -165,14 +177,15 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = reduction_ops.sum((linear.matmul(A, x) - b).abs().square(), -2)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A.detach())
-    return return_types.linalg_lstsq(
-        x.squeeze(-1) if vector else x, residuals, rank.new_zeros(0) if driver == "gels" else rank, values
-    )
+    rank = rank.new_zeros(0) if driver == "gels" else rank
+    result = return_types.linalg_lstsq(x.squeeze(-1) if vector else x, residuals, rank, values)
+    return deliver_all("linalg.lstsq", result, out)
 
 
 # ----- without errors -----
 
 
+@in_float32
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     """`inv` that tells instead of failing: `info` (...) is 0, or the number of the pivot that is 0.
 
@@ -291,6 +304,7 @@ def ldl_solve(
 # ----- tensors as matrices -----
 
 
+@in_float32
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse of the linear map that `A` is from its dimensions after the first `ind` to these.
 
@@ -313,6 +327,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     return deliver("linalg.tensorinv", shape.reshape(inverse, *rest, *first), out)
 
 
+@in_float32
 def tensorsolve(
     A: Tensor, B: Tensor, dims: Sequence[int] | None = None, *, out: Tensor | None = None
 ) -> Tensor:

@@ -125,6 +125,8 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=3,
         )
+    if tensor.is_meta:
+        return tensor
     inside = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
     draw = _draw_normal_inside if inside > 0.3 else _draw_uniform_accepted
     return tensor.copy_(draw(tensor, mean, std, a, b, generator))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core import dtype as dt
 from ..core.dtype import dtype
+from ..core.realize import remembered
 from .kinds import NO_BOOL_REAL, REAL, Custom, broadcast, custom
 from .samples import Sample, booleans, integers, spread
 
@@ -223,15 +224,15 @@ def _add_at(x: np.ndarray, key: tuple[Any, ...], src: np.ndarray, dims: Dims) ->
         np.add.at(x, key, src)
 
 
-def _index_shape(x: Any, indices: tuple[Any, ...], dims: Dims, what: str) -> Dims:
-    shapes = [i._node.shape for i in indices]
+@remembered
+def _index_shape(what: str, x_shape: Dims, dims: Dims, *shapes: Dims) -> Dims:
     try:
         shape = broadcast(what, *shapes)
     except RuntimeError:
         raise IndexError(
-            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {[*shapes]}"
         ) from None
-    rest = tuple(e for d, e in enumerate(x._node.shape) if d not in dims)
+    rest = tuple(e for d, e in enumerate(x_shape) if d not in dims)
     together = all(b == a + 1 for a, b in pairwise(dims))
     at = dims[0] if together else 0  # apart from each other, the indexed dimensions come first
     return rest[:at] + shape + rest[at:]
@@ -243,8 +244,10 @@ class Index(Custom):
     def __call__(self, x: Any, indices: tuple[Any, ...], dims: Dims) -> Any:
         for i in indices:
             _check_index("index", i)
-        check_known("index", [(i, x.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True)
-        shape = _index_shape(x, indices, dims, "index")
+        check_known(
+            "index", [(i, x._node.shape[d], d) for i, d in zip(indices, dims, strict=True)], negative=True
+        )
+        shape = _index_shape("index", x._node.shape, dims, *[i._node.shape for i in indices])
         return self.record((x, *indices), (dims,), shape, x._node.dtype)
 
     def on_sample(self, tensors: Any, attrs: dict[str, Any]) -> Any:
@@ -268,7 +271,7 @@ class IndexPut(Custom):
     def __call__(self, x: Any, src: Any, indices: tuple[Any, ...], dims: Dims, accumulate: bool) -> Any:
         for i in indices:
             _check_index("index_put", i)
-        shape = _index_shape(x, indices, dims, "index_put")
+        shape = _index_shape("index_put", x._node.shape, dims, *[i._node.shape for i in indices])
         if broadcast("index_put", shape, src._node.shape) != shape:
             raise RuntimeError(
                 f"index_put: shape mismatch: value tensor of shape {tuple(src.shape)} cannot be broadcast "

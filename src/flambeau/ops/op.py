@@ -20,8 +20,8 @@ from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.dtype import BOOL, COMPLEX, FLOAT, STORED, dtype
-from ..core.gradient import GradNode, Port, freed
-from ..core.record import Results, record
+from ..core.gradient import GradNode, Port, Results, freed
+from ..core.record import record
 from ..core.tensor import Tensor, make
 
 if TYPE_CHECKING:

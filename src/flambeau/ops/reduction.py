@@ -64,7 +64,7 @@ def _count(shape: Dims, dims: Dims) -> int:
     return n
 
 
-sum = reduction("sum", _numpy(np.sum), compute=whole, grad=_sum_grad, samples=_samples())
+sum = reduction("sum", _numpy(np.add.reduce), compute=whole, grad=_sum_grad, samples=_samples())
 
 
 def _mean(x: np.ndarray, dims: Dims, keepdim: Any) -> np.ndarray:
@@ -103,7 +103,9 @@ def _join(a: Any, b: Any) -> Any:
     return concatenate(a, b, a.ndim - 1)
 
 
-prod = reduction("prod", _numpy(np.prod), compute=whole, grad=_prod_grad, samples=_samples(0.5, 2.0))
+prod = reduction(
+    "prod", _numpy(np.multiply.reduce), compute=whole, grad=_prod_grad, samples=_samples(0.5, 2.0)
+)
 
 
 def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
@@ -115,7 +117,7 @@ def _extreme_grad(g: Any, x: Any, out: Any, dims: Dims, keepdim: bool) -> Any:
 
 amax = reduction(
     "amax",
-    _numpy(np.max),
+    _numpy(np.maximum.reduce),
     accepts=REAL,
     grad=_extreme_grad,
     samples=_samples(nothing=False),
@@ -123,7 +125,7 @@ amax = reduction(
 )
 amin = reduction(
     "amin",
-    _numpy(np.min),
+    _numpy(np.minimum.reduce),
     accepts=REAL,
     grad=_extreme_grad,
     samples=_samples(nothing=False),
@@ -155,8 +157,8 @@ def _truth(d: dtype) -> dtype:
     return d if d is dt.uint8 else dt.bool_
 
 
-any = reduction("any", _numpy(np.any), result=_truth, samples=_samples())
-all = reduction("all", _numpy(np.all), result=_truth, samples=_samples())
+any = reduction("any", _numpy(np.logical_or.reduce), result=_truth, samples=_samples())
+all = reduction("all", _numpy(np.logical_and.reduce), result=_truth, samples=_samples())
 
 
 def _variance(x: np.ndarray, dims: Dims, keepdim: bool) -> np.ndarray:

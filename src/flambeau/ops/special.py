@@ -79,14 +79,16 @@ zeta = pointwise(
 i0 = pointwise("i0", bessel.i0, **_real, samples=unary(), grad=lambda g, x: g * i1(x))
 i1 = pointwise(
     "i1", bessel.i1, **_real, samples=unary(),
-    grad=lambda g, x, out: g * (i0(x) - out / x).where(x != 0, 0.5),
+    grad=lambda g, x, out: g * (i0(x) - out / x.where(x != 0, 1.0)).where(x != 0, 0.5),
 )  # fmt: skip
 i0e = pointwise(
     "i0e", bessel.i0e, **_real, samples=unary(), grad=lambda g, x, out: g * (i1e(x) - x.sgn() * out)
 )
 i1e = pointwise(
     "i1e", bessel.i1e, **_real, samples=unary(),
-    grad=lambda g, x, out: g * (i0e(x) - out * (x.sgn() + 1 / x)).where(x != 0, 0.5),
+    grad=lambda g, x, out: (
+        g * (i0e(x) - out * (x.sgn() + 1 / x.where(x != 0, 1.0))).where(x != 0, 0.5)
+    ),
 )  # fmt: skip
 
 # ----- without a gradient, as in PyTorch -----

@@ -186,7 +186,9 @@ slogdet = matrix_op(
 
 
 def _matrix_exp(x: np.ndarray) -> np.ndarray:
-    """Halved until its norm is at most 1, where 20 terms of the series are exact; then squared back."""
+    """Halved until its norm is at most 1, where 20 terms of the series are exact; then squared back. In double
+    precision, since squaring doubles errors."""
+    given, x = x.dtype, x.astype(np.result_type(x.dtype, np.float64))
     norm = np.abs(x).sum(-2).max(-1, initial=0)
     squarings = np.ceil(np.log2(np.clip(np.nan_to_num(norm), 1.0, 2.0**60))).astype(int)[..., None, None]
     scaled = x / (2.0**squarings).astype(x.real.dtype)
@@ -196,7 +198,7 @@ def _matrix_exp(x: np.ndarray) -> np.ndarray:
         out = out + term
     for k in range(int(squarings.max(initial=0))):
         out = np.where(k < squarings, out @ out, out)
-    return out
+    return out.astype(given)
 
 
 def _matrix_exp_grad(g: Any, x: Any) -> Any:

@@ -97,7 +97,8 @@ class SGD(Optimizer):
     def update_sparse(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if number(group["weight_decay"]):
             raise RuntimeError(
-                "SGD: weight_decay is not compatible with sparse gradients: add(sparse, dense) is not supported"
+                "SGD: weight_decay is not compatible with sparse gradients: add(sparse, dense) is not "
+                "supported"
             )
         if group["momentum"]:
             old = state.get("momentum_buffer")

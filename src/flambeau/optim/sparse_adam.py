@@ -46,11 +46,9 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
-        if not 0 < float(lr):
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if not 0 < eps:
-            raise ValueError(f"Invalid epsilon value: {eps}")
         check_not_negative(lr=lr, eps=eps)
+        if not float(lr) or not eps:
+            raise ValueError(f"Invalid learning rate or epsilon value: {lr}, {eps}; they must be positive")
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
         for g, group in enumerate(self.param_groups):

@@ -27,8 +27,8 @@ def ambient() -> tuple[Any, ...]:
     for table in _TABLES:
         if table:
             hooked = [id(hook) for table in _TABLES for hook in table.values()]
-            return modes.grad, modes.inference, get_default_dtype(), hooked
-    return modes.grad, modes.inference, get_default_dtype(), None
+            return modes.grad, modes.inference, get_default_dtype(), modes.autocast, modes.casting, hooked
+    return modes.grad, modes.inference, get_default_dtype(), modes.autocast, modes.casting, None
 
 
 def is_hooked(edge: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.realize import recorder
 from . import walk
 from .kernels import Kernel, kernel
 
@@ -151,7 +152,21 @@ def _leave() -> None:
 
 
 atexit.register(_leave)
+
+
+def _before_fork() -> None:
+    """Lets other threads finish what they are at, and ends the pool's: a child has none of them. The locks are
+    taken in the order in which programs take them."""
+    recorder.lock.acquire()
+    POOL.stop()
+
+
+def _after_fork_in_child() -> None:
+    POOL._forget()
+    recorder.lock.release()
+
+
 if hasattr(os, "register_at_fork"):
-    # Threads don't come along, and might be in the middle of something: they end first, and start again when
-    # wanted.
-    os.register_at_fork(before=POOL.stop, after_in_child=POOL._forget)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=recorder.lock.release, after_in_child=_after_fork_in_child
+    )

@@ -91,7 +91,8 @@ class ContiguousWindows(Dataset[tuple[Tensor, Tensor]]):
     """A long sequence as `batch_size` rows that are read side by side, for models that carry a state.
 
     Row `r` of item `i + 1` goes on where row `r` of item `i` ended. Items are batches already: iterate over
-    it, or give it to a `DataLoader` with `batch_size=None`, unshuffled. What doesn't fill the rows is left out.
+    it, or give it to a `DataLoader` with `batch_size=None`, unshuffled. What doesn't fill the rows is left
+    out.
 
     Args:
         ids: the ids (N), of any whole dtype; items are int64.

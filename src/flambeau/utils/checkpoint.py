@@ -127,6 +127,7 @@ class _Call:
     ) -> None:
         self.function, self.args, self.kwargs, self.again, self.check = function, args, kwargs, again, check
         self.state = get_rng_state() if preserve else None
+        self.casting = modes.autocast, modes.casting
         self.specs: list[tuple[Any, Any]] = []
 
     def run(self, context: Context) -> Any:
@@ -148,7 +149,8 @@ class _Call:
 
     def repeat(self) -> list[Tensor]:
         """The tensors of the result, computed again."""
-        with enable_grad(), fork_rng(enabled=self.state is not None), self.again:
+        randomness = fork_rng(enabled=self.state is not None)
+        with enable_grad(), randomness, _autocast(*self.casting), self.again:
             if self.state is not None:
                 set_rng_state(self.state)
             result = self.function(*self.args, **self.kwargs)
@@ -161,6 +163,17 @@ class _Call:
                 f"computation were {self.specs}; the function must do the same each time"
             )
         return found
+
+
+@contextlib.contextmanager
+def _autocast(dtype: Any, casting: Any) -> Iterator[None]:
+    """A block in which autocast is set as it was."""
+    before = modes.autocast, modes.casting
+    modes.autocast, modes.casting = dtype, casting
+    try:
+        yield
+    finally:
+        modes.autocast, modes.casting = before
 
 
 class _Recomputed(Function):

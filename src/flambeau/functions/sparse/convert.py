@@ -13,12 +13,21 @@ from ...core.node import numel
 from ...core.tensor import Tensor, from_array
 from ...ops.index import index_put
 from ...ops.kinds import cast
-from ...ops.view import permute, reshape
+from ...ops.view import permute
 from .. import convert as dense_convert
 from ..creation import zeros
 from ..indexing import index_add, index_select
+from ..shape import reshape
 from .tensor import (
-    BY_ROWS, NAMES, SparseTensor, assemble, check_sparse, coordinate, counted, passed_on, refusal,
+    BY_ROWS,
+    NAMES,
+    SparseTensor,
+    assemble,
+    check_sparse,
+    coordinate,
+    counted,
+    passed_on,
+    refusal,
 )  # fmt: skip
 
 
@@ -92,8 +101,8 @@ def to_sparse(
         return to_dense(self)
     if dense_dim or (blocksize is not None) != (form in (sparse_bsr, sparse_bsc)):
         raise RuntimeError(
-            f"to_sparse: dense_dim={dense_dim}, blocksize={blocksize} do not go with layout {form}; a blocksize "
-            "is needed for sparse_bsr and sparse_bsc, and only for them"
+            f"to_sparse: dense_dim={dense_dim}, blocksize={blocksize} do not go with layout {form}; a "
+            "blocksize is needed for sparse_bsr and sparse_bsc, and only for them"
         )
     if isinstance(self, SparseTensor):
         if form is self._form:
@@ -145,8 +154,8 @@ def compressed(t: SparseTensor, form: Layout) -> SparseTensor:
     """A COO matrix in a compressed layout without blocks."""
     if t.sparse_dim() != 2:
         raise RuntimeError(
-            f"to_sparse: conversion to {form} takes tensors with two sparse dimensions, got {t.sparse_dim()}; "
-            "batches are not supported"
+            f"to_sparse: conversion to {form} takes tensors with two sparse dimensions, got "
+            f"{t.sparse_dim()}; batches are not supported"
         )
     t = coalesce(t)
     (rows, columns), entries = t._array(), passed_on(t._entries)

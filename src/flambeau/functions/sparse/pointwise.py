@@ -12,10 +12,10 @@ from ...core.modes import modes
 from ...core.tensor import Tensor
 from ...ops.index import index_put
 from ...ops.kinds import cast
-from ...ops.view import reshape
 from .. import pointwise as dense
 from ..calling import write
 from ..joining import cat as dense_cat
+from ..shape import reshape
 from .convert import as_coo, coalesce, compressed, picked, sparse_mask
 from .tensor import SparseTensor, coordinate, refusal
 
@@ -94,7 +94,7 @@ def floor_divide(input: SparseTensor, other: Any) -> SparseTensor:
 
 
 def pow(input: SparseTensor, exponent: Any) -> SparseTensor:
-    """A power of each element that is there. RuntimeError for the exponent 0, with which zeros become ones."""
+    """A power of each element that is there. RuntimeError for the exponent 0, which makes ones of zeros."""
     if not isinstance(input, SparseTensor) or not _is_number(exponent):
         raise refusal("pow: with a tensor as the exponent")
     if exponent == 0:
@@ -149,8 +149,8 @@ def _add_sparse(a: SparseTensor, b: SparseTensor, alpha: Any) -> SparseTensor:
 def _add_to_dense(x: Tensor, t: SparseTensor, alpha: Any) -> Tensor:
     if x.shape != t.shape:
         raise RuntimeError(
-            f"add: expected 'self' and 'other' to have same size, but self has size {list(x.shape)} while other "
-            f"has size {list(t.shape)} (sizes do not broadcast)"
+            f"add: expected 'self' and 'other' to have same size, but self has size {list(x.shape)} while "
+            f"other has size {list(t.shape)} (sizes do not broadcast)"
         )
     d = dt.promote_types(x.dtype, t.dtype)
     entries = t._elements() if alpha == 1 else t._elements() * alpha
@@ -214,7 +214,8 @@ def copied(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """What `copy_` makes of a tensor: the elements of another of the same layout."""
     if not isinstance(self, SparseTensor) or not isinstance(src, SparseTensor):
         raise RuntimeError(
-            "copy_: copy_() between dense and sparse Tensors is not implemented! Use .to_dense() or .to_sparse()"
+            "copy_: copy_() between dense and sparse Tensors is not implemented! Use .to_dense() or "
+            ".to_sparse()"
         )
     return src._with(cast(src._entries, self.dtype).clone())
 

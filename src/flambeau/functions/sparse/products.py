@@ -10,10 +10,10 @@ from ...core import dtype as dt
 from ...core.layout import sparse_coo, sparse_csr
 from ...core.node import numel
 from ...core.tensor import Tensor, from_array
-from ...ops.view import permute, reshape
+from ...ops.view import permute
 from .. import linear
 from ..calling import deliver, write
-from ..shape import transpose, unsqueeze
+from ..shape import reshape, transpose, unsqueeze
 from .convert import as_coo, coalesce, compressed, picked, summed
 from .pointwise import add
 from .tensor import SparseTensor, check_sparse, coordinate
@@ -33,8 +33,8 @@ def _check(what: str, a: Tensor, b: Tensor, rank: int = 2) -> None:
         )
     if a.dtype is not b.dtype:
         raise RuntimeError(
-            f"{what}: expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}; convert one "
-            "with .to()"
+            f"{what}: expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}; convert "
+            "one with .to()"
         )
 
 
@@ -146,7 +146,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     a = check_sparse("bmm", "input", input)
     if isinstance(mat2, SparseTensor) or a.sparse_dim() != 3 or mat2.ndim != 3:
         raise RuntimeError(
-            f"bmm: expected a sparse batch and a dense one, got shapes {tuple(a.shape)} and {tuple(mat2.shape)}"
+            f"bmm: expected a sparse batch and a dense one, got shapes {tuple(a.shape)} and "
+            f"{tuple(mat2.shape)}"
         )
     (count, n, k), m = a._node.shape, mat2.shape[2]
     if tuple(mat2.shape[:2]) != (count, k):
@@ -175,7 +176,8 @@ def addmm(
     found = product("addmm", mat1, mat2) if sparse else linear.mm(mat1, mat2)
     if isinstance(input, SparseTensor) and not isinstance(found, SparseTensor):
         raise RuntimeError(
-            "addmm: expected strided result tensor, got tensor with layout Sparse for 'input'; use .to_dense()"
+            "addmm: expected strided result tensor, got tensor with layout Sparse for 'input'; use "
+            ".to_dense()"
         )
     scaled = found if alpha == 1 else found * alpha
     if beta == 0 and not isinstance(input, SparseTensor):
@@ -239,7 +241,7 @@ def sampled_addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1,
     out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """beta * input + alpha * (mat1 @ mat2) at the places of `input`, a CSR matrix; the others aren't computed.
+    """beta * input + alpha * (mat1 @ mat2) at the places of `input`, a CSR matrix: no others are computed.
 
     >>> import flambeau as torch
     >>> e = torch.eye(2).to_sparse_csr()
@@ -283,7 +285,8 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: tuple[int, int], layout: 
         raise RuntimeError(f"spdiags: Offset Tensor must have dtype Long but got {offsets.dtype}")
     if rows.shape[0] != len(starts):
         raise RuntimeError(
-            f"spdiags: Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({len(starts)})"
+            f"spdiags: Number of diagonals ({rows.shape[0]}) does not match the number of offsets "
+            f"({len(starts)})"
         )
     if len(set(starts.tolist())) < len(starts):
         raise RuntimeError("spdiags: Offset tensor contains duplicate values")

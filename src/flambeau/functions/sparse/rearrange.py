@@ -18,8 +18,8 @@ from .. import shape as dense_shape
 from ..calling import shape_of
 from ..creation import zeros
 from .construct import sparse_coo_tensor
-from .convert import as_coo, picked
-from .tensor import SparseTensor, assemble, coordinate, passed_on, refusal
+from .convert import as_coo, picked, to_sparse
+from .tensor import SparseTensor, assemble, check_sparse, coordinate, passed_on, refusal
 
 _OTHER = {
     sparse_csr: sparse_csc,
@@ -48,8 +48,8 @@ def permute(input: SparseTensor, *dims: Any) -> SparseTensor:
     first = input.sparse_dim()
     if any(d >= first for d in order[:first]):
         raise RuntimeError(
-            f"permute: transposed dimensions must be sparse: got sparse_dim {first}, dims {order}; sparse and "
-            "dense dimensions don't change places"
+            f"permute: transposed dimensions must be sparse: got sparse_dim {first}, dims {order}; sparse "
+            "and dense dimensions don't change places"
         )
     inner = (0, *(d - first + 1 for d in order[first:]))
     entries = passed_on(input._entries)
@@ -180,7 +180,7 @@ def narrow_copy(input: SparseTensor, dim: int, start: int, length: int) -> Spars
     dim = wrap_dim("narrow_copy", dim, x.ndim)
     extent = x._node.shape[dim]
     start = start + extent if start < 0 else start
-    if not (0 <= start and length >= 0 and start + length <= extent):
+    if not 0 <= start <= start + length <= extent:
         raise RuntimeError(
             f"narrow_copy: start ({start}) + length ({length}) exceeds dimension size ({extent})."
         )
@@ -244,7 +244,7 @@ def _widened(entries: Tensor, x: SparseTensor, end: int, shape: tuple[int, ...],
 
 def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> SparseTensor:
     """COO tensors of the same shape side by side in a new dimension."""
-    several = list(tensors)
+    several = [check_sparse("stack", "tensors", x) for x in tensors]
     at = wrap_dim("stack", dim, several[0].ndim + 1)
     return cat([unsqueeze(x, at) for x in several], at, out=out)
 
@@ -292,9 +292,10 @@ def zeros_like(
     pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """No elements, in the shape and the layout of `input`."""
-    if layout not in (None, input._form):
-        raise refusal(f"zeros_like: with layout {layout}")
     d = dtype or input.dtype
+    if layout not in (None, input._form):
+        blank = sparse_coo_tensor(size=input.shape, dtype=d, requires_grad=requires_grad)
+        return to_sparse(blank, layout=layout)
     if input._form is sparse_coo:
         entries = zeros((0, *input._entries._node.shape[1:]), dtype=d)
         made = coordinate(np.zeros((input.sparse_dim(), 0), np.int64), entries, input._node.shape, True)

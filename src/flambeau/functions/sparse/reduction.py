@@ -11,9 +11,9 @@ from ...core.layout import sparse_coo
 from ...core.tensor import Tensor, from_array
 from ...ops.kinds import cast
 from ...ops.op import wrap_dims
-from ...ops.view import reshape
 from .. import norms, scattering
 from .. import reduction as dense
+from ..shape import reshape
 from .convert import as_coo, coalesce, compressed, summed
 from .tensor import SparseTensor, check_sparse, coordinate, counted, passed_on
 
@@ -48,8 +48,8 @@ def sum(
         entries = dense.sum(entries, inside, keepdim)
     shape = tuple(1 if d in dims else e for d, e in enumerate(t._node.shape) if keepdim or d not in dims)
     kept = [d for d in range(first) if d not in dims]
-    if not kept and not keepdim:
-        return dense.sum(entries, 0)
+    if not kept and given._form is sparse_coo:
+        return reshape(dense.sum(entries, 0), shape)
     array = t._array()
     if keepdim:
         array = array.copy()

@@ -40,8 +40,13 @@ _CHANGING = {
     "pow_": pointwise.pow, "__iadd__": pointwise.add, "__isub__": pointwise.sub, "__imul__": pointwise.mul,
     "__itruediv__": pointwise.div, "copy_": pointwise.copied, "zero_": pointwise.zeroed,
 }  # fmt: skip
+_MIXED = """
+    add sub subtract mul multiply mm matmul addmm linear cat concat concatenate stack sparse_mask
+"""  # the first argument may be dense
 # Methods of dense tensors that take sparse operands.
-_EITHER = "add sub mul mm matmul addmm bmm __matmul__ add_ sub_ mul_ addmm_ copy_ __iadd__ __isub__ __imul__ index_select"
+_EITHER = """
+    add sub mul mm matmul addmm __matmul__ add_ sub_ mul_ addmm_ copy_ __iadd__ __isub__ __imul__
+"""
 
 
 def _table() -> dict[str, Any]:
@@ -99,6 +104,7 @@ def attach() -> None:
     """Fills the table, and gives sparse tensors their methods."""
     table = SparseTensor.table
     table.update(_table())
+    SparseTensor.mixed = frozenset(_MIXED.split())
     for name in table.keys() - {"detach"}:
         setattr(SparseTensor, name, table[name])
     for name, view in {

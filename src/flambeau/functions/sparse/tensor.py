@@ -21,14 +21,15 @@ from ...core.layout import sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, spars
 from ...core.modes import modes
 from ...core.node import Node
 from ...core.printing import format_sparse
+from ...core.realize import PACKAGE
 from ...core.tensor import Tensor, from_array
 from ...ops.view import reshape
 
 # Functions that look at nothing but shape and dtype.
-PLAIN = frozenset(
-    "is_tensor is_floating_point is_complex is_signed is_same_size is_conj is_neg numel result_type "
-    "get_device size dim".split()
-)
+PLAIN = {
+    "is_tensor", "is_floating_point", "is_complex", "is_signed", "is_same_size", "is_conj", "is_neg", "numel",
+    "result_type", "get_device",
+}  # fmt: skip
 BY_ROWS = (sparse_csr, sparse_bsr)  # the compressed layouts whose pointers are those of rows
 NAMES = {
     sparse_csr: ("crow_indices", "col_indices"),
@@ -73,7 +74,9 @@ class SparseTensor(Tensor):
     _entries: Tensor
     _pointers: Tensor | None = None
     _coalesced: bool = False
-    table: ClassVar[dict[str, Any]] = {}  # what functions and methods of a name do; filled by `table.py`
+    # What functions and methods of a name do, and which take something dense first; filled by `table`.
+    table: ClassVar[dict[str, Any]] = {}
+    mixed: ClassVar[frozenset[str]] = frozenset()
 
     # ----- functions -----
 
@@ -84,18 +87,19 @@ class SparseTensor(Tensor):
         found = cls.table.get(name)
         if found is None and name in PLAIN:
             return disabled(func, types, args, kwargs)
-        if found is None:
+        first = args[0] if args else (kwargs or {}).get("input")
+        if found is None or not (name in cls.mixed or isinstance(first, SparseTensor)):
             raise refusal(name)
         return found(*args, **(kwargs or {}))
 
     def _current(self) -> Node:
-        raise refusal(_caller())
+        raise _unread()
 
     def _value(self, reason: str) -> np.ndarray:
         raise refusal(reason)
 
     def _own_storage(self) -> Any:
-        raise refusal(_caller())
+        raise _unread()
 
     def _layout(self) -> tuple[tuple[int, ...], int]:
         raise RuntimeError(f"stride: {self._form} tensors do not have strides; use .to_dense()")
@@ -247,13 +251,13 @@ class SparseTensor(Tensor):
         return self
 
     @property
-    def data(self) -> SparseTensor:
+    def data(self) -> Tensor:
         """The same elements, outside of the recorded history."""
         return self.detach()
 
     @data.setter
-    def data(self, other: SparseTensor) -> None:
-        self._become(other.detach())
+    def data(self, other: Tensor) -> None:
+        self._become(check_sparse("data", "other", other).detach())
 
     def numpy(self, *, force: bool = False) -> Any:
         """TypeError: arrays are dense."""
@@ -293,7 +297,7 @@ class SparseTensor(Tensor):
         entries = self._entries
         if self._form in (sparse_bsr, sparse_bsc):
             shape = entries._node.shape
-            return reshape(entries, (shape[0] * shape[1] * shape[2], *shape[3:]))
+            return entries.reshape(shape[0] * shape[1] * shape[2], *shape[3:])
         return entries
 
     # ----- copies -----
@@ -388,11 +392,20 @@ def refusal(what: str) -> NotImplementedError:
     return NotImplementedError(f"{what}: the operation does not take sparse tensors here; use .to_dense()")
 
 
-def _caller() -> str:
-    """The operation that is being recorded."""
+def _unread() -> Exception:
+    """The error of reading a sparse tensor like a dense one: it names the public function that did."""
     frame: Any = sys._getframe(2)
-    op = frame.f_locals.get("op")
-    return getattr(op, "name", frame.f_code.co_name)
+    what = frame.f_code.co_name
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        if hasattr(Tensor, frame.f_code.co_name):
+            what = frame.f_code.co_name
+        frame = frame.f_back
+    if what in SparseTensor.table:
+        return RuntimeError(
+            f"{what}: this is the function as it was before there were sparse tensors; import flambeau.sparse "
+            f"before it, or look it up again: torch.{what}"
+        )
+    return refusal(what)
 
 
 def check_sparse(what: str, name: str, t: Any) -> SparseTensor:

@@ -40,9 +40,13 @@ class Part:
 _UTILS = {
     name: Name("torch._utils", f"_rebuild_{name}")
     for name in (
-        "tensor_v2", "tensor_v3", "parameter", "parameter_with_state", "meta_tensor_no_storage",
+        "tensor_v2",
+        "tensor_v3",
+        "parameter",
+        "parameter_with_state",
+        "meta_tensor_no_storage",
         "sparse_tensor",
-    )  # fmt: skip
+    )
 }
 _OF_TYPE, _TENSOR = Name("torch._tensor", "_rebuild_from_type_v2"), Name("torch", "Tensor")
 _SIZE, _DEVICE = Name("torch", "Size"), Name("torch", "device")

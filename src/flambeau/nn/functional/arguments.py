@@ -102,7 +102,7 @@ def reduction_of(
         reduction = "none" if reduce is not None and not reduce else "mean" if mean else "sum"
         warnings.warn(
             f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
+            stacklevel=4,
         )
     if reduction not in REDUCTIONS:
         raise ValueError(
@@ -126,5 +126,5 @@ def warn_of_broadcasting(what: str, x: Tensor, target: Tensor) -> None:
             f"{what}: Using a target size ({target.shape}) that is different to the input size ({x.shape}). "
             "This will likely lead to incorrect results due to broadcasting. Please ensure they have the "
             "same size.",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...core import dtype as dt
+from ...core.modes import modes
 from ...core.tensor import Tensor
+from ...functions.casting import lowered
 from ...functions.choice import (
     choose,
 )
@@ -53,6 +55,8 @@ def scaled_dot_product_attention(
     tensor([[1.0000],
             [1.8808]])
     """
+    if modes.autocast is not None:
+        return lowered(scaled_dot_product_attention, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
     what = "scaled_dot_product_attention"
     _check(what, query, key, value, attn_mask, dropout_p)
     if is_causal and attn_mask is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...core import dtype as dt
 from ...core.tensor import Tensor
 from ...functions import reduction as sums
+from ...functions.casting import in_float32
 from ...functions.choice import (
     choose,
     clamp_min,
@@ -102,6 +103,7 @@ def _label_weights(x: Tensor, t: Tensor, weight: Tensor, ignore: int) -> Tensor:
     return weights
 
 
+@in_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -126,6 +128,7 @@ def nll_loss(
     return _nll(x, _labels("nll_loss", x, t, ignore_index), weight, ignore_index, how)
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -202,6 +205,7 @@ def _soft(
     return reduced(loss, reduction)
 
 
+@in_float32
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -271,6 +275,7 @@ def _rows(what: str, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 # ----- several classes at once -----
 
 
+@in_float32
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

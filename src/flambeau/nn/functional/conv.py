@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ...core.modes import modes
 from ...core.tensor import Tensor
+from ...functions.casting import lowered
 from ...functions.shape import squeeze, unsqueeze
 from ...ops import conv as ops
 from ...ops.op import check_tensor
@@ -161,6 +163,8 @@ def _conv(n: int) -> Callable[..., Tensor]:
         dilation: Sizes = 1,
         groups: int = 1,
     ) -> Tensor:
+        if modes.autocast is not None:
+            return lowered(function, input, weight, bias, stride, padding, dilation, groups)
         return _convolve(name, n, input, weight, bias, stride, padding, dilation, groups)
 
     return _named(
@@ -197,6 +201,8 @@ def _conv_transpose(n: int) -> Callable[..., Tensor]:
         groups: int = 1,
         dilation: Sizes = 1,
     ) -> Tensor:
+        if modes.autocast is not None:
+            return lowered(function, input, weight, bias, stride, padding, output_padding, groups, dilation)
         return _transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
     return _named(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core import dtype as dt
 from ...core.tensor import Tensor
+from ...functions.casting import in_float32
 from ...functions.choice import choose
 from ...functions.reduction import mean
 from ...ops.alignment import ctc_loss as loss_op
@@ -20,6 +21,7 @@ Lengths = Tensor | Sequence[int]
 INF = float("inf")
 
 
+@in_float32
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ...core.tensor import Tensor
 from ...functions import reduction as sums
+from ...functions.casting import in_float32
 from ...functions.choice import (
     choose,
     clamp_min,
@@ -98,6 +99,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     return vector_norm(difference, p, 1) if x.shape[1] else sums.sum(difference, 1)
 
 
+@in_float32
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -122,6 +124,7 @@ def margin_ranking_loss(
     return reduced(clamp_min(-target * (input1 - input2) + margin, 0), how)
 
 
+@in_float32
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -141,6 +144,7 @@ def hinge_embedding_loss(
     return reduced(far + choose(target != -1, input, 0), how)
 
 
+@in_float32
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -175,6 +179,7 @@ def cosine_embedding_loss(
     return reduced(near + choose(target == -1, clamp_min(cosine - margin, 0), 0), how)
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -250,6 +255,7 @@ def _triplet(
     return reduced(clamp_min(near - far + margin, 0), how)
 
 
+@in_float32
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...core.node import numel
 from ...core.tensor import Tensor
+from ...functions.casting import in_float32
 from ...functions.random import rand
 from ...functions.ranges import arange
 from .arguments import Shape, Sizes, check_float, flat, sizes
@@ -108,7 +109,7 @@ def _positions(samples: Tensor, spatial: Shape, out: Shape, window: Shape) -> Te
     return flat(total, *planes, numel(out), numel(window))
 
 
-fractional_max_pool2d = _fractional(2)
-fractional_max_pool3d = _fractional(3)
-fractional_max_pool2d_with_indices = _fractional(2, True)
-fractional_max_pool3d_with_indices = _fractional(3, True)
+fractional_max_pool2d = in_float32(_fractional(2))
+fractional_max_pool3d = in_float32(_fractional(3))
+fractional_max_pool2d_with_indices = in_float32(_fractional(2, True))
+fractional_max_pool3d_with_indices = in_float32(_fractional(3, True))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ...core.dtype import FLOAT, dtype
+from ...core.modes import modes
 from ...core.node import numel
 from ...core.record import record
 from ...core.tensor import Tensor
 from ...functions.calling import deliver
+from ...functions.casting import lowered
 from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
@@ -26,6 +28,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
     >>> torch.nn.functional.linear(torch.tensor([1., 2.]), torch.tensor([[3., 4.]]), torch.tensor([0.5]))
     tensor([11.5000])
     """
+    if modes.autocast is not None and out is None:
+        return lowered(linear, input, weight, bias)
     if out is not None:
         return deliver("linear", linear(input, weight, bias), out)
     if isinstance(input, Tensor) and isinstance(weight, Tensor) and isinstance(bias, Tensor):
@@ -39,7 +43,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
     y: Tensor = ops.linear(input, weight)
     if bias is None:
         return y
-    return y + _fitting(bias, y._node.shape)  # type: ignore[no-any-return]
+    return y + _fitting(bias, y._node.shape)
 
 
 @lru_cache(maxsize=4096)

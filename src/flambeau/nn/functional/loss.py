@@ -12,11 +12,13 @@ from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
 from ...core.ghost import found_anywhere
 from ...core.tensor import Tensor
+from ...functions.casting import in_float32
 from ...functions.choice import (
     choose,
 )
 from ...functions.shape import unsqueeze
 from ...ops import activation as ops
+from ...ops.kinds import cast, opmath, result_type
 from ...ops.op import check_tensor
 from .arguments import check_float, reduced, reduction_of, same_dtype, warn_of_broadcasting
 
@@ -40,6 +42,7 @@ def _weighted(what: str, x: Tensor, loss: Tensor, weight: Tensor | None, reducti
     return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
 
 
+@in_float32
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -59,6 +62,7 @@ def mse_loss(
     return _weighted("mse_loss", input, check_float("mse_loss", input - target).square(), weight, how)
 
 
+@in_float32
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -78,6 +82,7 @@ def l1_loss(
     return _weighted("l1_loss", input, (input - target).abs(), weight, how)
 
 
+@in_float32
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -101,6 +106,7 @@ def smooth_l1_loss(
     return reduced(ops.smooth_l1(difference, beta) if beta else difference.abs(), how)
 
 
+@in_float32
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -115,7 +121,9 @@ def huber_loss(
     how = reduction_of("huber_loss", reduction)
     if delta <= 0:
         raise RuntimeError(f"huber_loss: does not support non-positive values for delta, got {delta}")
-    loss = ops.smooth_l1(check_float("huber_loss", input - target), delta) * delta
+    d = result_type("huber_loss", [input, target])
+    difference = check_float("huber_loss", cast(input, opmath(d)) - cast(target, opmath(d)))
+    loss = cast(ops.smooth_l1(difference, delta) * delta, d)
     if weight is not None:
         _check_weight("huber_loss", input, weight)
         loss = loss * weight
@@ -134,6 +142,7 @@ def _same_size(what: str, x: Tensor, target: Tensor) -> None:
         )
 
 
+@in_float32
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -162,6 +171,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, how)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -196,6 +206,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else loss * weight, how)
 
 
+@in_float32
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -219,7 +230,7 @@ def kl_div(
         warnings.warn(
             "kl_div: reduction: 'mean' divides the total loss by both the batch size and the support size. "
             "'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
-            stacklevel=2,
+            stacklevel=3,
         )
     how = reduction_of("kl_div", "sum" if batch else reduction, size_average, reduce)
     for name, t in (("input", input), ("target", target)):
@@ -235,6 +246,7 @@ def kl_div(
     return total / input._node.shape[0] if batch and input.ndim else total
 
 
+@in_float32
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

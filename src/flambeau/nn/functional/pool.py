@@ -9,6 +9,7 @@ from ...core import dtype as dt
 from ...core.node import numel
 from ...core.tensor import Tensor
 from ...functions.calling import deliver
+from ...functions.casting import in_float32
 from ...ops import pool as ops
 from ...ops.index import scatter
 from ...ops.op import check_tensor
@@ -322,9 +323,11 @@ def _adaptive_avg_pool(n: int) -> Callable[..., Tensor]:
 
 max_pool1d, max_pool2d, max_pool3d = (_max_pool(n) for n in (1, 2, 3))
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive_max_pool(n) for n in (1, 2, 3))
-max_unpool1d, max_unpool2d, max_unpool3d = (_max_unpool(n) for n in (1, 2, 3))
+max_unpool1d, max_unpool2d, max_unpool3d = (in_float32(_max_unpool(n)) for n in (1, 2, 3))
 avg_pool2d, avg_pool3d = (_avg_pool(n) for n in (2, 3))
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive_avg_pool(n) for n in (1, 2, 3))
+avg_pool3d, adaptive_avg_pool3d = in_float32(avg_pool3d), in_float32(adaptive_avg_pool3d)
+max_pool3d, adaptive_max_pool3d = in_float32(max_pool3d), in_float32(adaptive_max_pool3d)
 
 
 # ----- power means -----

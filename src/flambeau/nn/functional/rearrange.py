@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...core import dtype as dt
+from ...core.modes import modes
 from ...core.node import numel
 from ...core.tensor import Tensor
+from ...functions.casting import done_in
 from ...functions.memory import clone
 from ...functions.shape import permute, squeeze, unsqueeze
 from ...ops import view as views
@@ -37,6 +39,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     >>> torch.nn.functional.pad(torch.tensor([[1., 2., 3.]]), (1, 2), mode="reflect")
     tensor([[2., 1., 2., 3., 2., 1.]])
     """
+    if modes.autocast is not None and (mode == "replicate" or (mode == "reflect" and len(pad) < 6)):
+        return done_in(dt.float32, _pad, input, pad, mode, value)
+    return _pad(input, pad, mode, value)
+
+
+def _pad(input: Tensor, pad: Sequence[int], mode: str, value: float | None) -> Tensor:
     x, amounts = check_tensor("pad", "input", input), tuple([p.__index__() for p in pad])
     if len(amounts) % 2:
         raise RuntimeError(f"pad: Padding length must be divisible by 2, got {list(amounts)}")

@@ -10,6 +10,7 @@ from ...core import dtype as dt
 from ...core.dtype import dtype as DType
 from ...core.node import numel
 from ...core.tensor import Tensor
+from ...functions.casting import in_float32
 from ...functions.choice import choose
 from ...functions.creation import ones
 from ...functions.indexing import gather
@@ -98,6 +99,7 @@ _TAPS: dict[str, Callable[[_Axis, Tensor], list[Tap]]] = {
 }
 
 
+@in_float32
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -155,7 +157,7 @@ def _corners(what: str, given: bool | None) -> bool:
         warnings.warn(
             f"{what}: Default grid_sample and affine_grid behavior has changed to align_corners=False since "
             "1.3.0. Please specify align_corners=True if the old behavior is desired.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return bool(given)
 

@@ -485,13 +485,13 @@ def _are_ints(indices: Any, n: int) -> bool:
     kinds = set(map(type, indices))
     if kinds != {int} and not all(kind is int or issubclass(kind, np.integer) for kind in kinds):
         return False
-    return -n <= min(indices) and max(indices) < n
+    return bool(-n <= min(indices) and max(indices) < n)
 
 
 def _are_within(rows: np.ndarray, n: int) -> bool:
     """The same for an array."""
     plain = rows.dtype == np.int64 and rows.ndim == 1 and len(rows) > 0
-    return plain and -n <= int(rows.min()) and int(rows.max()) < n
+    return bool(plain and -n <= rows.min() and rows.max() < n)
 
 
 def _rows_of(tensor: Tensor, rows: np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ from ._api import Weights, WeightsEnum, register_model
 M = TypeVar("M", bound=nn.Module)
 Settings = dict[str, Any]
 
-_DOWNLOADS = "https://download.pytorch.org/models/"
+DOWNLOADS = "https://download.pytorch.org/models/"
 _DEPRECATED = "deprecated since 0.13 and may be removed in the future"
 
 
@@ -52,7 +52,7 @@ def imagenet(
         "categories": imagenet_categories() if labelled else None,
         "_metrics": {"ImageNet-1K": {"acc@1": acc1, "acc@5": acc5}},
     }
-    return Weights(f"{_DOWNLOADS}{file}.pth", preset, meta)
+    return Weights(f"{DOWNLOADS}{file}.pth", preset, meta)
 
 
 # ----- builders -----
@@ -113,7 +113,9 @@ def by_keyword(args: tuple[Any, ...], kwargs: Settings, names: tuple[str, ...]) 
     if not args:
         return kwargs
     if len(args) > len(names):
-        raise TypeError(f"takes at most {len(names)} positional arguments ({', '.join(names)}), got {len(args)}")
+        raise TypeError(
+            f"takes at most {len(names)} positional arguments ({', '.join(names)}), got {len(args)}"
+        )
     given = dict(zip(names, args, strict=False))
     listed = " and ".join(f"'{name}'" for name in given)
     warnings.warn(

@@ -12,7 +12,11 @@ from ._api import WeightsEnum
 from ._builder import Settings, fix, with_classes
 
 # From ImageNet's means and deviations to those of [-1, 1], by channel.
-_SCALES = ((0.229 / 0.5, (0.485 - 0.5) / 0.5), (0.224 / 0.5, (0.456 - 0.5) / 0.5), (0.225 / 0.5, (0.406 - 0.5) / 0.5))
+_SCALES = (
+    (0.229 / 0.5, (0.485 - 0.5) / 0.5),
+    (0.224 / 0.5, (0.456 - 0.5) / 0.5),
+    (0.225 / 0.5, (0.406 - 0.5) / 0.5),
+)
 
 
 class BasicConv2d(nn.Module):

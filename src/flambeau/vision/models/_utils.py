@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import flambeau as torch
+
 from ... import Tensor, nn
 
 Layer = Callable[..., nn.Module]
@@ -106,3 +108,15 @@ def check_settings(settings: Any, kind: type, name: str) -> None:
         raise ValueError(f"The {name} should not be empty")
     if not isinstance(settings, (list, tuple)) or not all(isinstance(s, kind) for s in settings):
         raise TypeError(f"The {name} should be List[{kind.__name__}]")
+
+
+# ----- attention -----
+
+
+def relative_position_index(height: int, width: int) -> Tensor:
+    """For each two places of a window, the number of the way in which they lie to each other, in a table with
+    (2 * height - 1) * (2 * width - 1) rows."""
+    places = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
+    places = places.flatten(1)
+    down, right = places[:, :, None] - places[:, None, :]
+    return (down + height - 1) * (2 * width - 1) + right + width - 1

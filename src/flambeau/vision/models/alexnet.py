@@ -57,7 +57,9 @@ class AlexNet(nn.Module):
         return logits
 
 
-# <enums>
+class AlexNet_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("alexnet-owt-7be5be79", 61_100_840, 56.522, 79.066, min_size=63)
+    DEFAULT = IMAGENET1K_V1
 
 
 alexnet = builder("alexnet", "AlexNet.", AlexNet_Weights, AlexNet)

@@ -166,7 +166,24 @@ def _load(model: DenseNet, weights: WeightsEnum, progress: bool) -> None:
     model.load_state_dict({_OLD_KEY.sub(r"\1\2", key): value for key, value in state.items()})
 
 
-# <enums>
+class DenseNet121_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet121-a639ec97", 7_978_856, 74.434, 91.972, min_size=29)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet161_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet161-8d451a50", 28_681_000, 77.138, 93.56, min_size=29)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet169_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet169-b2777c0a", 14_149_480, 75.6, 92.806, min_size=29)
+    DEFAULT = IMAGENET1K_V1
+
+
+class DenseNet201_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("densenet201-c1103571", 20_013_928, 76.896, 93.37, min_size=29)
+    DEFAULT = IMAGENET1K_V1
 
 
 densenet121 = builder(

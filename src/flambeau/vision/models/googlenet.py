@@ -184,7 +184,9 @@ def _finish(model: GoogLeNet, kwargs: Settings) -> None:
         model.aux1 = model.aux2 = None
 
 
-# <enums>
+class GoogLeNet_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("googlenet-1378be20", 6_624_904, 69.778, 89.53, min_size=15)
+    DEFAULT = IMAGENET1K_V1
 
 
 googlenet = builder(

@@ -9,7 +9,7 @@ import flambeau as torch
 
 from ... import Tensor, nn
 from ._api import WeightsEnum
-from ._builder import Settings, builder, imagenet
+from ._builder import builder, imagenet
 from ._inception import BasicConv2d, initialize_truncated, rescale, wants_init, with_weights
 from ._utils import Layer
 
@@ -254,13 +254,9 @@ class Inception3(nn.Module):
         return InceptionOutputs(logits, aux) if self.training and self.aux_logits else logits
 
 
-def _finish(model: Inception3, kwargs: Settings) -> None:
-    if not kwargs.get("aux_logits", True):
-        model.aux_logits = False
-        model.AuxLogits = None
-
-
-# <enums>
+class Inception_V3_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("inception_v3_google-0cc3c7bd", 27_161_264, 77.294, 93.45, 299, 342, min_size=75)
+    DEFAULT = IMAGENET1K_V1
 
 
 inception_v3 = builder(
@@ -269,5 +265,4 @@ inception_v3 = builder(
     Inception_V3_Weights,
     Inception3,
     with_weights=with_weights,
-    finish=_finish,
 )

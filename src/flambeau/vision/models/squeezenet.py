@@ -95,12 +95,15 @@ class SqueezeNet(nn.Module):
         return logits
 
 
-# <enums>
+class SqueezeNet1_0_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_0-b66bff10", 1_248_424, 58.092, 80.42, min_size=21)
+    DEFAULT = IMAGENET1K_V1
 
 
-squeezenet1_0 = builder(
-    "squeezenet1_0", "SqueezeNet 1.0.", SqueezeNet1_0_Weights, partial(SqueezeNet, "1_0")
-)
-squeezenet1_1 = builder(
-    "squeezenet1_1", "SqueezeNet 1.1.", SqueezeNet1_1_Weights, partial(SqueezeNet, "1_1")
-)
+class SqueezeNet1_1_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("squeezenet1_1-b8a52dc0", 1_235_496, 58.178, 80.624, min_size=17)
+    DEFAULT = IMAGENET1K_V1
+
+
+squeezenet1_0 = builder("squeezenet1_0", "SqueezeNet 1.0.", SqueezeNet1_0_Weights, partial(SqueezeNet, "1_0"))
+squeezenet1_1 = builder("squeezenet1_1", "SqueezeNet 1.1.", SqueezeNet1_1_Weights, partial(SqueezeNet, "1_1"))

@@ -99,7 +99,54 @@ def _with_weights(settings: Settings, weights: WeightsEnum) -> None:
     with_classes(settings, weights)
 
 
-# <enums>
+class VGG11_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg11-8a719046", 132_863_336, 69.02, 88.628, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG11_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg11_bn-6002323d", 132_868_840, 70.37, 89.81, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG13_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg13-19584684", 133_047_848, 69.928, 89.246, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG13_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg13_bn-abd245e5", 133_053_736, 71.586, 90.374, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG16_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg16-397923af", 138_357_544, 71.592, 90.382, min_size=32)
+    IMAGENET1K_FEATURES = imagenet(
+        "vgg16_features-amdegroot-88682ab5",
+        138_357_544,
+        nan,
+        nan,
+        min_size=32,
+        labelled=False,
+        mean=(0.48235, 0.45882, 0.40784),
+        std=(0.00392156862745098, 0.00392156862745098, 0.00392156862745098),
+    )
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG16_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg16_bn-6c64b313", 138_365_992, 73.36, 91.516, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG19_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg19-dcbb9e9d", 143_667_240, 72.376, 90.876, min_size=32)
+    DEFAULT = IMAGENET1K_V1
+
+
+class VGG19_BN_Weights(WeightsEnum):
+    IMAGENET1K_V1 = imagenet("vgg19_bn-c79401a0", 143_678_248, 74.218, 91.842, min_size=32)
+    DEFAULT = IMAGENET1K_V1
 
 
 def _model(name: str, depth: int, batch_norm: bool, enum: type[WeightsEnum]) -> Callable[..., VGG]:

@@ -1,5 +1,34 @@
 """Operations and blocks for detection and vision models, with torchvision's names."""
 
+from .boxes import (
+    batched_nms,
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    complete_box_iou,
+    distance_box_iou,
+    generalized_box_iou,
+    masks_to_boxes,
+    nms,
+    remove_small_boxes,
+)
+from .deform_conv import (
+    DeformConv2d,
+    deform_conv2d,
+)
+from .drop_block import (
+    DropBlock2d,
+    DropBlock3d,
+    drop_block2d,
+    drop_block3d,
+)
+from .feature_pyramid_network import (
+    FeaturePyramidNetwork,
+)
+from .focal_loss import (
+    sigmoid_focal_loss,
+)
 from .misc import (
     MLP,
     Conv2dNormActivation,
@@ -8,15 +37,47 @@ from .misc import (
     Permute,
     SqueezeExcitation,
 )
-from .stochastic_depth import StochasticDepth, stochastic_depth
+from .regions import (
+    RoIAlign,
+    RoIPool,
+    roi_align,
+    roi_pool,
+)
+from .stochastic_depth import (
+    StochasticDepth,
+    stochastic_depth,
+)
 
 __all__ = [
     "MLP",
     "Conv2dNormActivation",
     "Conv3dNormActivation",
+    "DeformConv2d",
+    "DropBlock2d",
+    "DropBlock3d",
+    "FeaturePyramidNetwork",
     "FrozenBatchNorm2d",
     "Permute",
+    "RoIAlign",
+    "RoIPool",
     "SqueezeExcitation",
     "StochasticDepth",
+    "batched_nms",
+    "box_area",
+    "box_convert",
+    "box_iou",
+    "clip_boxes_to_image",
+    "complete_box_iou",
+    "deform_conv2d",
+    "distance_box_iou",
+    "drop_block2d",
+    "drop_block3d",
+    "generalized_box_iou",
+    "masks_to_boxes",
+    "nms",
+    "remove_small_boxes",
+    "roi_align",
+    "roi_pool",
+    "sigmoid_focal_loss",
     "stochastic_depth",
 ]

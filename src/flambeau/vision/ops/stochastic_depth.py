@@ -21,7 +21,7 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
     >>> import flambeau as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.vision.ops.stochastic_depth(torch.ones(4, 1), 0.5, "row").flatten()
-    tensor([2., 0., 2., 2.])
+    tensor([0., 0., 2., 0.])
     """
     if not 0 <= p <= 1:
         raise ValueError(f"stochastic_depth: drop probability has to be between 0 and 1, but got {p}")

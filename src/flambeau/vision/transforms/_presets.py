@@ -68,8 +68,8 @@ class _Preset(nn.Module):
             else f"resized to {self.resize_size} by {self.interpolation.value}, "
         )
         return (
-            f"PIL images, or tensors (..., C, H, W): {resize}{crop}values taken to [0.0, 1.0], then normalised "
-            f"by mean={self.mean} and std={self.std}."
+            f"PIL images, or tensors (..., C, H, W): {resize}{crop}values taken to [0.0, 1.0], then "
+            f"normalised by mean={self.mean} and std={self.std}."
         )
 
 

@@ -317,7 +317,8 @@ class RandomErasing(nn.Module):
             return img
         values = None
         if not isinstance(self.value, str):
-            values = [float(v) for v in (self.value if isinstance(self.value, Sequence) else [self.value])]
+            given: Any = self.value
+            values = [float(v) for v in (given if isinstance(given, Sequence) else [given])]
         if values is not None and len(values) not in (1, img.shape[-3]):
             raise ValueError(
                 "RandomErasing: If value is a sequence, it should have either a single value or "

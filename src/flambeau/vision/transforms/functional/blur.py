@@ -41,7 +41,9 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: Any = None)
     if min(sigmas) <= 0:
         raise ValueError(f"{what}: sigma should have positive values. Got {list(sigmas)}")
     if is_pil(check_image(what, img)):
-        return to_pil_image(gaussian_blur(pil_to_tensor(img), [int(k) for k in sizes], list(sigmas)), img.mode)
+        return to_pil_image(
+            gaussian_blur(pil_to_tensor(img), [int(k) for k in sizes], list(sigmas)), img.mode
+        )
 
     def run(x: Tensor) -> Tensor:
         across, down = (_gaussian(int(k), float(s), x) for k, s in zip(sizes, sigmas, strict=True))

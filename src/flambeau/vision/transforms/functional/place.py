@@ -200,7 +200,8 @@ def _pad_constant(img: Tensor, sides: list[int], fill: Any) -> Tensor:
         return bordered
     values = torch.tensor(fill, dtype=img.dtype, device=img.device).view(-1, 1, 1)
     inside = torch.nn.functional.pad(torch.ones(img.shape[-2:], dtype=torch.bool), sides, value=False)
-    return torch.where(inside, torch.nn.functional.pad(img, sides), values)
+    filled: Tensor = torch.where(inside, torch.nn.functional.pad(img, sides), values)
+    return filled
 
 
 def fill_options(img: Any, fill: Any, name: str = "fillcolor") -> dict[str, Any]:
@@ -209,7 +210,7 @@ def fill_options(img: Any, fill: Any, name: str = "fillcolor") -> dict[str, Any]
     fill = 0 if fill is None else fill
     if isinstance(fill, str):
         return {name: fill}
-    values = [fill] if isinstance(fill, numbers.Number) else list(fill)
+    values = list(fill) if isinstance(fill, Sequence) else [fill]
     values = values * bands if len(values) == 1 else values
     if len(values) != bands:
         raise ValueError(

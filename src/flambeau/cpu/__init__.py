@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from types import TracebackType
 from typing import Any
 
-from .core.realize import recorder
+from ..core.realize import recorder
 
 
 def is_available() -> bool:
@@ -152,3 +153,9 @@ def current_stream(device: Any = None) -> Stream:
     'Stream'
     """
     return Stream()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        return importlib.import_module(".amp", __name__)
+    raise AttributeError(f"module 'flambeau.cpu' has no attribute {name!r}")
