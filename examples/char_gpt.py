@@ -112,7 +112,7 @@ def train(model, data, held_out, steps, batch_size, lr):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--characters", type=int, default=2_000_000, help="how much of the library to read")
     parser.add_argument("--context", type=int, default=128, help="how far back the model looks")
     parser.add_argument("--batch", type=int, default=16)

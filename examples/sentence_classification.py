@@ -51,7 +51,7 @@ def sentences(package):
 
 def load_data(packages, seed):
     """The dataset, a part of it for training and one for the test, and the vocabulary of the first."""
-    names = {*packages, *(name.lstrip("_py") for name in packages)}
+    names = {*packages, *(name.removeprefix("_py") for name in packages)}
     pairs = [(sentence, package) for package in packages for sentence in sentences(package)]
     data = TextClassification([s for s, _ in pairs], [p for _, p in pairs], classes=packages)
     generator = torch.Generator().manual_seed(seed)

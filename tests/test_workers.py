@@ -492,7 +492,7 @@ def test_seeds_of_an_order_are_not_disturbed_by_workers():
     assert torch.equal(after, torch.rand(1))
 
 
-def test_more_workers_than_processors_warn(recwarn):
+def test_more_workers_than_processors_warn():
     import warnings
 
     most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -10,7 +10,6 @@ tensor([1., 1.])
 from typing import Any
 
 from .functions.sparse.construct import check_sparse_tensor_invariants
-from .functions.sparse.convert import to_dense
 from .functions.sparse.legacy import TYPES as _TYPES
 from .functions.sparse.products import addmm, mm, sampled_addmm, spdiags
 from .functions.sparse.reduction import log_softmax, softmax
@@ -19,7 +18,7 @@ from .functions.sparse.tensor import SparseTensor
 
 __all__ = [
     "SparseTensor", "addmm", "check_sparse_tensor_invariants", "log_softmax", "mm", "sampled_addmm",
-    "softmax", "spdiags", "sum", "to_dense",
+    "softmax", "spdiags", "sum",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Each gives the first difference that it finds (a word, a sentence), None if ther
 itself has no such aspect.
 """
 
+import functools
 import warnings
 
 import numpy as np
@@ -196,6 +197,8 @@ def variant(name, spelling, theirs, dtypes):
     f = getattr(flambeau.Tensor, spelling, None)
     if "testing" in (getattr(theirs, "__module__", None) or ""):
         f = ours(theirs)
+    if isinstance(theirs, functools.partial):
+        f = functools.partial(here(theirs.func), **theirs.keywords)
     if f is None:
         spelled = getattr(theirs, "__name__", spelling)  # iadd for __iadd__, and functions of operator
         f = getattr(flambeau.Tensor, f"__{spelled.strip('_')}__", None)

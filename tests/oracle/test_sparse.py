@@ -300,8 +300,12 @@ sys.modules.setdefault("expecttest", types.SimpleNamespace(TestCase=unittest.Tes
 with warnings.catch_warnings(action="ignore"):
     from torch.testing._internal.common_methods_invocations import op_db
 
-SAMPLED = ["mul", "sum", "zeros_like"]
-LAYOUTS = ["sparse_coo", "sparse_csr", "sparse_csc"]
+SAMPLED = [
+    (op, layout)
+    for op in op_db
+    for layout in ("sparse_coo", "sparse_csr", "sparse_csc")
+    if op.name in ("sum", "zeros_like") or (op.name == "mul" and layout != "sparse_coo")
+]  # those of mul in COO take PyTorch seconds to make
 
 
 def ours(x):
@@ -322,11 +326,10 @@ def ours(x):
     return flambeau.sparse_compressed_tensor(*parts, ours(x.values()), tuple(x.shape), layout=ours(x.layout))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("op", [op for op in op_db if op.name in SAMPLED], ids=lambda op: op.name)
+@pytest.mark.parametrize(("op", "layout"), SAMPLED, ids=lambda x: getattr(x, "name", x))
 def test_samples(op, layout):
     samples = op.sample_inputs_sparse(getattr(torch, layout), "cpu", torch.float64)
-    for sample in itertools.islice(samples, 50):
+    for sample in itertools.islice(samples, 20):
         if any(
             isinstance(x, torch.Tensor) and x.layout is not torch.sparse_coo and x.ndim > 2
             for x in (sample.input, *sample.args)

@@ -16,6 +16,7 @@ from itertools import combinations
 from math import prod
 from typing import Any, NamedTuple
 
+from ..core.modes import modes
 from ..core.tensor import Tensor
 from ..ops import contraction as ops
 from ..ops import reduction as reduction_ops
@@ -23,6 +24,7 @@ from ..ops import view as view_ops
 from ..ops.op import check_tensor, wrap_dim
 from . import shape
 from .calling import deliver
+from .casting import lowered, plain
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ELLIPSIS = -1  # until its dimensions are known, which are numbered from -2 down, from the last one
@@ -101,8 +103,12 @@ class Pair(NamedTuple):
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = self.left(x), self.right(y)
-        product = ops.matmul(x, y) if self.matrices else x * y
+        product = _matmul(x, y) if self.matrices else x * y
         return product if self.shape is None else shape.reshape(product, self.shape)
+
+
+def _matmul(x: Tensor, y: Tensor) -> Tensor:
+    return ops.matmul(x, y) if modes.autocast is None else lowered(ops.matmul, x, y)
 
 
 class Plan(NamedTuple):
@@ -375,7 +381,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
                 f"and second has size {y.shape[j]} in dim {j} (shapes {tuple(x.shape)} and {tuple(y.shape)})"
             )
     wanted = tuple(d for d in (*left, *right) if d not in first)
-    return deliver("tensordot", contract((x, y), (left, right), wanted).to(x.dtype), out)
+    if modes.autocast is not None and wanted and out is None:
+        return lowered(tensordot, x, y, (first, second))
+    with plain():
+        return deliver("tensordot", contract((x, y), (left, right), wanted).to(x.dtype), out)
 
 
 def _pairs(x: Tensor, y: Tensor, dims: Any) -> tuple[list[int], list[int]]:

@@ -210,7 +210,7 @@ def randn(
 
 
 def randint(
-    low: int,
+    low: int = 0,
     high: Any = None,
     size: Any = None,
     *,
@@ -229,6 +229,8 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     d = dtype or dt.int64
     low, high, generator = int(low), int(high), generator or default_generator
     if low >= high:

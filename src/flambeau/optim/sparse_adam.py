@@ -34,8 +34,8 @@ class SparseAdam(Optimizer):
         >>> optimizer = torch.optim.SparseAdam(table.parameters(), lr=0.5)
         >>> table(torch.tensor([2])).sum().backward()
         >>> optimizer.step()
-        >>> table.weight.flatten().tolist()
-        [0.0, 0.0, -0.5]
+        >>> table.weight.flatten()
+        tensor([ 0.0000,  0.0000, -0.5000], grad_fn=<ViewBackward0>)
     """
 
     def __init__(

@@ -155,7 +155,7 @@ atexit.register(_leave)
 
 
 def _before_fork() -> None:
-    """Lets other threads finish what they are at, and ends the pool's: a child has none of them. The locks are
+    """Lets other threads finish what they are at, and ends the pool's: a child has none of them. Locks are
     taken in the order in which programs take them."""
     recorder.lock.acquire()
     POOL.stop()

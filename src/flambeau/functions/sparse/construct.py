@@ -101,12 +101,26 @@ def sparse_coo_tensor(
         entries = zeros((0,), dtype=dtype or dt.get_default_dtype())
         return _finished(assemble(sparse_coo, places, entries, shape, None, True), device, requires_grad)
     places, entries = _index(what, indices, dt.int64), _values(values, dtype)
+    if entries.ndim == 0:
+        entries = entries.expand(places.shape[-1]).clone()
+    array, shape = _fitting(what, places, entries, size)
+    coalesced = array.shape[1] < 2 if is_coalesced is None else bool(is_coalesced)
+    if check_invariants is None:
+        check_invariants = check_sparse_tensor_invariants.is_enabled()
+    if coalesced and check_invariants and (np.diff(counted(array, shape[: len(array)])) <= 0).any():
+        raise RuntimeError(
+            f"{what}: cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor"
+        )
+    made = assemble(sparse_coo, places, passed_on(entries), shape, None, coalesced)
+    return _finished(made, device, requires_grad)
+
+
+def _fitting(what: str, places: Tensor, entries: Tensor, size: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The coordinates and the shape; RuntimeError if they or the entries don't fit."""
     if places.ndim != 2:
         raise RuntimeError(
             f"{what}: indices must be sparse_dim x nnz, but got shape {tuple(places.shape)}; use [[...]]"
         )
-    if entries.ndim == 0:
-        entries = entries.expand(places.shape[1]).clone()
     if places.shape[1] != entries.shape[0]:
         raise RuntimeError(
             f"{what}: indices and values must have same nnz, but got nnz from indices: {places.shape[1]}, "
@@ -126,16 +140,7 @@ def sparse_coo_tensor(
             f"got {list(entries.shape[1:])}"
         )
     _check_coordinates(what, array, shape)
-    n, thorough = array.shape[1], check_invariants
-    if thorough is None:
-        thorough = check_sparse_tensor_invariants.is_enabled()
-    coalesced = n < 2 if is_coalesced is None else bool(is_coalesced)
-    if coalesced and n > 1 and thorough and (np.diff(counted(array, shape[: len(array)])) <= 0).any():
-        raise RuntimeError(
-            f"{what}: cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor"
-        )
-    made = assemble(sparse_coo, places, passed_on(entries), shape, None, coalesced)
-    return _finished(made, device, requires_grad)
+    return array, shape
 
 
 def _finished(t: SparseTensor, device: _Device, requires_grad: bool) -> SparseTensor:

@@ -395,15 +395,16 @@ def refusal(what: str) -> NotImplementedError:
 def _unread() -> Exception:
     """The error of reading a sparse tensor like a dense one: it names the public function that did."""
     frame: Any = sys._getframe(2)
-    what = frame.f_code.co_name
+    op = frame.f_locals.get("op") or frame.f_locals.get("self")
+    what = getattr(op, "name", frame.f_code.co_name)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        if hasattr(Tensor, frame.f_code.co_name):
+        if hasattr(Tensor, frame.f_code.co_name) and frame.f_code.co_name != "__call__":
             what = frame.f_code.co_name
         frame = frame.f_back
     if what in SparseTensor.table:
         return RuntimeError(
-            f"{what}: this is the function as it was before there were sparse tensors; import flambeau.sparse "
-            f"before it, or look it up again: torch.{what}"
+            f"{what}: this is the function as it was before there were sparse tensors; import "
+            f"flambeau.sparse before it, or look it up again: torch.{what}"
         )
     return refusal(what)
 

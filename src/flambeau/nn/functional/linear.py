@@ -10,7 +10,7 @@ from ...core.node import numel
 from ...core.record import record
 from ...core.tensor import Tensor
 from ...functions.calling import deliver
-from ...functions.casting import lowered
+from ...functions.casting import lowered, uncast
 from ...functions.linear import matmul
 from ...ops import conv as ops
 from ...ops.op import check_tensor
@@ -84,6 +84,7 @@ def _check_linear(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
         )
 
 
+@uncast
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[o] = sum over i, j of x1[i] * weight[o, i, j] * x2[j], plus bias[o]: (*, in1) and (*, in2) to (*,
     out).

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ...core.modes import modes
 from ...core.tensor import Tensor
+from ...functions.casting import cast_all, lowered
 from ...functions.joining import cat, stack
 from ...ops import recurrent as ops
 from ...ops.reference import recurrent as reference
@@ -38,7 +40,10 @@ def _gru(
     hidden = w_hh._node.shape[1]
     inner = w_hh.new_zeros(hidden) if b_hh is None else b_hh[2 * hidden :]
     bias = None if b_ih is None else b_ih + cat((b_hh[: 2 * hidden], w_hh.new_zeros(hidden)))
-    out, *_, h = ops.gru(linear(x, w_ih, bias), w_hh, inner, *states, sizes, reverse)
+    x = linear(x, w_ih, bias)
+    if modes.autocast is not None:
+        x, *states = cast_all([x, *states], w_hh._node.dtype)
+    out, *_, h = ops.gru(x, w_hh, inner, *states, sizes, reverse)
     return out, h
 
 
@@ -73,6 +78,8 @@ def recurrent(
     last states; between layers elements are dropped with probability `dropout`.
     """
     layer, last, k = LAYERS[mode], [], 0
+    if modes.autocast is not None and mode != "GRU":  # whose state stays in float32
+        layer = partial(lowered, layer)
     for number, directions in enumerate(weights):
         if number and dropout:
             x = drop(x, dropout, True)

@@ -7,7 +7,9 @@ import warnings
 from typing import Any, ClassVar
 
 from ...core.dtype import dtype as DType
+from ...core.modes import modes
 from ...core.tensor import Tensor
+from ...functions.casting import casts
 from ...functions.creation import zeros
 from ...functions.indexing import index_select
 from ...ops.op import check_tensor
@@ -149,7 +151,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """ValueError or RuntimeError for an input of another dtype, rank or number of features."""
         d, expected = self._flat_weights[0].dtype, 3 if batch_sizes is None else 2
-        if input.dtype is not d:
+        if input.dtype is not d and not (modes.autocast is not None and casts(input)):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({d}). Convert input: "
                 f"input.to({d}), or convert model: model.to({input.dtype})"

@@ -98,6 +98,7 @@ def _transfer(url: str, part: str, tag: list[str], checked: bool) -> bool:
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 416:  # no such range: what is here is no beginning of it
             _remove(part)
         raise

@@ -222,7 +222,7 @@ def get_model(name: str, **config: Any) -> nn.Module:
 
 
 def get_model_weights(name: Builder | str) -> type[WeightsEnum]:
-    """The enum of the weights that there are for a model: what its builder's argument `weights` is said to be.
+    """The enum of the weights that there are for a model: its builder's annotation of `weights`.
 
     Args:
         name: the model's name, or its builder.

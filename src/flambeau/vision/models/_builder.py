@@ -84,7 +84,7 @@ def _legacy(enum: type[WeightsEnum]) -> WeightsEnum | None:
 def modernize(
     kwargs: Settings, name: str, enum: type[WeightsEnum], parameter: str = "weights", old: str = "pretrained"
 ) -> None:
-    """`pretrained=True`, and `weights=True`, become `weights=` the first that were published, with warnings."""
+    """`pretrained=True` and `weights=True` become the first weights that were published, with warnings."""
     given = kwargs.get(parameter)
     if old in kwargs:
         warnings.warn(
@@ -119,7 +119,8 @@ def by_keyword(args: tuple[Any, ...], kwargs: Settings, names: tuple[str, ...]) 
     given = dict(zip(names, args, strict=False))
     listed = " and ".join(f"'{name}'" for name in given)
     warnings.warn(
-        f"Using {listed} as positional parameter(s) is {_DEPRECATED}. Please use keyword parameter(s) instead.",
+        f"Using {listed} as positional parameter(s) is {_DEPRECATED}. "
+        f"Please use keyword parameter(s) instead.",
         stacklevel=3,
     )
     return given | kwargs

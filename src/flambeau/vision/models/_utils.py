@@ -58,7 +58,7 @@ class IntermediateLayerGetter(nn.ModuleDict):
 
 
 def make_divisible(v: float, divisor: int, min_value: int | None = None) -> int:
-    """The multiple of `divisor` next to `v`, but at least `min_value` (by default `divisor`) and 90% of `v`."""
+    """The multiple of `divisor` next to `v`, at least `min_value` (by default `divisor`) and 90% of `v`."""
     nearest = max(divisor if min_value is None else min_value, int(v + divisor / 2) // divisor * divisor)
     return nearest if nearest >= 0.9 * v else nearest + divisor
 

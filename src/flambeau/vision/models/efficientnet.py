@@ -95,9 +95,9 @@ class MBConvConfig(_StageConfig):
         depth_mult: float = 1.0,
         block: Layer | None = None,
     ) -> None:
-        channels = (make_divisible(c * width_mult, 8) for c in (input_channels, out_channels))
         layers = math.ceil(num_layers * depth_mult)
-        super().__init__(expand_ratio, kernel, stride, *channels, layers, block or MBConv)
+        channels, out = (make_divisible(c * width_mult, 8) for c in (input_channels, out_channels))
+        super().__init__(expand_ratio, kernel, stride, channels, out, layers, block or MBConv)
 
 
 class FusedMBConvConfig(_StageConfig):
@@ -125,7 +125,7 @@ class FusedMBConvConfig(_StageConfig):
 class _Block(nn.Module):
     """Layers beside a shortcut, where shapes allow it; in training they may be left out."""
 
-    def __init__(self, cnf: _StageConfig, stochastic_depth_prob: float, layers: list[nn.Module]) -> None:
+    def __init__(self, cnf: _StageConfig, stochastic_depth_prob: float, layers: Sequence[nn.Module]) -> None:
         super().__init__()
         if cnf.stride not in (1, 2):
             raise ValueError(f"illegal stride value: {cnf.stride} is not 1 or 2")
@@ -391,7 +391,10 @@ _V2 = {  # the fused stages, and the others
 
 def _v2(size: str, dropout: float, enum: type[WeightsEnum]) -> Callable[..., EfficientNet]:
     fused, others = _V2[size]
-    stages = [*(FusedMBConvConfig(*row) for row in fused), *(MBConvConfig(*row) for row in others)]
+    stages: list[MBConvConfig | FusedMBConvConfig] = [
+        *(FusedMBConvConfig(*row) for row in fused),
+        *(MBConvConfig(*row) for row in others),
+    ]
     make: Callable[..., EfficientNet] = partial(EfficientNet, stages, dropout=dropout)
     fixed = {"norm_layer": _norm_v2, "last_channel": 1280}
     return builder(f"efficientnet_v2_{size}", f"EfficientNet v2 {size.upper()}.", enum, make, fixed)

@@ -176,7 +176,8 @@ def _finish(model: GoogLeNet, kwargs: Settings) -> None:
     """The auxiliary outputs stay only if asked for: in the published file they are not trained."""
     if kwargs.get("aux_logits", False):
         warnings.warn(
-            "auxiliary heads in the pretrained googlenet model are NOT pretrained, so make sure to train them",
+            "auxiliary heads in the pretrained googlenet model are NOT pretrained, so make sure to train "
+            "them",
             stacklevel=3,
         )
     else:

@@ -76,7 +76,8 @@ class _Halving(_Branches):
     """Branches with stride 2 at the end."""
 
     def _pool(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 3, stride=2)
+        pooled: Tensor = F.max_pool2d(x, 3, stride=2)
+        return pooled
 
 
 class InceptionB(_Halving):

@@ -28,7 +28,7 @@ def _halved(size: Extents) -> Extents:
 
 
 class MBConv(nn.Module):
-    """A depthwise convolution with squeeze-and-excitation between two that widen and narrow, beside a shortcut."""
+    """A depthwise convolution with squeeze-and-excitation between two others, beside a shortcut."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class MaxVitLayer(nn.Module):
         attention: dict[str, Any],
     ) -> None:
         super().__init__()
-        drop = {"p_stochastic_dropout": p_stochastic_dropout}
+        drop: dict[str, Any] = {"p_stochastic_dropout": p_stochastic_dropout}
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         layers["MBconv"] = MBConv(in_channels, out_channels, stride=stride, **convs, **drop)
         for kind in ("window", "grid"):
@@ -340,9 +340,9 @@ def _block_sizes(input_size: Extents, blocks: int, partition_size: int) -> list[
     for i, size in enumerate(sizes):
         if size[0] % partition_size or size[1] % partition_size:
             raise ValueError(
-                f"Input size {size} of block {i} is not divisible by partition size {partition_size}. Consider "
-                f"changing the partition size or the input size. Current configuration yields the following "
-                f"block input sizes: {sizes}."
+                f"Input size {size} of block {i} is not divisible by partition size {partition_size}. "
+                f"Consider changing the partition size or the input size. "
+                f"Current configuration yields the following block input sizes: {sizes}."
             )
     return sizes
 

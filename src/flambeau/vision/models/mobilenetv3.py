@@ -20,8 +20,8 @@ __all__ = [
     "mobilenet_v3_small",
 ]
 
-# Channels, kernel, expanded channels, channels after it, squeeze-and-excitation, activation and stride of each
-# block. The last three blocks are the tail: they may be narrower and dilated.
+# Channels, kernel, expanded channels, channels after it, squeeze-and-excitation, activation and stride of
+# each block. The last three blocks are the tail: they may be narrower and dilated.
 _LARGE = (
     (16, 3, 16, 16, False, "RE", 1),
     (16, 3, 64, 24, False, "RE", 2),
@@ -195,14 +195,16 @@ def _blocks(
 ) -> list[InvertedResidualConfig]:
     divider = 2 if reduced_tail else 1
     blocks = []
-    for i, (channels, kernel, expanded, out, *how) in enumerate(table):
+    for i, (channels, kernel, expanded, out, excite, activation, stride) in enumerate(table):
         tail = i - (len(table) - 3)  # 0 for the block that leads into it
         if tail >= 0:
             out //= divider
         if tail > 0:
             channels, expanded = channels // divider, expanded // divider
         dilation = 2 if dilated and tail >= 0 else 1
-        blocks.append(InvertedResidualConfig(channels, kernel, expanded, out, *how, dilation, width_mult))
+        shape = (channels, kernel, expanded, out)
+        how = (excite, activation, stride, dilation)
+        blocks.append(InvertedResidualConfig(*shape, *how, width_mult))
     return blocks
 
 

@@ -140,7 +140,7 @@ class ResNet(nn.Module):
         zero_init_residual: whether each block starts as its shortcut: the weights of its last normalisation
             are zero.
         groups, width_per_group: of the 3x3 convolutions of `Bottleneck`.
-        replace_stride_with_dilation: for the last three stages, whether they dilate instead of having a stride.
+        replace_stride_with_dilation: for the last three stages, whether they dilate instead of striding.
         norm_layer: makes a normalisation from the number of channels.
 
     Shape:

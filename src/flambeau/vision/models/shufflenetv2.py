@@ -1,4 +1,4 @@
-"""ShuffleNet v2 (Ma et al., ShuffleNet V2: practical guidelines for efficient CNN architecture design, 2018)."""
+"""ShuffleNet v2 (Ma et al., Practical guidelines for efficient CNN architecture design, 2018)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _depthwise(channels: int, stride: int) -> list[nn.Module]:
 
 
 class InvertedResidual(nn.Module):
-    """Half of the channels as they are (convolved, where there is a stride), half through three convolutions;
-    then the channels of both halves in turn."""
+    """Half of the channels as they are (convolved, where there is a stride), half through three
+    convolutions; then the channels of both halves in turn."""
 
     def __init__(self, inp: int, oup: int, stride: int) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class InvertedResidual(nn.Module):
         half = oup // 2
         if stride == 1 and inp != 2 * half:
             raise ValueError(
-                f"Invalid combination of stride {stride}, inp {inp} and oup {oup} values. If stride == 1 then "
-                f"inp should be equal to oup // 2 << 1."
+                f"Invalid combination of stride {stride}, inp {inp} and oup {oup} values. "
+                f"If stride == 1 then inp should be equal to oup // 2 << 1."
             )
         self.stride = stride
         self.branch1 = nn.Sequential(*(_depthwise(inp, stride) + _pointwise(inp, half) if stride > 1 else ()))

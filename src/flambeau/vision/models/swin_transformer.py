@@ -12,7 +12,7 @@ from ... import Tensor, nn
 from ..ops.misc import MLP, Permute
 from ..ops.stochastic_depth import StochasticDepth
 from ._api import WeightsEnum
-from ._builder import builder, imagenet
+from ._builder import Settings, builder, imagenet
 from ._utils import Layer, initialize, initialize_mlp, relative_position_index
 
 __all__ = [
@@ -38,7 +38,7 @@ F = nn.functional
 
 
 def _quadruples(x: Tensor) -> Tensor:
-    """The features of 2x2 neighbours side by side (padded to even extents): (..., H, W, C) → (..., H/2, W/2, 4C)."""
+    """The features of 2x2 neighbours side by side: (..., H, W, C) → (..., H/2, W/2, 4C), rounded up."""
     height, width, _ = x.shape[-3:]
     x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
     return torch.cat([x[..., i::2, j::2, :] for j in (0, 1) for i in (0, 1)], -1)
@@ -96,7 +96,8 @@ def _strangers(height: int, width: int, window: Sequence[int], shift: Sequence[i
         region.append((place >= size - w).long() + (place >= size - s).long())
     number = (3 * region[0][:, None] + region[1]).reshape(1, height, width, 1)
     number = _windows(number, window).squeeze(-1)
-    return torch.where(number[:, None, :] == number[:, :, None], 0.0, -100.0)
+    mask: Tensor = torch.where(number[:, None, :] == number[:, :, None], 0.0, -100.0)
+    return mask
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -152,11 +153,13 @@ class ShiftedWindowAttention(nn.Module):
         return bias.permute(2, 0, 1).unsqueeze(0)
 
     def qkv_bias(self) -> Tensor | None:
-        return self.qkv.bias
+        bias: Tensor | None = self.qkv.bias
+        return bias
 
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
         """How much each place of a window is to attend to each other."""
-        return (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        scores: Tensor = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        return scores
 
     def _attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
         windows, places, channels = x.shape
@@ -439,7 +442,7 @@ _SIZES = {
 def _model(size: str, version: int, enum: type[WeightsEnum]) -> Callable[..., SwinTransformer]:
     dim, depths, heads, drop = _SIZES[size]
     window = 7 if version == 1 else 8
-    fixed = {"stochastic_depth_prob": drop}
+    fixed: Settings = {"stochastic_depth_prob": drop}
     if version == 2:
         fixed |= {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2}
     name = f"swin_{size}" if version == 1 else f"swin_v2_{size}"

@@ -69,11 +69,10 @@ def deform_conv2d(
         )
     moved = offset.view(n, offset_groups, taps, 2, oh, ow)
     ky, kx = (torch.arange(k, dtype=input.dtype) * d for k, d in ((kh, dy), (kw, dx)))
-    base_y = (
-        torch.arange(oh, dtype=input.dtype).view(1, oh, 1) * sy - py + ky.repeat_interleave(kw).view(-1, 1, 1)
-    )
-    base_x = torch.arange(ow, dtype=input.dtype).view(1, 1, ow) * sx - px + kx.repeat(kh).view(-1, 1, 1)
-    y, x = moved[:, :, :, 0] + base_y, moved[:, :, :, 1] + base_x
+    down = torch.arange(oh, dtype=input.dtype).view(1, oh, 1) * sy - py
+    across = torch.arange(ow, dtype=input.dtype).view(1, 1, ow) * sx - px
+    y = moved[:, :, :, 0] + down + ky.repeat_interleave(kw).view(-1, 1, 1)
+    x = moved[:, :, :, 1] + across + kx.repeat(kh).view(-1, 1, 1)
     columns = _sampled(input.view(n, offset_groups, -1, h * w), y, x, h, w)  # N, G, C / G, taps, oh, ow
     if mask is not None:
         columns = columns * mask.view(n, offset_groups, 1, taps, oh, ow)

@@ -55,7 +55,7 @@ class Resize(nn.Module):
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
-        if not isinstance(size, int | Sequence | None):
+        if isinstance(size, str) or not isinstance(size, int | Sequence | None):
             raise TypeError(f"Resize: Size should be int or sequence. Got {type(size)}")
         if isinstance(size, Sequence) and len(size) not in (1, 2):
             raise ValueError(f"Resize: If size is a sequence, it should have 1 or 2 values, got {size}")

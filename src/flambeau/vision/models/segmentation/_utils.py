@@ -17,7 +17,29 @@ from ..resnet import ResNet, ResNet50_Weights, ResNet101_Weights, resnet50, resn
 
 M = TypeVar("M", bound=nn.Module)
 
-_CATEGORIES = ["__background__", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+_CATEGORIES = [
+    "__background__",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
 
 
 def coco(file: str, num_params: int, miou: float, pixel_acc: float) -> Weights:
@@ -89,7 +111,7 @@ def resnet_features(backbone: ResNet, aux: bool | None) -> IntermediateLayerGett
 
 
 def mobilenet_stages(backbone: MobileNetV3) -> tuple[nn.Sequential, list[int]]:
-    """The layers of a MobileNet, and which of them begin a stage: the first, those with a stride, the last."""
+    """The layers of a MobileNet, and which begin a stage: the first, those with a stride, the last."""
     features = backbone.features
     begins = [i for i, layer in enumerate(features) if getattr(layer, "_is_cn", False)]
     return features, [0, *begins, len(features) - 1]

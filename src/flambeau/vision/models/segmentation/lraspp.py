@@ -14,7 +14,7 @@ __all__ = ["LRASPP", "LRASPP_MobileNet_V3_Large_Weights", "lraspp_mobilenet_v3_l
 
 
 class LRASPPHead(nn.Module):
-    """Scores from fine features, and from coarse ones that are scaled by what a network makes of their means."""
+    """Scores from fine features, and from coarse ones scaled by what a network makes of their means."""
 
     def __init__(self, low_channels: int, high_channels: int, num_classes: int, inter_channels: int) -> None:
         super().__init__()
