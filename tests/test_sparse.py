@@ -85,6 +85,33 @@ def test_parts_that_do_not_fit(make, match):
         make()
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda s: torch.sparse.mm(s, 3), lambda s: torch.sparse.mm(None, s), lambda s: s @ 3,
+        lambda s: s * None, lambda s: torch.sparse_coo_tensor("a", [1.0]), lambda s: s.to_sparse_bsr(),
+        lambda s: s.to_sparse_csr(1, 2), lambda s: torch.sparse_coo_tensor([[0]], None),
+    ],
+)  # fmt: skip
+def test_what_is_no_tensor(f):
+    with pytest.raises(TypeError):
+        f(DENSE.to_sparse())
+
+
+def test_without_elements():
+    blank = torch.sparse_coo_tensor((3, 3))
+    for found in (
+        blank @ blank,
+        blank + blank,
+        torch.sparse.softmax(blank, 1),
+        blank * torch.eye(3),
+        blank.t(),
+    ):
+        assert found._nnz() == 0 and found.shape == (3, 3)
+    assert (blank.to_sparse_csr() @ torch.ones(3, 2)).sum().item() == 0 == blank.sum().item()
+    assert (torch.zeros(0, 3).to_sparse() @ torch.ones(3, 2)).shape == (0, 2)
+
+
 def test_invariants():
     parts = [[1, 0]], [1.0, 2.0], (2,)
     assert torch.sparse_coo_tensor(*parts, is_coalesced=True).is_coalesced()

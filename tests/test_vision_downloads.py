@@ -10,6 +10,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from flambeau.vision.datasets import fetching, utils
 
 CONTENT = bytes(range(256)) * 2000
@@ -156,12 +157,15 @@ def _tar(path, entries, mode="w:gz"):
                 archive.addfile(info)
 
 
-@pytest.mark.parametrize("suffix, mode", [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz"), ("tar.xz",
-"w:xz")]) def test_tar(tmp_path, suffix, mode):
+SUFFIXES = [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz"), ("tar.xz", "w:xz")]
+
+
+@pytest.mark.parametrize("suffix, mode", SUFFIXES)
+def test_tar(tmp_path, suffix, mode):
     path = tmp_path / f"a.{suffix}"
     _tar(path, [("folder", (tarfile.DIRTYPE, "")), ("folder/a.txt", b"one"), ("b.txt", b"two")], mode)
-    assert utils.extract_archive(str(path), str(tmp_path / "out"), remove_finished=True) == str(tmp_path /
-    "out") assert (tmp_path / "out/folder/a.txt").read_bytes() == b"one"
+    assert utils.extract_archive(str(path), str(tmp_path / "out"), True) == str(tmp_path / "out")
+    assert (tmp_path / "out/folder/a.txt").read_bytes() == b"one"
     assert (tmp_path / "out/b.txt").read_bytes() == b"two"
     assert not path.exists()
 
@@ -230,8 +234,8 @@ def test_damaged_and_unknown_archives(tmp_path):
 def test_download_and_extract(server, tmp_path):
     packed = tmp_path / "packed.tar.gz"
     _tar(packed, [("a.txt", b"one")])
-    utils.download_and_extract_archive(packed.as_uri(), tmp_path / "down", tmp_path / "out",
-    remove_finished=True) assert (tmp_path / "out/a.txt").read_bytes() == b"one"
+    utils.download_and_extract_archive(packed.as_uri(), tmp_path / "down", tmp_path / "out", None, None, True)
+    assert (tmp_path / "out/a.txt").read_bytes() == b"one"
     assert not list((tmp_path / "down").iterdir())
 
 

@@ -43,7 +43,16 @@ from .conv_tables import (
     product_of,
     sums,
 )
-from .pad import COMPUTE, Padded, converted, finish, plan_zero, result_for
+from .pad import (
+    COMPUTE,
+    Padded,
+    converted,
+    finish,
+    multiplies_pairs,
+    paired,
+    plan_zero,
+    result_for,
+)
 
 _TASKS = 16  # a gradient towards the weight with fewer tasks is split along its sum
 _PARTS = 5 << 18  # bytes that partial gradients take at most where threads do images of their own
@@ -70,13 +79,17 @@ def finish_conv(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bool:
         return False
     if not numel(shape):
         return True
-    ending, w = Ending(plan, finish), converted(plan, w, d)
-    geometry = geometry_of(w.shape[2:], stride, dilation)
-    n = w.shape[0] // groups
+    ending, geometry = Ending(plan, finish), geometry_of(w.shape[2:], stride, dilation)
+    n, pairs = w.shape[0] // groups, multiplies_pairs(x, w) and w.shape[1] % 2 == 0
     if in_planes(geometry, n, w.shape[1], shape[-1], d):
+        w = converted(plan, w, d)
         weights = Weights(w, n * w.strides[0], w.strides[0], w.strides[1], w.strides[2:])
         plan_planes(plan, Planes(x, padding, d, groups), weights, ending, geometry, groups)
+    elif pairs:
+        source = Padded.of_pairs(x, 1, padding)
+        _plan_contraction(plan, ending, source, paired(plan, w, 1), stride, dilation, groups)
     else:
+        w = converted(plan, w, d)
         _plan_contraction(plan, ending, Padded(x, padding, d), w, stride, dilation, groups)
     return True
 
@@ -89,7 +102,7 @@ def _plan_contraction(
     n, channels, pixels = w.shape[0] // groups, w.shape[1], prod(out.shape[2:])
     steps = scaled(stride, like)
     images = divisor(like.shape[0], ROWS // pixels)
-    tile = choose_tile(size, images * pixels, n, out.shape[-1], steps[-1])
+    tile = choose_tile(size, images * pixels, n, out.shape[-1], steps[-1])._replace(pairs=x.partner != 0)
     packed = packed_array(plan, w.dtype, groups, 1, 1, prod(w.shape[1:]), n, tile.vectors)
     plan_pack(plan, Source(w, n * w.strides[0], 0, 0, 1, w.strides[0]), packed, n)
     outers = like.shape[0] // images
@@ -134,13 +147,17 @@ def plan_weight_grad(plan: Plan, results: Any, inputs: Any, attrs: Any) -> bool:
     if not numel(dy.shape):
         plan_zero(plan, dw)
         return True
-    dy, out, kernel = converted(plan, dy, d), result_for(plan, dw, d), dw.shape[2:]
+    out, kernel = result_for(plan, dw, d), dw.shape[2:]
     geometry = geometry_of(kernel, stride, dilation)
     thin = dw.shape[1] <= _THIN and planes_pay(dw.shape[0] // groups, dy.shape[-1], d, 0.6)
     if thin and geometry.writable:
+        dy = converted(plan, dy, d)
         plan_plane_products(plan, dy, Planes(x, padding, d, groups), out, geometry, groups)
+    elif multiplies_pairs(x, dy) and x.shape[0] % 2 == 0:
+        source = Padded.of_pairs(x, 0, padding)
+        _plan_products(plan, out, paired(plan, dy, 0), source, stride, dilation, groups)
     else:
-        _plan_products(plan, out, dy, Padded(x, padding, d), stride, dilation, groups)
+        _plan_products(plan, out, converted(plan, dy, d), Padded(x, padding, d), stride, dilation, groups)
     finish(plan, out, dw)
     return True
 
@@ -154,7 +171,8 @@ def _plan_products(
     pixels, n, m = prod(dy.shape[2:]), dw.shape[0] // groups, prod(dw.shape[1:])
     images = divisor(like.shape[0], _INNER // pixels)
     outers = like.shape[0] // images
-    tile = choose_tile(size, m, n, dw.shape[-1], dilation[-1] * like.strides[-1])._replace(adds=True)
+    tile = choose_tile(size, m, n, dw.shape[-1], dilation[-1] * like.strides[-1])
+    tile = tile._replace(adds=True, pairs=x.partner != 0)
     parts = min(outers, 16, _PARTS // (numel(dw.shape) * size))
     own = x.copies and parts >= 4
     batches = parts if own else _parts(tile, m, n, groups, outers)

@@ -24,13 +24,15 @@ from ...runtime.target import host
 from . import conv_lanes as lane
 from .conv_finish import Ending, Writer
 from .emit import F32, F64, I8, I64, Function, i64, vector
+from .microkernel import pair_products
 
 SUMS = 16 << 10  # bytes that the sums of a block of tiles take at most
 
 
 class Tile(NamedTuple):
     """How a kernel's tile looks: `places` * `run` rows, `step` elements between the rows of a run, `vectors`
-    of columns; elements of `size` bytes.
+    of columns; elements of `size` bytes. With `pairs`, an element is two bfloat16 numbers of x or w, for two
+    k that are done at once.
 
     `weave` is how many products are interleaved along m in the result. With `strided`, the rows of a chunk
     lie a constant distance apart there; with `adds`, a call may add to what is there.
@@ -44,6 +46,7 @@ class Tile(NamedTuple):
     weave: int = 1
     strided: bool = False
     adds: bool = False
+    pairs: bool = False
 
     @property
     def rows(self) -> int:
@@ -169,12 +172,13 @@ class _Emission:
             row = f.at(weights, there, self.vector)
             right = [f.load(f.at(row, i64(v)), tile.lanes * tile.size) for v in range(tile.vectors)]
             following: list[Any] = []
+            multiply = pair_products if tile.pairs else lane.fma
             for place in places:
                 base = f.at(place, here, self.element)
                 for r in range(tile.run):
                     left = f.splat(f.load(f.at(base, i64(r * tile.step)), tile.size), tile.lanes)
                     for v in range(tile.vectors):
-                        following.append(lane.fma(f, left, right[v], c.values[len(following)]))
+                        following.append(multiply(f, left, right[v], c.values[len(following)]))
             c.next = following
         return c.values
 

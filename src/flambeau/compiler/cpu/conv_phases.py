@@ -43,7 +43,7 @@ from .conv_tables import (
     with_run,
 )
 from .nest import plan_nest
-from .pad import COMPUTE, Padded, Pairs, converted, plan_pad, plan_zero
+from .pad import COMPUTE, Padded, Pairs, converted, multiplies_pairs, paired, plan_pad, plan_zero
 
 
 @planner("conv_input_grad")
@@ -65,16 +65,20 @@ def finish_input_grad(plan: Plan, finish: Finish, inputs: Any, attrs: Any) -> bo
         return False
     if not numel(shape):
         return True
-    ending, w = Ending(plan, finish), converted(plan, w, d)
+    ending = Ending(plan, finish)
     sides = (shape[2:], dy.shape[2:], w.shape[2:], stride, padding, dilation)
     axes = [_Axis(*a) for a in zip(*sides, strict=True)]
     outputs, n = w.shape[0] // groups, w.shape[1]
     if max(stride) == 1 and in_planes(geometry_of(w.shape[2:], stride, dilation), n, outputs, shape[-1], d):
-        _plan_turned(plan, ending, dy, w, padding, dilation, groups)
+        _plan_turned(plan, ending, dy, converted(plan, w, d), padding, dilation, groups)
     elif max(stride) > 1 and planes_pay(n, axes[-1].pixels(0), d, 0.75 * _useful(axes)):
-        _plan_shuffled(plan, ending, dy, w, axes, groups)
+        _plan_shuffled(plan, ending, dy, converted(plan, w, d), axes, groups)
     else:
-        source = Padded(dy, tuple(a.margin() for a in axes), d)
+        margins = tuple(a.margin() for a in axes)
+        if multiplies_pairs(dy, w) and outputs % 2 == 0:
+            source, w = Padded.of_pairs(dy, 1, margins), paired(plan, w, 0)
+        else:
+            source, w = Padded(dy, margins, d), converted(plan, w, d)
         _Phases(plan, ending, source, w, axes, groups).plan_all()
     return True
 
@@ -199,7 +203,8 @@ class _Phases:
         pixels = prod(extents)
         self.images = divisor(self.dx.shape[0], ROWS // pixels)
         tile = choose_tile(w.dtype.itemsize, self.images * pixels, self.n, extents[-1], 1, self.weave)
-        self.tile = tile._replace(strided=self.weave == 1 and self.across > 1)
+        strided = self.weave == 1 and self.across > 1
+        self.tile = tile._replace(strided=strided, pairs=dy.partner != 0)
 
     def plan_all(self) -> None:
         """Adds the calls."""

@@ -96,6 +96,14 @@ def multiply_add(f: Function, x: Any, y: Any, z: Any) -> Any:
     return f.b.fadd(f.b.fmul(x, y), z)
 
 
+def pair_products(f: Function, x: Any, y: Any, z: Any) -> Any:
+    """z plus both products of each pair of bfloat16 numbers in x and y."""
+    lanes = z.type.count
+    kind = ir.VectorType(BF16, 2 * lanes)
+    name = f"llvm.x86.avx512bf16.dpbf16ps.{lanes * 32}"
+    return f.intrinsic(name, z.type, z, f.b.bitcast(x, kind), f.b.bitcast(y, kind))
+
+
 def lane_mask(f: Function, lanes: int, count: Any) -> Any:
     """A mask of the first `count` lanes (an int64, any size)."""
     step = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
@@ -254,8 +262,4 @@ class Tile:
         f = self.f
         if not self.g.pairs:
             return multiply_add(f, x, y, sum)
-        name, kind = (
-            f"llvm.x86.avx512bf16.dpbf16ps.{self.g.lanes * 32}",
-            ir.VectorType(BF16, 2 * self.g.lanes),
-        )
-        return f.intrinsic(name, sum.type, sum, f.b.bitcast(x, kind), f.b.bitcast(y, kind))
+        return pair_products(f, x, y, sum)

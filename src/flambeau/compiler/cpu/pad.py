@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -15,13 +16,15 @@ from ...runtime.target import host
 from ..calls import Array, Plan, strides_of
 from . import conv_lanes as lane
 from .conv_sweep import Moved, Sweep, moved
-from .emit import F32, F64, STORED, Function, i64
+from .emit import F32, F64, I32, STORED, Function, i64, vector
+from .microkernel import geometry
 from .scalar import decode, encode
 
 COMPUTE = {dt.float32: dt.float32, dt.float64: dt.float64, dt.bfloat16: dt.float32, dt.float16: dt.float32}
 _AHEAD = 2048  # bytes; loads with masks don't make the processor fetch what follows
 Pairs = tuple[tuple[int, int], ...]
-_SRC, _DST, _CHANNELS, _STRIDES, _SIZE, _LOW, _GROWN, _SHIFTS = 0, 1, 2, 3, 8, 11, 14, 17  # where words begin
+# Where words begin.
+_SRC, _DST, _CHANNELS, _STRIDES, _SIZE, _LOW, _GROWN, _SHIFTS, _PARTNER = 0, 1, 2, 3, 8, 11, 14, 17, 20
 
 
 class Padded:
@@ -31,15 +34,15 @@ class Padded:
 
     `like` has the shape and strides of the whole; `copies` says whether there is anything to make. With
     `slack` there always is, so many bytes after the last element may be read, and rows are made longer if
-    that makes them whole vectors at little cost."""
+    that makes them whole vectors at little cost. With `partner` an element is a pair (see `paired`)."""
 
     def __init__(
-        self, x: Array, padding: Pairs, d: dtype, spread: tuple[int, ...] = (), slack: int = 0
+        self, x: Array, padding: Pairs, d: dtype, spread: tuple[int, ...] = (), slack: int = 0, partner: int = 0
     ) -> None:
-        self.x, self.low, self.slack = x, tuple(low for low, _ in padding), slack
+        self.x, self.low, self.slack, self.partner = x, tuple(low for low, _ in padding), slack, partner
         self.spread = spread or (1,) * len(padding)
         same = x.contiguous and x.dtype is d and not any(n for pair in padding for n in pair)
-        self.copies = bool(slack) or not same or max(self.spread) > 1
+        self.copies = bool(slack or partner) or not same or max(self.spread) > 1
         size = ((n - 1) * s + 1 for n, s in zip(x.shape[2:], self.spread, strict=True))
         spatial = [max(n + lo + hi, 0) for n, (lo, hi) in zip(size, padding, strict=True)]
         lanes = host().lanes(d.itemsize)
@@ -47,6 +50,12 @@ class Padded:
             spatial[-1] += -spatial[-1] % lanes
         shape = (*x.shape[:2], *spatial)
         self.like = Array(-1, 0, shape, strides_of(shape), d)
+
+    @classmethod
+    def of_pairs(cls, x: Array, dim: int, padding: Pairs) -> Padded:
+        """Of x's pairs along a dimension (see `paired`)."""
+        first, partner = in_pairs(x, dim)
+        return cls(first, padding, dt.float32, partner=partner)
 
     def place(
         self, sweep: Sweep, images: int, channels: int, outer: int = 0, inner: int = 0, repeat: int = 0
@@ -61,7 +70,7 @@ class Padded:
         shape = self.like.shape if every else (images, channels, *self.like.shape[2:])
         memory = sweep.memory(shape, self.like.dtype, self.slack)
         x = self.x if every else self.x._replace(shape=(images, channels, *self.x.shape[2:]))
-        code, words, tasks, grain = _pad(x, memory, self.low, self.spread)
+        code, words, tasks, grain = _pad(x, memory, self.low, self.spread, self.partner)
         sweep.add(code, [source, *words[1:]], tasks, grain)
         return Moved(memory.address)
 
@@ -72,6 +81,33 @@ def converted(plan: Plan, x: Array, d: dtype) -> Array:
         return x
     y = plan.array(x.shape, d)
     plan_copy(plan, x, y)
+    return y
+
+
+def multiplies_pairs(x: Array, y: Array) -> bool:
+    """Whether the processor multiplies pairs of numbers of these arrays' dtype."""
+    return x.dtype is y.dtype is dt.bfloat16 and geometry(dt.bfloat16).pairs
+
+
+def in_pairs(x: Array, dim: int) -> tuple[Array, int]:
+    """The first of each two elements of x along a dimension, and how far its partner is, in elements."""
+    shape, strides = list(x.shape), list(x.strides)
+    partner = strides[dim]
+    shape[dim], strides[dim] = shape[dim] // 2, 2 * partner
+    return x._replace(shape=tuple(shape), strides=tuple(strides)), partner
+
+
+def paired(plan: Plan, x: Array, dim: int) -> Array:
+    """x (B, C, *S) of bfloat16 as a contiguous array of pairs along dimension 0 or 1: each is as large as a
+    float32, and so is called that."""
+    first, partner = in_pairs(x, dim)
+    y = flat = plan.array(first.shape, dt.float32)
+    if x.contiguous:  # long rows
+        lead = (first.shape[0], first.shape[1] if dim else 1)
+        shape = (*lead, numel(first.shape[dim + 1 :]))
+        first = first._replace(shape=shape, strides=(*first.strides[:2], 1))
+        flat = y._replace(shape=shape)
+    plan.call(*_pad(first, flat, (0,) * (len(flat.shape) - 2), (), partner))
     return y
 
 
@@ -111,7 +147,7 @@ def plan_pad(plan: Plan, x: Array, y: Array, low: tuple[int, ...], spread: tuple
 
 
 def _pad(
-    x: Array, y: Array, low: tuple[int, ...], spread: tuple[int, ...]
+    x: Array, y: Array, low: tuple[int, ...], spread: tuple[int, ...], partner: int = 0
 ) -> tuple[Kernel, list[Word], int, int]:
     """The kernel that pads, its words (x's place first), its tasks and their grain."""
     gap = 3 - len(low)
@@ -121,7 +157,8 @@ def _pad(
     shifts = (0,) * gap + tuple(s.bit_length() - 1 for s in spread or (1,) * len(low))
     dense = not any(shifts)
     vectors = -(-grown[-1] // host().lanes(max(4, y.dtype.itemsize)))
-    key = (x.dtype.name, y.dtype.name, unit, dense, vectors if unit and dense and vectors <= 4 else 0)
+    few = vectors if unit and dense and vectors <= 4 else 0
+    key = (x.dtype.name, y.dtype.name, unit, dense, few, partner != 0)
     words: list[Word] = [
         x.address,
         y.address,
@@ -132,6 +169,7 @@ def _pad(
         *low,
         *grown,
         *shifts,
+        partner,
     ]
     tasks = x.shape[0] * x.shape[1] * grown[0] if numel(grown) else 0
     grain = max(1, (1 << 14) // max(1, grown[1] * grown[2]))
@@ -142,8 +180,11 @@ def _pad(
 class _Emission:
     """The kernel under construction. A task is one slice (the last two dimensions) of the result."""
 
-    def __init__(self, module: Any, of: dtype, to: dtype, unit: bool, dense: bool, vectors: int) -> None:
+    def __init__(
+        self, module: Any, of: dtype, to: dtype, unit: bool, dense: bool, vectors: int, pairs: bool
+    ) -> None:
         self.f, self.of, self.to, self.unit, self.dense = Function(module, "pad"), of, to, unit, dense
+        self.partner = self.f.word(_PARTNER) if pairs else None
         self.vectors, self.lanes = vectors, host().lanes(max(4, to.itemsize))
         self.shifts = [self.f.word(_SHIFTS + i) for i in range(3)]
 
@@ -172,7 +213,8 @@ class _Emission:
                     for v, mask in enumerate(masks):
                         at = i64(v * self.lanes)
                         lane.prefetch(f, f.at(source, i64(v * self.lanes + _AHEAD // self.of.itemsize)))
-                        value = lane.load(f, f.at(source, b.sub(at, low[2])), b.select(seen, mask, none))
+                        on, shift = b.select(seen, mask, none), b.sub(at, low[2])
+                        value = self.read(source, lambda x, on=on, at=shift: lane.load(f, f.at(x, at), on))
                         self.put(value, target, at, wide, left, v == self.vectors - 1)
                 else:
                     self.row(source, target, b.select(seen, width, i64(0)), low[2], wide, left, step)
@@ -185,7 +227,7 @@ class _Emission:
     def put(self, value: Any, target: Any, column: Any, wide: Any, left: Any, last: bool = True) -> None:
         """Stores a vector of a row; the slice has `left` elements from the row's start on."""
         f, b = self.f, self.f.b
-        place, value = f.at(target, column), self.converted(value)
+        place = f.at(target, column)
         if last:
             on = lane.first(f, b.sub(wide, column), self.lanes)
             lane.store_row(f, value, place, on, b.sub(left, column))
@@ -208,10 +250,11 @@ class _Emission:
                 value = self.spread_out(source, x, width, step, lanes)
             elif self.unit:
                 lane.prefetch(f, f.at(source, f.b.add(x, i64(_AHEAD // self.of.itemsize))))
-                value = lane.load(f, f.at(source, x), self.inside(column, low, width))
+                on = self.inside(column, low, width)
+                value = self.read(source, lambda s, x=x, on=on: lane.load(f, f.at(s, x), on))
             else:
-                steps = lane.multiples(f, x, step, lanes)
-                value = lane.gather(f, source, steps, self.inside(column, low, width))
+                steps, on = lane.multiples(f, x, step, lanes), self.inside(column, low, width)
+                value = self.read(source, lambda s, at=steps, on=on: lane.gather(f, s, at, on))
             self.put(value, target, column, wide, left)
 
     def spread_out(self, source: Any, x: Any, width: Any, step: Any, lanes: int) -> Any:
@@ -222,7 +265,18 @@ class _Emission:
         index = b.ashr(at, shift)
         inside = b.icmp_unsigned("<", index, f.splat(width, lanes))
         mask = b.and_(inside, b.icmp_signed("==", b.shl(index, shift), at))
-        return lane.gather(f, source, b.mul(index, f.splat(step, lanes)), mask)
+        place = b.mul(index, f.splat(step, lanes))
+        return self.read(source, lambda s: lane.gather(f, s, place, mask))
+
+    def read(self, source: Any, load: Callable[..., Any]) -> Any:
+        """What is to be stored of what `load` reads, relative to a place: a vector of elements or of pairs."""
+        if self.partner is None:
+            return self.converted(load(source))
+        b = self.f.b
+        wide = ir.VectorType(I32, self.lanes)
+        low, high = (b.zext(load(x), wide) for x in (source, self.f.at(source, self.partner)))
+        both = b.or_(low, b.shl(high, ir.Constant(wide, [16] * self.lanes)))
+        return b.bitcast(both, vector(STORED[self.to], self.lanes))
 
     def converted(self, value: Any) -> Any:
         """Stored elements of one dtype as those of the other."""

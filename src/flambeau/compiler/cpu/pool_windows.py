@@ -164,14 +164,18 @@ class _Windows:
         mask = b.and_(b.icmp_unsigned("<", columns, width), on)
         return mask if exists is None else b.select(exists, mask, ir.Constant(mask.type, None))
 
-    def read(self, place: Any, x: Any, mask: Any) -> Any:
-        """The elements of a tap: `place` is the row's start, `x` the first lane's column."""
+    def read(self, place: Any, x: Any, mask: Any, exists: Any) -> Any:
+        """The elements of a tap: `place` is the row's start, `x` the first lane's column. Nothing is read of
+        a row that doesn't exist."""
         f, b, lanes = self.f, self.f.b, self.lanes
         if self.form.stride == 1:
             value = lane.load(f, f.at(place, x), mask)
         elif self.form.stride == 2:
             parts = [b.add(x, i64(n)) for n in (0, lanes)]
-            halves = [lane.load(f, f.at(place, p), lane.between(f, p, self.size[2], lanes)) for p in parts]
+            masks = [lane.between(f, p, self.size[2], lanes) for p in parts]
+            if exists is not None:
+                masks = [b.select(exists, m, ir.Constant(m.type, None)) for m in masks]
+            halves = [lane.load(f, f.at(place, p), m) for p, m in zip(parts, masks, strict=True)]
             even = ir.Constant(ir.VectorType(I32, lanes), list(range(0, 2 * lanes, 2)))
             value = b.shuffle_vector(*halves, even)
         else:
@@ -218,7 +222,7 @@ class _Max(_Windows):
             best, where = values
             columns = self.columns(x)
             mask = self.inside(columns, on, exists)
-            value = self.read(f.at(source, row), x, mask)
+            value = self.read(f.at(source, row), x, mask, exists)
             number = b.add(columns, f.splat(b.trunc(row, I32), self.lanes))
             if where is none and self.form.inside:
                 return [value, number]
@@ -243,7 +247,7 @@ class _Average(_Windows):
 
         def tap(values: list[Any], row: Any, x: Any, exists: Any) -> list[Any]:
             mask = self.inside(self.columns(x), on, exists)
-            value = self.read(f.at(f.at(source, plane), row), x, mask)
+            value = self.read(f.at(f.at(source, plane), row), x, mask, exists)
             return [b.fadd(values[0], b.select(mask, value, zero))]
 
         (total,) = self.taps(corner, [zero], tap)

@@ -14,6 +14,7 @@ from ...core.layout import layout as Layout
 from ...core.layout import sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr
 from ...core.tensor import Tensor
 from ...ops.kinds import cast
+from ..calling import positive_shape
 from ..creation import as_tensor, zeros
 from .tensor import BY_ROWS, NAMES, SparseTensor, assemble, counted, passed_on
 
@@ -95,8 +96,8 @@ def sparse_coo_tensor(
             [4., 0., 0.]])
     """
     what = "sparse_coo_tensor"
-    if values is None:
-        shape = tuple(size if indices is None else indices)
+    if values is None and (indices is None or size is None):
+        shape = positive_shape(what, (size if indices is None else indices,))
         places = zeros((len(shape), 0), dtype=dt.int64)
         entries = zeros((0,), dtype=dtype or dt.get_default_dtype())
         return _finished(assemble(sparse_coo, places, entries, shape, None, True), device, requires_grad)
@@ -243,6 +244,8 @@ def sparse_compressed_tensor(
             entries.shape[3:] if blocks != (1, 1) or layout in (sparse_bsr, sparse_bsc) else entries.shape[1:]
         )
         size = (high * blocks[0], wide * blocks[1], *dense)
+    if len(size) < 2 or min(size) < 0:
+        raise RuntimeError(f"{what}: size {list(size)} is not that of a matrix")
     _check_compressed(what, NAMES[layout], first, second, size, blocks, by_rows)
     made = assemble(layout, places, passed_on(entries), tuple(size), pointers)
     return _finished(made, device, requires_grad)

@@ -121,10 +121,13 @@ def to_sparse(
 
 
 def _to(name: str, form: Layout) -> Any:
-    def convert(self: Tensor, *args: Any, dense_dim: int | None = None) -> Tensor:
-        blocks = {"blocksize": args[0]} if form in (sparse_bsr, sparse_bsc) else {}
-        return to_sparse(self, layout=form, **blocks, dense_dim=dense_dim)
+    def plainly(self: Tensor, dense_dim: int | None = None) -> Tensor:
+        return to_sparse(self, layout=form, dense_dim=dense_dim)
 
+    def in_blocks(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
+        return to_sparse(self, layout=form, blocksize=blocksize, dense_dim=dense_dim)
+
+    convert: Any = in_blocks if form in (sparse_bsr, sparse_bsc) else plainly
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"The tensor with layout `{form}`: see `to_sparse`."
     return convert

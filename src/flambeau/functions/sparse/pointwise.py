@@ -12,6 +12,7 @@ from ...core.modes import modes
 from ...core.tensor import Tensor
 from ...ops.index import index_put
 from ...ops.kinds import cast
+from ...ops.op import check_tensor
 from .. import pointwise as dense
 from ..calling import write
 from ..joining import cat as dense_cat
@@ -57,7 +58,7 @@ def mul(input: Any, other: Any, *, out: Tensor | None = None) -> SparseTensor:
         return input._with(input._entries * other)
     if isinstance(other, SparseTensor):
         return _mul_sparse(input, other)
-    wide = other.expand(input.shape)
+    wide = check_tensor("mul", "other", other).expand(input.shape)
     return input._with(input._entries * sparse_mask(wide, input)._entries)
 
 

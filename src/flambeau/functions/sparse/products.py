@@ -10,6 +10,7 @@ from ...core import dtype as dt
 from ...core.layout import sparse_coo, sparse_csr
 from ...core.node import numel
 from ...core.tensor import Tensor, from_array
+from ...ops.op import check_tensor
 from ...ops.view import permute
 from .. import linear
 from ..calling import deliver, write
@@ -22,6 +23,8 @@ Number = bool | int | float | complex
 
 
 def _check(what: str, a: Tensor, b: Tensor, rank: int = 2) -> None:
+    check_tensor(what, "mat1", a)
+    check_tensor(what, "mat2", b)
     if a.ndim != 2 or b.ndim != rank:
         raise RuntimeError(
             f"{what}: expected matrices, got shapes {tuple(a.shape)} and {tuple(b.shape)}; expand is "
@@ -114,6 +117,8 @@ def _reduced(a: Tensor, b: Tensor, reduce: str) -> Tensor:
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As `torch.matmul`, where one is sparse: matrices, vectors, and batches of dense rows on the left."""
+    check_tensor("matmul", "input", input)
+    check_tensor("matmul", "other", other)
     if other.ndim == 1 and isinstance(input, SparseTensor):
         return mv(input, other, out=out)
     if input.ndim == 1 and isinstance(other, SparseTensor):
