@@ -50,6 +50,7 @@ format: .venv/dev-installed
 	$(BIN)/ruff format --quiet
 	$(BIN)/python tools/exports.py
 	$(BIN)/python tools/stubs.py
+	$(BIN)/python tools/coverage.py
 
 shape: .venv/dev-installed
 	@$(BIN)/python tools/shape.py $(if $(BASE),--base $(BASE))

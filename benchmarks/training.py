@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                        # both, if the environment has both
     python benchmarks/training.py --models lenet,gpt --rounds 9 --threads 1
+    python benchmarks/training.py --models gpt,resnet18 --autocast
     python benchmarks/training.py --models mobilenet,unet,vit,bert,seq2seq,audio,table,autoencoder,lengths
 
 A step is zero_grad, forward, loss, backward, optimizer step and reading the loss. Each program runs in a
@@ -136,7 +137,7 @@ def models(torch: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def work(module: str, name: str, threads: int) -> None:
+def work(module: str, name: str, threads: int, autocast: bool) -> None:
     """A worker: for each line that it reads, some steps; prints the median in milliseconds and the loss."""
     torch = importlib.import_module(module)
     importlib.import_module(f"{module}.optim")
@@ -148,7 +149,8 @@ def work(module: str, name: str, threads: int) -> None:
 
     def step() -> float:
         rule.zero_grad()
-        loss = torch.nn.functional.cross_entropy(net(x), y)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            loss = torch.nn.functional.cross_entropy(net(x), y)
         loss.backward()
         rule.step()
         return float(loss.item())
@@ -165,11 +167,14 @@ def work(module: str, name: str, threads: int) -> None:
         print(statistics.median(times) * 1e3, flush=True)
 
 
-def measure(name: str, modules: list[str], rounds: int, threads: int) -> tuple[list[float], list[float]]:
+def measure(
+    name: str, modules: list[str], rounds: int, threads: int, more: list[str]
+) -> tuple[list[float], list[float]]:
     """Each module's milliseconds a step, and its loss after ten steps."""
     processes = []
     for module in modules:
         command = [sys.executable, __file__, "--work", module, "--models", name, "--threads", str(threads)]
+        command += more
         processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     losses = [float(p.stdout.readline()) for p in processes]  # type: ignore[union-attr]
     times: list[list[float]] = [[] for _ in processes]
@@ -190,15 +195,17 @@ def main() -> None:
     parser.add_argument("--models", default="tiny,mlp,lenet,resnet18,gpt,lstm")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--autocast", action="store_true", help="forward passes under bfloat16 autocast")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        return work(given.work, given.models, given.threads)
+        return work(given.work, given.models, given.threads, given.autocast)
+    more = ["--autocast"] if given.autocast else []
     modules = ["flambeau"] + (["torch"] if importlib.util.find_spec("torch") else [])
     print("| training step | " + " | ".join(modules) + " | ratio | losses differ by |")
     print("| --- |" + " --- |" * (len(modules) + 2))
     for name in given.models.split(","):
-        times, losses = measure(name, modules, given.rounds, given.threads)
+        times, losses = measure(name, modules, given.rounds, given.threads, more)
         cells = [f"{t:.3g} ms" for t in times]
         ratio = f"{times[1] / times[0]:.2f}x" if len(times) > 1 else ""
         apart = f"{abs(losses[0] - losses[-1]):.1e}"

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -335,7 +336,7 @@ def run(program: list[Statement], world: World) -> list[Any]:
                 for x in filter(world.is_tensor, env.values()):
                     x.grad = None
                 break
-            if line.fresh and error is None:
+            if line.fresh and error is None and not line.text.endswith(".clone()"):  # which keeps strides
                 world.settle(env[line.fresh])
         log.append(look(env, world))
         log.append(sharing(env, world))
@@ -363,7 +364,12 @@ def facts(x: Any, world: World) -> dict[str, Any]:
         found |= {"history": x.grad_fn is not None, "is_leaf": x.is_leaf}
     except RuntimeError:
         found["history"] = "RuntimeError"
-    found |= {"requires_grad": x.requires_grad, "stride": x.stride(), "offset": x.storage_offset()}
+    leads = [e > 1 and 0 not in x.shape for e in x.shape]  # the others' strides are nobody's business
+    found |= {
+        "requires_grad": x.requires_grad,
+        "stride": tuple(compress(x.stride(), leads)),
+        "offset": x.storage_offset(),
+    }
     found["grad"] = None if x.grad is None else world.read(x.grad).copy()
     return found
 

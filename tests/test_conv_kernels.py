@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import subprocess
 import sys
@@ -307,3 +309,21 @@ def test_lesser_processors(cpu: str) -> None:
         env={**os.environ, "FLAMBEAU_CPU": cpu}, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="protects pages by Linux's mprotect")
+def test_pools_read_nothing_outside_of_the_input() -> None:
+    libc, page = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE
+    memory = mmap.mmap(-1, 3 * page)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for guard in (base, base + 2 * page):
+        assert libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), 0) == 0
+    x = np.frombuffer(memory, np.float32, page // 4, page).reshape(1, 1, 16, page // 64)
+    x[:] = np.random.default_rng(0).standard_normal(x.shape)
+    for stride in (1, 2, 3):
+        attrs = ((3, 3), (stride, stride), (1, 1), (1, 1), (-(-16 // stride), -(-(page // 64) // stride)))
+        check("max_pool", (x,), pool_reference.max_pool(x, *attrs), attrs)
+        attrs = (*attrs[:3], attrs[4], True, None)
+        check("avg_pool", (x,), pool_reference.avg_pool(x, *attrs), attrs)
+    for guard in (base, base + 2 * page):
+        assert libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), 3) == 0

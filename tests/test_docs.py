@@ -1,5 +1,6 @@
 """What README and the stub say is so."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -22,6 +23,16 @@ def test_what_tools_write_is_up_to_date(tool):
     command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if ">>> " in page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_in_docs_give_what_they_show(page):
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    found = doctest.testfile(str(page), module_relative=False, optionflags=options, encoding="utf-8")
+    assert found.attempted and not found.failed
 
 
 def test_links_in_docs_lead_somewhere():

@@ -99,7 +99,7 @@ def test_subwords_give_every_text_back(tmp_path):
     subwords = Subwords.train(["the cat sat on the mat"] * 5, size=270)
     text = "The cät\n  sat \U0001f600"
     assert subwords.decode(subwords.encode(text)) == text
-    assert len(subwords) == 270 and len(subwords("the cat")) < 7
+    assert 258 < len(subwords) <= 270 and len(subwords("the cat")) < 7
     subwords.save(tmp_path / "tokenizer.json")
     assert Subwords.load(tmp_path / "tokenizer.json")(text) == subwords(text)
     (tmp_path / "tokenizer.json").write_text("{}")

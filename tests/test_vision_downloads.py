@@ -115,7 +115,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
 
 
 def test_errors_leave_no_file(server, tmp_path):
-    with pytest.raises(RuntimeError, match="corrupted.*MD5"):
+    with pytest.raises(RuntimeError, match=r"corrupted.*MD5"):
         utils.download_url(f"{server.url}/wrong-9", tmp_path, "a.bin", MD5)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         utils.download_url(f"{server.url}/gone", tmp_path, "a.bin", MD5)
@@ -225,7 +225,7 @@ def test_damaged_and_unknown_archives(tmp_path):
         with pytest.raises(RuntimeError, match="is damaged"):
             utils.extract_archive(tmp_path / name, tmp_path)
     assert not (tmp_path / "a.txt").exists() and not (tmp_path / "c.txt").exists()
-    with pytest.raises(RuntimeError, match="Unknown compression or archive type: '.rar'"):
+    with pytest.raises(RuntimeError, match="Unknown compression or archive type"):
         utils.extract_archive(tmp_path / "d.rar")
     with pytest.raises(RuntimeError, match="no suffixes"):
         utils.extract_archive(tmp_path / "archive")

@@ -65,7 +65,7 @@ def test_to_tensor_of_arrays_and_default_dtype():
         torch.set_default_dtype(torch.float32)
     with pytest.raises(TypeError, match="pic should be PIL Image or ndarray"):
         F.to_tensor(TENSOR)
-    with pytest.raises(ValueError, match="2/3 dimensional. Got 1"):
+    with pytest.raises(ValueError, match="2/3 dimensional"):
         F.to_tensor(PIXELS[0, 0])
     with pytest.raises(TypeError, match="pic should be PIL Image"):
         F.pil_to_tensor(PIXELS)

@@ -36,6 +36,7 @@ INTERNAL = re.compile(
     r"(cudnn|miopen|mkldnn|fbgemm|quantized|autocast|batch_norm|native|q_|rnn_|sym_)_?\w+|import_ir_module\w*|"
     r"(USE|PRIVATE)_\w+|TYPE_CHECKING|parse_\w+|merge_\w+|unify_\w+|get_file_path|classproperty|"
     r"\w*(fused|fork|cpp|vitals|num_threads_from|thread_safe)\w*|prepare_multiprocessing_environment|"
+    r"has_torch_function\w*|handle_torch_function|boolean_dispatch|assert_int_or_pair|BroadcastingList\d|"
     r"profiler_\w+|init_num_threads|read_vitals|set_vital|vitals_enabled|wait|memory_type\w*|PRIVATE\w*"
 )
 CLASSES = re.compile(
@@ -60,21 +61,26 @@ def public(namespace: str) -> list[str]:
     module = importlib.import_module(f"torch.{namespace}")
     listed = set(getattr(module, "__all__", ())) or {n for n in dir(module) if _own(module, n)}
     own = {n for n in listed if n[0] != "_" and hasattr(module, n)}
-    return sorted(n for n in own if not isinstance(getattr(module, n), types.ModuleType))
+    own = {n for n in own if not isinstance(getattr(module, n), types.ModuleType)}
+    return sorted(own if hasattr(module, "__all__") else (n for n in own if not INTERNAL.fullmatch(n)))
 
 
 def _own(module: types.ModuleType, name: str) -> bool:
     value = getattr(module, name)
     home = getattr(value, "__module__", None) or "torch"
-    return name[0] != "_" and home.startswith("torch") and (callable(value) or not name.isupper())
+    near = home.startswith(module.__name__) or home in ("torch", "torch._C") or home.startswith("torch._C._")
+    return name[0] != "_" and near and (callable(value) or not name.isupper())
 
 
 def list_names() -> None:
     """Writes the list of names."""
     text = ["# PyTorch's public names by namespace; `python tools/coverage.py --names` lists them.", ""]
     for namespace in NAMESPACES.split():
-        text += [f"{namespace}:", textwrap.fill(" ".join(public(namespace)), 106, initial_indent="    ",
-                                                subsequent_indent="    ", break_on_hyphens=False), ""]  # fmt: skip
+        text += [
+            f"{namespace}:",
+            textwrap.indent(textwrap.fill(" ".join(public(namespace)), 102), "    "),
+            "",
+        ]
     NAMES.write_text("\n".join(text))
 
 
@@ -100,12 +106,15 @@ def remarks() -> dict[str, str]:
 
 def owner(namespace: str) -> Any:
     """The module or class here, None if there is none."""
-    if namespace in ("torch", "Tensor"):
-        return flambeau if namespace == "torch" else flambeau.Tensor
-    try:
-        return importlib.import_module(f"flambeau.{namespace}")
-    except ImportError:
-        return None
+    found: Any = flambeau
+    for part in () if namespace == "torch" else namespace.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        try:
+            return importlib.import_module(f"flambeau.{namespace}")
+        except ImportError:
+            return None
+    return found
 
 
 def table() -> str:
@@ -126,10 +135,10 @@ def table() -> str:
     return "\n".join([
         "# What is here of PyTorch's interface",
         "",
-        f"The public names of PyTorch {VERSION}, namespace by namespace: which are here, which differ and how, "
-        "which are missing. What is missing raises `AttributeError` with its name. How exactly the functions "
-        "agree is measured on PyTorch's own test samples, in [parity.tsv](../tests/oracle/parity.tsv). "
-        "`python tools/coverage.py` writes this page.",
+        f"The public names of PyTorch {VERSION}, namespace by namespace: which are here, which differ and "
+        "how, which are missing. What is missing raises `AttributeError` with its name. How exactly the "
+        "functions agree is measured on PyTorch's own test samples, in "
+        "[parity.tsv](../tests/oracle/parity.tsv). `python tools/coverage.py` writes this page.",
         "",
         "| namespace | here | of these with differences | missing | covered |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -90,7 +90,7 @@ def main() -> int:
             fallen += [f"{name} {k}: {results[k][1]}" for k in worse(old, found)]
             if "--show" in sys.argv:
                 print(
-                    *(f"@@{name} {k}: [{word}] {text}" for k, (word, text) in results.items() if text),
+                    *(f"{name} {k}: {word}: {text}" for k, (word, text) in results.items() if text),
                     sep="\n",
                 )
     print(*fallen, *summary(rows), sep="\n")

@@ -1,7 +1,7 @@
 """The aspects in which an entry of PyTorch's OpInfo database is compared.
 
-Each gives the first difference that it finds (a word, a sentence), None if there is none, and SKIP where PyTorch
-itself has no such aspect.
+Each gives the first difference that it finds (a word, a sentence), None if there is none, and SKIP where
+PyTorch itself has no such aspect.
 """
 
 import functools
@@ -288,7 +288,7 @@ def errors(name):
     result = SKIP
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        wrong = list(op.error_inputs("cpu"))
+        wrong = list(op.error_inputs_func(op, torch.device("cpu")))
     for error in wrong:
         s = error.sample_input
         sample = Sample(s.input, s.args, s.kwargs)

@@ -1,6 +1,7 @@
 """PyTorch's own sample inputs (its OpInfo database) for the functions that Flambeau has too.
 
-Entries, samples, arguments and functions made Flambeau's, and the comparison of results in PyTorch's tolerances.
+Entries, samples, arguments and functions made Flambeau's, and the comparison of results in PyTorch's
+tolerances.
 """
 
 import functools
@@ -82,8 +83,8 @@ def ours(function):
 
 
 def here(x, shared=None):
-    """PyTorch's arguments as Flambeau's: tensors keep values, strides and `requires_grad`, and what lies in one
-    storage lies in one here too if a dictionary for the `shared` storages is given.
+    """PyTorch's arguments as Flambeau's: tensors keep values, strides and `requires_grad`, and what lies in
+    one storage lies in one here too if a dictionary for the `shared` storages is given.
     """
     if isinstance(x, torch.Tensor):
         return tensor_here(x.resolve_conj().resolve_neg(), {} if shared is None else shared)
@@ -172,7 +173,9 @@ def samples(name, dtype, requires_grad=False, limit=LIMIT):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = list(islice(op.sample_inputs(torch.device("cpu"), dtype, requires_grad), 8 * limit))
+            found = list(
+                islice(op.sample_inputs_func(op, torch.device("cpu"), dtype, requires_grad), 8 * limit)
+            )
         except Exception:
             return []
     found = found[:: max(1, -(-len(found) // limit))]

@@ -239,3 +239,80 @@ def test_dtypes(call: str) -> None:
     if isinstance(theirs, str):
         pytest.skip(f"PyTorch {theirs[:80]}")
     assert ours == theirs
+
+
+def test_float16_and_errors_of_promotion() -> None:
+    for call in ("m @ n", "F.linear(h, n, v)", "F.mse_loss(h, m)", "F.conv2d(x, w)"):
+        assert _outcome(flambeau, call, "float16") == _outcome(torch, call, "float16")
+
+
+def _gpt(T: object) -> list[float]:
+    """Losses of a small language model's steps under autocast."""
+    nn, F = T.nn, T.nn.functional
+
+    class Layer(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+        def forward(self, x: object) -> object:
+            q, k, v = (t.unflatten(-1, (4, -1)).transpose(1, 2) for t in self.qkv(self.n1(x)).chunk(3, -1))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+            x = x + self.out(y)
+            return x + self.down(F.gelu(self.up(self.n2(x))))
+
+    T.manual_seed(0)
+    net = nn.Sequential(
+        nn.Embedding(40, 32), Layer(32), Layer(32), nn.LayerNorm(32), nn.Linear(32, 40), nn.Flatten(0, 1)
+    )
+    x, y = T.randint(0, 40, (4, 24)), T.randint(0, 40, (96,))
+    rule, losses = T.optim.AdamW(net.parameters(), lr=3e-3), []
+    for _ in range(8):
+        rule.zero_grad()
+        with T.autocast("cpu", dtype=T.bfloat16):
+            loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        rule.step()
+        losses.append(loss.item())
+    assert all(p.dtype is T.float32 and p.grad.dtype is T.float32 for p in net.parameters())
+    return losses
+
+
+def test_training_of_a_language_model() -> None:
+    assert _gpt(flambeau) == pytest.approx(_gpt(torch), abs=2e-2)
+
+
+def _scales(T: object) -> list[object]:
+    w = T.nn.Parameter(T.ones(3))
+    rule = T.optim.SGD([w], lr=0.1, momentum=0.9)
+    scaler = T.amp.GradScaler(
+        "cpu", init_scale=2.0**10, growth_factor=3.0, backoff_factor=0.25, growth_interval=3
+    )
+    seen: list[object] = []
+    for factor in (1, 2, np.inf, 1, 1, 1, np.nan, np.inf, 1, 1, 1, 1, 1, 1, 1):
+        rule.zero_grad()
+        scaler.scale((w * float(factor)).sum()).backward()
+        scaler.unscale_(rule)
+        T.nn.utils.clip_grad_norm_([w], 1.0)
+        scaler.step(rule)
+        scaler.update()
+        seen.append((scaler.get_scale(), scaler.state_dict()["_growth_tracker"], round(w[0].item(), 4)))
+    return seen
+
+
+def test_scales_after_infinities() -> None:
+    assert _scales(flambeau) == _scales(torch)
+
+
+def test_states_and_names() -> None:
+    for device in ("cpu", "cuda", "xpu", "mps", "hpu"):
+        dtypes = [str(T.get_autocast_dtype(device)) for T in (torch, flambeau)]
+        assert dtypes[0] == dtypes[1]
+        assert torch.amp.is_autocast_available(device) == flambeau.amp.is_autocast_available(device)
+    ours = torch.amp.GradScaler("cpu").state_dict()
+    assert ours == flambeau.amp.GradScaler("cpu").state_dict()
+    for name in (n for n in dir(torch) if "autocast" in n and "ipu" not in n and "xla" not in n):
+        assert hasattr(flambeau, name), name

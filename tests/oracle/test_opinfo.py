@@ -1,14 +1,13 @@
 """PyTorch's own samples for all functions: what has once passed must pass.
 
-parity.tsv says, for each entry and aspect, what passes; `python tools/parity.py` writes it. A run tries few samples
-of each (`FLAMBEAU_OPINFO_LIMIT`).
+parity.tsv says, for each entry and aspect, what passes; `python tools/parity.py` writes it. A run tries few
+samples of each (`FLAMBEAU_OPINFO_LIMIT`).
 """
 
+import parity
 import pytest
 from aspects import ASPECTS, assess
 from opinfo import ENTRIES, torch
-
-import parity
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 

@@ -77,7 +77,9 @@ def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -
     if isinstance(device_type, bool):
         device_type, enabled = "cuda", device_type
     if not isinstance(enabled, bool):
-        raise TypeError(f"set_autocast_enabled: argument 'enabled' must be bool, not {type(enabled).__name__}")
+        raise TypeError(
+            f"set_autocast_enabled: argument 'enabled' must be bool, not {type(enabled).__name__}"
+        )
     _set(device_type, enabled, _setting(device_type)[1])
 
 
@@ -98,7 +100,9 @@ def set_autocast_dtype(device_type: str, dtype: dtype) -> None:
     >>> torch.set_autocast_dtype("cpu", torch.bfloat16)
     """
     if not isinstance(dtype, dt.dtype):
-        raise TypeError(f"set_autocast_dtype: argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+        raise TypeError(
+            f"set_autocast_dtype: argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
+        )
     _set(device_type, _setting(device_type)[0], dtype)
 
 

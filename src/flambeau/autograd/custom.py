@@ -11,6 +11,7 @@ from ..core.inplace import assign
 from ..core.modes import modes
 from ..core.tensor import IN_FUNCTION, Tensor, make
 from ..ops.op import check_version
+from .anomaly_mode import anomaly
 from .engine import Grads, zeros
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class FunctionNode(Hooked):
         self.saved: tuple[_Saved | None, ...] = ()
         self.seq = next_number()
         self.hooks: Hooks | None = None
+        if anomaly.enabled:
+            anomaly.note(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__.get("ctx"), name)

@@ -12,7 +12,7 @@ the accumulated gradient, hooks after.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import dtype as dt
@@ -25,6 +25,7 @@ from ..ops.kinds import cast
 from ..ops.reduction import sum as sum_dims
 from ..ops.view import clone, reshape
 from . import template as templates
+from .anomaly_mode import anomaly
 
 End = tuple[Any, int, Tensor]  # gradient function, which of its results, the gradient for it
 Grads = list[Tensor | None]
@@ -151,7 +152,7 @@ class Pass:
             gs = _replace(hooks.before, gs)
         useful = self.useful
         needed = [e is not None and (useful is None or split(e)[0] in useful) for e in fn.edges]
-        inputs = fn.apply(gs, needed)
+        inputs = anomaly.apply(fn, gs, needed) if anomaly.enabled else fn.apply(gs, needed)
         for i, g in enumerate(inputs):
             if g is not None and not needed[i]:
                 inputs[i] = None
@@ -314,14 +315,37 @@ def _accumulate_sparse(leaf: Tensor, g: Tensor) -> None:
         leaf._grad = g + old if old._sparse and not g._sparse else old + g
 
 
+_afterwards: list[Callable[[], None]] = []
+
+
+def queue_callback(act: Callable[[], None]) -> None:
+    """Calls `act` at the end of the backward pass that goes on."""
+    _afterwards.append(act)
+
+
 def run(ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool) -> Grads:
     """Runs a backward pass. One limited to `targets` adds to their `.grad`, or else returns their
     gradients.
     """
+    outer = _afterwards[:]
+    _afterwards.clear()
+    try:
+        found = _run_pass(ends, keep, create, targets, add)
+        for act in _afterwards:
+            act()
+        return found
+    finally:
+        _afterwards[:] = outer
+
+
+def _run_pass(
+    ends: list[End], keep: bool, create: bool, targets: Sequence[Tensor] | None, add: bool
+) -> Grads:
     before, casting = modes.grad, modes.autocast
     modes.grad, modes.autocast = create, None  # formulas are in the dtypes of their operations already
     try:
-        if targets is None and not keep and not create and recorder.tape is None and not recorder.ghosts:
+        plain = targets is None and not (keep or create or recorder.ghosts or anomaly.enabled)
+        if plain and recorder.tape is None:
             _repeat(ends)
             return []
         work = Pass(ends, keep, create, targets, add)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,14 +68,34 @@ def order_of(what: str, form: Any, t: Tensor) -> tuple[int, ...] | None:
         return None
     if form is None or form is preserve_format:
         view = t._view
-        if view is None or not view.is_injective():
-            return None
-        order = tuple(sorted(range(rank), key=lambda d: -view.strides[d]))
-        return None if order == tuple(range(rank)) else order
+        return None if view is None else _order_in_memory(view.strides, view.shape)
     check_format(what, form)
     if rank != _RANKS[form]:
         raise RuntimeError(f"{what}: required rank {_RANKS[form]} tensor to use {form} format, got {rank}")
     return (0, *range(2, rank), 1)
+
+
+@lru_cache(maxsize=4096)
+def _order_in_memory(strides: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The dimensions from the one with the longest stride on; None if they stand in this order.
+
+    A stride of 0 says nothing, and leaves its dimension where it is; of two equal strides the longer
+    dimension lies further out.
+    """
+    inner = list(reversed(range(len(shape))))  # from the innermost on
+    for i in range(1, len(inner)):
+        at = i
+        for k in reversed(range(i)):
+            a, b = inner[k], inner[at]
+            if not strides[a] or not strides[b]:
+                continue
+            if strides[a] < strides[b]:
+                break
+            if strides[a] > strides[b] or shape[a] > shape[b]:
+                inner[k], inner[at] = b, a
+                at = k
+    order = tuple(reversed(inner))
+    return None if order == tuple(range(len(shape))) else order
 
 
 def check_format(what: str, form: Any) -> None:

@@ -186,8 +186,8 @@ slogdet = matrix_op(
 
 
 def _matrix_exp(x: np.ndarray) -> np.ndarray:
-    """Halved until its norm is at most 1, where 20 terms of the series are exact; then squared back. In double
-    precision, since squaring doubles errors."""
+    """Halved until its norm is at most 1, where 20 terms of the series are exact; then squared back. In
+    double precision, since squaring doubles errors."""
     given, x = x.dtype, x.astype(np.result_type(x.dtype, np.float64))
     norm = np.abs(x).sum(-2).max(-1, initial=0)
     squarings = np.ceil(np.log2(np.clip(np.nan_to_num(norm), 1.0, 2.0**60))).astype(int)[..., None, None]

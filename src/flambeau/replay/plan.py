@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..autograd.anomaly_mode import anomaly
 from ..core.dtype import get_default_dtype
 from ..core.modes import modes
 from ..core.node import Node
@@ -24,11 +25,13 @@ _TABLES = (
 
 def ambient() -> tuple[Any, ...]:
     """What every operation may depend on."""
+    hooked = None
     for table in _TABLES:
         if table:
             hooked = [id(hook) for table in _TABLES for hook in table.values()]
-            return modes.grad, modes.inference, get_default_dtype(), modes.autocast, modes.casting, hooked
-    return modes.grad, modes.inference, get_default_dtype(), modes.autocast, modes.casting, None
+            break
+    casting = modes.autocast, modes.casting
+    return modes.grad, modes.inference, get_default_dtype(), casting, anomaly.enabled, hooked
 
 
 def is_hooked(edge: Any) -> bool:

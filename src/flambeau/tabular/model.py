@@ -38,12 +38,12 @@ class TabularModel(Module):
 
     Args:
         embeddings: for each column of categories how many there are, 0 included, and the size of a vector.
-        numbers: how many numbers there are.
+        numbers: how many numbers there are. They should be scaled, as a `Preprocessor` does.
         outputs: how many results there are for a row: a score for each class, or 1.
         hidden: the sizes of the hidden layers.
         dropout: the probability in hidden layers.
         embedding_dropout: the probability after the embeddings.
-        batch_norm: whether numbers and hidden layers are normalised by batch.
+        batch_norm: whether hidden layers are normalised by batch.
 
     Shape:
         categories (N, len(embeddings)) and numbers (N, numbers) give (N, outputs), or (N) if outputs is 1.
@@ -79,7 +79,6 @@ class TabularModel(Module):
             for embedding in self.embeddings:
                 embedding.weight[0] = 0
         self.embedding_dropout = Dropout(embedding_dropout)
-        self.norm = BatchNorm1d(numbers) if numbers and batch_norm else None
         layers: list[Module] = []
         for size in hidden:
             layers += [
@@ -120,6 +119,6 @@ class TabularModel(Module):
         if parts:
             parts = [self.embedding_dropout(cat(parts, 1))]
         if self.numbers:
-            parts.append(numbers if self.norm is None else self.norm(numbers))
+            parts.append(numbers)
         scores: Tensor = self.layers(cat(parts, 1))
         return scores.squeeze(1) if self.outputs == 1 else scores

@@ -19,7 +19,7 @@ def _shift(center: float, width: float) -> dict[str, Any]:
 
 def _standard(x: np.ndarray) -> dict[str, Any]:
     """Mean 0, standard deviation 1."""
-    return _shift(x.mean(), 0 if (x == x[0]).all() else x.std())
+    return _shift(x[0], 0) if (x == x[0]).all() else _shift(x.mean(), x.std())
 
 
 def _robust(x: np.ndarray) -> dict[str, Any]:

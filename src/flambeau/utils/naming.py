@@ -48,13 +48,14 @@ def library(name: str, extra: str, purpose: str) -> Any:
     >>> library("json", "text", "this example").dumps([1])
     '[1]'
     """
+    package = name.partition(".")[0]
     try:
-        return importlib.import_module(name)
+        importlib.import_module(package)
     except ModuleNotFoundError as error:
-        package = name.partition(".")[0]
         if error.name != package:
             raise  # it is there, and lacks something itself
         raise ModuleNotFoundError(
             f"{purpose} needs the package {package}; install it with: pip install 'flambeau[{extra}]'",
             name=package,
         ) from error
+    return importlib.import_module(name)

@@ -9,11 +9,15 @@ import flambeau as torch
 from flambeau import Tensor
 from flambeau.nn.parameter import _Owned
 
+from .pictures import is_pil
+from .transforms.functional import pil_to_tensor
+
 __all__ = ["BoundingBoxFormat", "BoundingBoxes", "Image", "Mask", "TVTensor", "Video", "wrap"]
 
 
 class TVTensor(_Owned):
-    """The base of these classes. What functions make of them is a plain tensor, which `wrap` gives a class again.
+    """The base of these classes. What functions make of them is a plain tensor, which `wrap` gives a class
+    again.
 
     `clone`, `detach` and `to` keep it.
     """
@@ -62,21 +66,30 @@ class Image(TVTensor):
     def __new__(
         cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None
     ) -> Any:
-        from .transforms.functional import _is_pil_image, pil_to_tensor
-
-        x = _as_tensor(pil_to_tensor(data) if _is_pil_image(data) else data, dtype, device)
-        if x.ndim < 2:
-            raise ValueError(f"{cls.__name__}: an image has at least two dimensions, got {tuple(x.shape)}")
-        return cls._made(x.unsqueeze(0) if x.ndim == 2 and cls is not Mask else x, requires_grad)
+        x = _planes(cls, data, dtype, device)
+        return cls._made(x.unsqueeze(0) if x.ndim == 2 else x, requires_grad)
 
 
-class Mask(Image):
+def _planes(cls: type, data: Any, dtype: Any, device: Any) -> Tensor:
+    """(..., H, W) of a tensor, a picture, or an array."""
+    x = _as_tensor(pil_to_tensor(data) if is_pil(data) else data, dtype, device)
+    if x.ndim < 2:
+        raise ValueError(f"{cls.__name__}: expected at least two dimensions, got {tuple(x.shape)}")
+    return x
+
+
+class Mask(TVTensor):
     """Masks (..., H, W): numbers of classes, or one mask for each thing.
 
     >>> import flambeau as torch
     >>> torch.vision.tv_tensors.Mask([[0, 1], [1, 1]])
     Mask([[0, 1], [1, 1]])
     """
+
+    def __new__(
+        cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None
+    ) -> Any:
+        return cls._made(_planes(cls, data, dtype, device), requires_grad)
 
 
 class Video(TVTensor):

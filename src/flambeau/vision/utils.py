@@ -94,7 +94,8 @@ def _stacked(what: str, images: Any) -> Tensor:
         images = images[None]
     if images.ndim == 3:
         images = images[None]
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    batch: Tensor = images
+    return batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
 
 
 def _normalized(images: Tensor, value_range: tuple[float, float] | None, each: bool) -> Tensor:
@@ -158,8 +159,8 @@ def _checked(what: str, image: Any) -> Tensor:
         raise ValueError(
             f"{what}: Pass an individual image of 1 or 3 channels, (C, H, W), got {tuple(image.shape)}"
         )
-    image = image if image.shape[0] == 3 else image.expand(3, -1, -1)
-    return image if image.dtype is torch.uint8 else (image * 255).clamp(0, 255).to(torch.uint8)
+    colored: Tensor = image if image.shape[0] == 3 else image.expand(3, -1, -1)
+    return colored if image.dtype is torch.uint8 else (colored * 255).clamp(0, 255).to(torch.uint8)
 
 
 def _like(drawn: Tensor, image: Tensor) -> Tensor:

@@ -37,7 +37,13 @@ class Padded:
     that makes them whole vectors at little cost. With `partner` an element is a pair (see `paired`)."""
 
     def __init__(
-        self, x: Array, padding: Pairs, d: dtype, spread: tuple[int, ...] = (), slack: int = 0, partner: int = 0
+        self,
+        x: Array,
+        padding: Pairs,
+        d: dtype,
+        spread: tuple[int, ...] = (),
+        slack: int = 0,
+        partner: int = 0,
     ) -> None:
         self.x, self.low, self.slack, self.partner = x, tuple(low for low, _ in padding), slack, partner
         self.spread = spread or (1,) * len(padding)

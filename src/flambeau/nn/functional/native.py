@@ -10,6 +10,7 @@ from ...core.generator import Generator
 from ...core.tensor import Tensor
 from ...functions import reduction as sums
 from ...functions.calling import in_place
+from ...functions.casting import uncast
 from ...functions.shape import permute
 from ...ops.op import check_tensor, wrap_dim
 from . import activation, conv, distance, lookup, loss, norm, pool, rearrange
@@ -200,6 +201,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
     return rearrange.pad(input, pad, "constant", value)
 
 
+@uncast
 def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int],
     dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int,

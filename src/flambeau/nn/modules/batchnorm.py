@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from ...core.dtype import dtype as DType
 from ...core.dtype import int64
 from ...core.tensor import Tensor
-from ...functions.creation import ones, tensor, zeros
+from ...functions.creation import full, ones, tensor, zeros
+from ...functions.joining import cat
 from .. import functional as F
 from ..module import Module
 from .normalization import Scaled
@@ -185,17 +186,27 @@ class BatchNorm3d(_BatchNorm):
     _dims = (5,)
 
 
-class SyncBatchNorm(_BatchNorm):
-    """`BatchNorm1d` to `BatchNorm3d` in one, of which several processes would share the statistics.
+def _among_several(group: Any) -> bool:
+    """Whether there is a group of several processes, which this one belongs to."""
+    from ... import distributed as dist
 
-    There is one process here, so that it does what those do.
+    return dist.is_initialized() and dist.get_world_size(group) > 1
+
+
+class SyncBatchNorm(_BatchNorm):
+    """`BatchNorm1d` to `BatchNorm3d` in one, whose statistics in training are those of all processes' batches.
+
+    With one process, or before `torch.distributed.init_process_group`, it does what those do.
 
     Args:
         num_features, eps, momentum, affine, track_running_stats, device, dtype, bias: those of `BatchNorm1d`.
-        process_group: kept, and without effect.
+        process_group: which processes; None for all.
 
     Shape:
-        (N, num_features, *) → the same
+        (N, num_features, *) → the same. N may differ among processes.
+
+    Raises:
+        ValueError: an input without channels, or with one value per channel in all processes, in training.
 
     Example:
         >>> import flambeau as torch
@@ -218,6 +229,47 @@ class SyncBatchNorm(_BatchNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self.process_group = process_group
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        own = self.training or (self.running_mean is None and self.running_var is None)
+        if not own or not _among_several(self.process_group):
+            return super().forward(input)
+        return self._synchronized(input)
+
+    def _synchronized(self, input: Tensor) -> Tensor:
+        """The forward with the mean and variance of all processes' inputs."""
+        from ...distributed.differentiable import all_sum
+
+        dims, shape = (0, *range(2, input.ndim)), (1, -1, *(1,) * (input.ndim - 2))
+        x = input.float() if input.dtype.itemsize < 4 else input
+        here = full((1,), input.numel() // input.shape[1], dtype=x.dtype)
+        total = all_sum(cat([x.sum(dims), here]), self.process_group)
+        n = total[-1:].detach()
+        mean = total[:-1] / n
+        centred = x - mean.view(shape)
+        var = all_sum((centred * centred).sum(dims), self.process_group) / n
+        self._follow(mean.detach(), var.detach(), float(n))
+        y = centred * (var + self.eps).rsqrt().view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape)
+        if self.bias is not None:
+            y = y + self.bias.view(shape)
+        return y.to(input.dtype)
+
+    def _follow(self, mean: Tensor, var: Tensor, n: float) -> None:
+        """Moves the running estimates towards what was seen in n values."""
+        if n <= 1:
+            raise ValueError(
+                "SyncBatchNorm: Expected more than 1 value per channel when training, got 1 in all processes"
+            )
+        running, spread, batches = self.running_mean, self.running_var, self.num_batches_tracked
+        if running is None or spread is None or batches is None:
+            return
+        batches.add_(1)
+        momentum = 1.0 / float(batches) if self.momentum is None else self.momentum
+        running.lerp_(mean.to(running.dtype), momentum)
+        spread.lerp_((var * (n / (n - 1))).to(spread.dtype), momentum)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2 or input.shape[1] == 0:

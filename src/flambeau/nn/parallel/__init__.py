@@ -1,5 +1,15 @@
-"""Modules on several devices, as in `torch.nn.parallel`: with one device, wrappers that call the module."""
+"""Modules on several devices or in several processes, as in `torch.nn.parallel`."""
+
+from typing import Any
 
 from .data_parallel import DataParallel, data_parallel
 
-__all__ = ["DataParallel", "data_parallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DistributedDataParallel":  # with `flambeau.distributed`, which most programs don't need
+        from .distributed import DistributedDataParallel
+
+        return DistributedDataParallel
+    raise AttributeError(f"module 'flambeau.nn.parallel' has no attribute {name!r}")

@@ -31,8 +31,8 @@ class DistributedSampler(Sampler[T_co]):
         drop_last: leave out indices, rather than repeat some.
 
     Raises:
-        ValueError: `rank` is not in [0, num_replicas).
-        RuntimeError: one of the two is not given, and no group of processes is known to ask.
+        ValueError: `rank` is not in [0, num_replicas), or one of the two is not given before
+            `flambeau.distributed.init_process_group`.
 
     >>> import flambeau as torch
     >>> from flambeau.utils.data.distributed import DistributedSampler
@@ -90,11 +90,6 @@ class DistributedSampler(Sampler[T_co]):
 
 
 def _asked(what: str) -> int:
-    try:
-        from ... import distributed
-    except ImportError:
-        raise RuntimeError(
-            f"DistributedSampler: Requires distributed package to be available, or {what}; pass {what}"
-        ) from None
-    answer: int = distributed.get_rank() if what == "rank" else distributed.get_world_size()
-    return answer
+    from ... import distributed
+
+    return distributed.get_rank() if what == "rank" else distributed.get_world_size()

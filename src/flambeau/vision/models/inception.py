@@ -189,8 +189,8 @@ class Inception3(nn.Module):
         dropout: the probability, before the last layer.
 
     Shape:
-        (N, 3, H, W), H and W at least 75 → (N, num_classes); in training with an auxiliary output
-        `InceptionOutputs` of two such tensors.
+        (N, 3, H, W), H and W at least 75 → (N, num_classes); in training with an auxiliary output, H and W
+        at least 299 → `InceptionOutputs` of two such tensors.
 
     Raises:
         ValueError: there are not seven `inception_blocks`.

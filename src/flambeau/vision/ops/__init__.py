@@ -1,5 +1,6 @@
 """Operations and blocks for detection and vision models, with torchvision's names."""
 
+from .box_losses import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 from .boxes import (
     batched_nms,
     box_area,
@@ -68,11 +69,14 @@ __all__ = [
     "box_iou",
     "clip_boxes_to_image",
     "complete_box_iou",
+    "complete_box_iou_loss",
     "deform_conv2d",
     "distance_box_iou",
+    "distance_box_iou_loss",
     "drop_block2d",
     "drop_block3d",
     "generalized_box_iou",
+    "generalized_box_iou_loss",
     "masks_to_boxes",
     "nms",
     "remove_small_boxes",

@@ -45,7 +45,7 @@ def deform_conv2d(
         RuntimeError: shapes that don't fit.
 
     >>> import flambeau as torch
-    >>> x, weight = torch.arange(9.0).view(1, 1, 3, 3), torch.ones(1, 1, 1, 1)
+    >>> x, weight = torch.arange(9.0).reshape(1, 1, 3, 3), torch.ones(1, 1, 1, 1)
     >>> offset = torch.zeros(1, 2, 3, 3); offset[:, 1] = 0.5
     >>> torch.vision.ops.deform_conv2d(x, offset, weight)[0, 0, 0]
     tensor([0.5000, 1.5000, 1.0000])
@@ -67,19 +67,19 @@ def deform_conv2d(
         raise RuntimeError(
             f"{what}: mask should be {(n, offset_groups * taps, oh, ow)}, got {tuple(mask.shape)}"
         )
-    moved = offset.view(n, offset_groups, taps, 2, oh, ow)
+    moved = offset.reshape(n, offset_groups, taps, 2, oh, ow)
     ky, kx = (torch.arange(k, dtype=input.dtype) * d for k, d in ((kh, dy), (kw, dx)))
-    down = torch.arange(oh, dtype=input.dtype).view(1, oh, 1) * sy - py
-    across = torch.arange(ow, dtype=input.dtype).view(1, 1, ow) * sx - px
-    y = moved[:, :, :, 0] + down + ky.repeat_interleave(kw).view(-1, 1, 1)
-    x = moved[:, :, :, 1] + across + kx.repeat(kh).view(-1, 1, 1)
-    columns = _sampled(input.view(n, offset_groups, -1, h * w), y, x, h, w)  # N, G, C / G, taps, oh, ow
+    down = torch.arange(oh, dtype=input.dtype).reshape(1, oh, 1) * sy - py
+    across = torch.arange(ow, dtype=input.dtype).reshape(1, 1, ow) * sx - px
+    y = moved[:, :, :, 0] + down + ky.repeat_interleave(kw).reshape(-1, 1, 1)
+    x = moved[:, :, :, 1] + across + kx.repeat(kh).reshape(-1, 1, 1)
+    columns = _sampled(input.reshape(n, offset_groups, -1, h * w), y, x, h, w)  # N, G, C / G, taps, oh, ow
     if mask is not None:
-        columns = columns * mask.view(n, offset_groups, 1, taps, oh, ow)
-    columns = columns.view(n, groups, per_group * taps, oh * ow)
-    result = torch.matmul(weight.view(groups, outs // groups, per_group * taps), columns)
-    result = result.view(n, outs, oh, ow)
-    return result if bias is None else result + bias.view(1, -1, 1, 1)
+        columns = columns * mask.reshape(n, offset_groups, 1, taps, oh, ow)
+    columns = columns.reshape(n, groups, per_group * taps, oh * ow)
+    result = torch.matmul(weight.reshape(groups, outs // groups, per_group * taps), columns)
+    result = result.reshape(n, outs, oh, ow)
+    return result if bias is None else result + bias.reshape(1, -1, 1, 1)
 
 
 def _sampled(images: Tensor, y: Tensor, x: Tensor, h: int, w: int) -> Tensor:
@@ -94,8 +94,8 @@ def _sampled(images: Tensor, y: Tensor, x: Tensor, h: int, w: int) -> Tensor:
             weight = (1 - (y - row).abs()) * (1 - (x - column).abs())
             inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
             place = row.clamp(0, h - 1) * w + column.clamp(0, w - 1)
-            index = place.long().view(n, g, 1, math.prod(shape[2:])).expand(-1, -1, c, -1)
-            found = torch.gather(images, 3, index).view(n, g, c, *shape[2:])
+            index = place.long().reshape(n, g, 1, math.prod(shape[2:])).expand(-1, -1, c, -1)
+            found = torch.gather(images, 3, index).reshape(n, g, c, *shape[2:])
             total = total + found * torch.where(inside, weight, 0.0).unsqueeze(2)
     result: Tensor = total
     return result

@@ -341,7 +341,7 @@ class AugMix(_Policy):
         fill = channel_fill(x, self.fill)
         _, h, w = F.get_dimensions(x)
         space = _space(10, 0.3, (w / 3, h / 3), 30.0, 0.9 if self.all_ops else 0, 4, first=4)
-        batch = x.view(*(1,) * (4 - x.ndim), *x.shape)
+        batch = x.reshape(*(1,) * (4 - x.ndim), *x.shape)
         column = (batch.shape[0],) + (1,) * (batch.ndim - 1)
         share = self._weights(batch.shape[0], 2)
         weights = self._weights(batch.shape[0], self.mixture_width) * share[:, 1:]
@@ -352,7 +352,7 @@ class AugMix(_Policy):
                 change = self._draw(space, None, self.severity)
                 changed = _changed(changed, *change, self.interpolation, fill)
             mix = mix + weights[:, i].reshape(column) * changed
-        mixed = mix.view(x.shape).to(x.dtype)
+        mixed = mix.reshape(x.shape).to(x.dtype)
         return mixed if isinstance(img, Tensor) else F.to_pil_image(mixed)
 
     def __repr__(self) -> str:

@@ -6,27 +6,46 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import flambeau as torch
 from flambeau import Tensor
+from flambeau.core.generator import Generator, default_generator
+from flambeau.core.realize import recorder
 
 from .functional import get_image_num_channels
 
 __all__ = ["bounds", "channel_fill", "integer", "number", "pair", "uniform"]
 
 
+def _generator() -> Generator | None:
+    """The default generator, when all has drawn from it that was recorded before; None while a whole
+    function is recorded, which must see that numbers are drawn."""
+    if recorder.tape is not None:
+        return None
+    recorder.flush("a transform draws numbers")
+    return default_generator
+
+
 def uniform(low: float, high: float) -> float:
     """A number of [low, high)."""
-    return float(torch.empty(1).uniform_(float(low), float(high)).item())
+    generator = _generator()
+    if generator is None:
+        return float(torch.empty(1).uniform_(low, high).item())
+    return float(generator.uniform((1,), torch.get_default_dtype().np, float(low), float(high))[0])
 
 
 def number() -> float:
     """A number of [0, 1)."""
-    return float(torch.rand(1).item())
+    return uniform(0.0, 1.0)
 
 
 def integer(low: int, high: int) -> int:
     """A whole number of [low, high)."""
-    return int(torch.randint(low, high, (1,)).item())
+    generator = _generator() if low < high else None
+    if generator is None:
+        return int(torch.randint(low, high, (1,)).item())
+    return int(generator.random((1,), np.int64, low, high)[0])
 
 
 def pair(size: Any, message: str) -> tuple[Any, Any]:

@@ -312,19 +312,21 @@ class RandomErasing(nn.Module):
             return top, integer(0, w - width + 1), height, width, content
         return 0, 0, h, w, img
 
-    def forward(self, img: Tensor) -> Tensor:
-        if number() >= self.p:
-            return img
+    def chosen(self, img: Tensor) -> tuple[int, int, int, int, Tensor]:
+        """A random part, after a check of the values."""
+        given: Any = self.value
         values = None
-        if not isinstance(self.value, str):
-            given: Any = self.value
+        if not isinstance(given, str):
             values = [float(v) for v in (given if isinstance(given, Sequence) else [given])]
         if values is not None and len(values) not in (1, img.shape[-3]):
             raise ValueError(
                 "RandomErasing: If value is a sequence, it should have either a single value or "
                 f"{img.shape[-3]} (number of input channels), got {len(values)}"
             )
-        return F.erase(img, *self.get_params(img, self.scale, self.ratio, values), self.inplace)
+        return self.get_params(img, self.scale, self.ratio, values)
+
+    def forward(self, img: Tensor) -> Tensor:
+        return F.erase(img, *self.chosen(img), self.inplace) if number() < self.p else img
 
     def __repr__(self) -> str:
         return (

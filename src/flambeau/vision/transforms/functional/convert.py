@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -194,8 +195,8 @@ def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inpla
             f"{what}: Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = "
             f"{tuple(tensor.shape)}"
         )
-    centre, spread = (_per_channel(x, tensor) for x in (mean, std))
-    if not np.all(np.asarray(spread)):
+    (centre, _), (spread, zero) = (_per_channel(x, tensor) for x in (mean, std))
+    if zero:
         raise ValueError(
             f"{what}: std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero."
         )
@@ -204,6 +205,16 @@ def normalize(tensor: Tensor, mean: Sequence[float], std: Sequence[float], inpla
     return (tensor - centre) / spread
 
 
-def _per_channel(values: Any, like: Tensor) -> Tensor:
+def _per_channel(values: Any, like: Tensor) -> tuple[Tensor, bool]:
+    """Numbers for channels as (C, 1, 1), and whether one is 0. What is made of a sequence is kept, for
+    transforms ask for the same each time."""
+    if isinstance(values, tuple | list) and all(type(v) in (int, float) for v in values):
+        return _constants(tuple(values), like.dtype, like.device)
     x = torch.as_tensor(values, dtype=like.dtype, device=like.device)
-    return x.view(-1, 1, 1) if x.ndim == 1 else x
+    return x.view(-1, 1, 1) if x.ndim == 1 else x, not bool((x != 0).all())
+
+
+@functools.lru_cache(64)
+def _constants(values: tuple[float, ...], dtype: Any, device: Any) -> tuple[Tensor, bool]:
+    x = torch.tensor(values, dtype=dtype, device=device)
+    return x.reshape(-1, 1, 1), not bool((x != 0).all())

@@ -16,6 +16,7 @@ from ..modes import InterpolationMode, pil_mode, to_mode
 from .images import check_image, get_dimensions, in_batch, in_float
 
 __all__ = [
+    "borders",
     "center_crop",
     "crop",
     "erase",
@@ -161,7 +162,7 @@ def pad(img: Any, padding: Size, fill: Any = 0, padding_mode: str = "constant") 
     """
     what = "pad"
     check_image(what, img)
-    left, top, right, bottom = _borders(padding)
+    left, top, right, bottom = borders(padding)
     if not isinstance(fill, numbers.Number | str | Sequence | None):
         raise TypeError(f"{what}: Got inappropriate fill arg {fill!r}")
     if padding_mode not in _PADDINGS:
@@ -181,7 +182,7 @@ def pad(img: Any, padding: Size, fill: Any = 0, padding_mode: str = "constant") 
     return img
 
 
-def _borders(padding: Any) -> list[int]:
+def borders(padding: Any) -> list[int]:
     """left, top, right, bottom."""
     if isinstance(padding, int | float):
         return [int(padding)] * 4

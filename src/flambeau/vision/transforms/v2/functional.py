@@ -14,7 +14,7 @@ from ... import tv_tensors
 from ...ops.boxes import box_convert
 from ...pictures import is_pil
 from .. import functional as F
-from ..functional.place import _borders, resized_size
+from ..functional.place import borders, resized_size
 from ..functional.warp import affine_matrix, perspective_coefficients
 from ..modes import InterpolationMode
 
@@ -24,10 +24,13 @@ Boxes = Callable[[Corners, Size], tuple[Corners, Size]]
 
 
 def apply(
-    inpt: Any, images: Callable[[Any], Any], masks: Callable[[Any], Any] | None = None, boxes: Boxes | None = None
+    inpt: Any,
+    images: Callable[[Any], Any],
+    masks: Callable[[Any], Any] | None = None,
+    boxes: Boxes | None = None,
 ) -> Any:
-    """What a function makes of a picture, a plain tensor, an image or a video; masks and boxes go along if there
-    are functions for them, that of boxes taking corners and the size of the image."""
+    """What a function makes of a picture, a plain tensor, an image or a video; masks and boxes go along if
+    there are functions for them, that of boxes taking corners and the size of the image."""
     if isinstance(inpt, tv_tensors.BoundingBoxes):
         return inpt if boxes is None else _boxes(inpt, boxes)
     if isinstance(inpt, tv_tensors.Mask):
@@ -53,7 +56,9 @@ def get_size(inpt: Any) -> list[int]:
     >>> torch.vision.transforms.v2.functional.get_size(torch.zeros(3, 4, 5))
     [4, 5]
     """
-    return list(inpt.canvas_size) if isinstance(inpt, tv_tensors.BoundingBoxes) else F.get_dimensions(inpt)[1:]
+    return (
+        list(inpt.canvas_size) if isinstance(inpt, tv_tensors.BoundingBoxes) else F.get_dimensions(inpt)[1:]
+    )
 
 
 # ----- Places -----
@@ -132,7 +137,7 @@ def pad(inpt: Any, padding: int | Sequence[int], fill: Any = None, padding_mode:
     >>> torch.vision.transforms.v2.functional.pad(torch.zeros(3, 4, 4), 1).shape
     torch.Size([3, 6, 6])
     """
-    left, top, right, bottom = _borders(padding if isinstance(padding, int) else list(padding))
+    left, top, right, bottom = borders(padding if isinstance(padding, int) else list(padding))
 
     def boxes(x: Corners, size: Size) -> tuple[Corners, Size]:
         return _shifted(x, left, top), (size[0] + top + bottom, size[1] + left + right)
@@ -368,7 +373,9 @@ def to_image(inpt: Any) -> Any:
         array = np.atleast_3d(inpt).transpose(2, 0, 1)
         return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(array)))
     if not is_pil(inpt) and not isinstance(inpt, Tensor):
-        raise TypeError(f"to_image: Input can either be a pure Tensor, a numpy array, or a PIL image, got {type(inpt)}")
+        raise TypeError(
+            f"to_image: Input can either be a pure Tensor, a numpy array, or a PIL image, got {type(inpt)}"
+        )
     return tv_tensors.Image(inpt)
 
 
