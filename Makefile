@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest -q
 SMOKE = $(addprefix tests/test_,smoke.py size.py data.py module.py)
 # What has no part in how operations are run, or chooses that itself, need not be run in each mode.
 ONCE = $(addprefix tests/test_, budgets.py cli.py compile.py compile_programs.py contraction.py conv_kernels.py docs.py \
-    explain.py fusion.py generator.py kernel_cache.py native_training.py nest.py ops.py passes.py profiler.py \
+    examples.py explain.py fusion.py generator.py kernel_cache.py native_training.py nest.py ops.py passes.py profiler.py \
     reference_kernels.py reference_special.py runtime.py scalar.py sorting_kernels.py)
 AGAIN = $(filter-out $(ONCE),$(wildcard tests/test_*.py))
 NATIVE = $(addprefix tests/test_, attention.py autograd.py core.py function.py functional.py functions.py nn_layers.py \

@@ -5,8 +5,8 @@
 
 A small residual network learns the digits 0 to 4 from many images: which digit it is, and how it was turned.
 Then it shall tell 5 to 9 apart, of which it sees three each. Three ways to do so are compared: from scratch;
-with the old layers frozen under a new head; and with all layers trained on, the earlier ones slower. Their mean
-accuracies on the other images are 82.6, 87.8 and 89.0 %, after one or two minutes.
+with the old layers frozen under a new head; and with all layers trained on, the earlier ones slower. Their
+mean accuracies on the other images are 82.6, 87.8 and 89.0 %, after one or two minutes.
 """
 
 import flambeau as torch
@@ -35,8 +35,8 @@ def load_data(seed, few):
 
 
 def turned(data):
-    """Each image in 24 ways: turned, mirrored, and moved sideways. The new label says which digit it is, turned
-    and mirrored in which way: the more there is to tell apart, the more is learned for other digits."""
+    """Each image in 24 ways: turned, mirrored, and moved sideways. The new label says which digit it is, and
+    which way it lies: the more there is to tell apart, the more is learned for other digits."""
     x, y = data[:]
     sides = [torch.rot90(side, turns, (2, 3)) for side in (x, x.flip(3)) for turns in range(4)]
     images = torch.cat([torch.roll(side, step, 3) for side in sides for step in (-1, 0, 1)])

@@ -174,6 +174,9 @@ def finished(
     [
         ((2, 19, 9, 11), (35, 19, 3, 3), square(1, 1), np.float32),
         ((3, 6, 10, 9), (34, 6, 3, 3), square(2, 1), ml_dtypes.bfloat16),
+        ((4, 34, 7, 9), (38, 34, 3, 3), square(1, 1), ml_dtypes.bfloat16),
+        ((2, 64, 9, 8), (48, 32, 3, 3), square(2, 1, 1, 2), ml_dtypes.bfloat16),
+        ((5, 32, 6, 6), (32, 32, 1, 1), square(2, 0), ml_dtypes.bfloat16),
         ((2, 12, 7, 7), (20, 6, 3, 2), square(3, 2, 1, 2), np.float64),
         ((3, 32, 9, 40), (32, 1, 3, 3), square(2, 1, 1, 32), np.float32),
         ((3, 32, 9, 33), (32, 1, 3, 3), square(1, 1, 1, 32), ml_dtypes.bfloat16),
@@ -216,6 +219,21 @@ def test_halves_are_summed_wide(d: Any, groups: int) -> None:
         rng.standard_normal((36, 18 // groups, 3, 3)).astype(d),
     )
     check_all(x, w, square(1, 1, 1, groups))
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "geometry"),
+    [
+        ((4, 34, 7, 9), (38, 34, 3, 3), square(1, 1)),
+        ((2, 64, 9, 8), (48, 32, 3, 3), square(2, 1, 1, 2)),
+        ((5, 32, 6, 6), (32, 32, 1, 1), square(2, 0)),
+        ((3, 33, 6, 6), (35, 33, 3, 3), square(1, 1)),
+        ((2, 40, 11, 11), (24, 40, 3, 3), square(1, 2, 2)),
+    ],
+)
+def test_pairs_of_channels_and_images(x: Any, w: Any, geometry: tuple[Any, ...]) -> None:
+    rng = np.random.default_rng(0)
+    check_all(*(rng.standard_normal(shape).astype(ml_dtypes.bfloat16) for shape in (x, w)), geometry)
 
 
 def test_any_strides() -> None:
@@ -322,7 +340,8 @@ def test_pools_read_nothing_outside_of_the_input() -> None:
     x[:] = np.random.default_rng(0).standard_normal(x.shape)
     for stride in (1, 2, 3):
         attrs = ((3, 3), (stride, stride), (1, 1), (1, 1), (-(-16 // stride), -(-(page // 64) // stride)))
-        check("max_pool", (x,), pool_reference.max_pool(x, *attrs), attrs)
+        at = pool_reference.max_pool_indices(x, *attrs)
+        check("max_pool", (x,), (pool_reference.take(x, at, 2), at), attrs)
         attrs = (*attrs[:3], attrs[4], True, None)
         check("avg_pool", (x,), pool_reference.avg_pool(x, *attrs), attrs)
     for guard in (base, base + 2 * page):

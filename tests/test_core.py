@@ -6,6 +6,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from flambeau import recorder
 from flambeau.core.config import config
 from flambeau.core.gradient import GradNode
 from flambeau.core.node import Node
-from flambeau.core.program import ProgramCache, programs
+from flambeau.core.program import ProgramCache, Step, programs
 from flambeau.ops import pointwise
+from flambeau.runtime import interpreter
 
 
 @pytest.fixture(autouse=True)
@@ -879,3 +881,13 @@ def test_dlpack_refuses_what_it_can_t_show():
         np.from_dlpack(torch.ones(2, requires_grad=True))
     with pytest.raises(RuntimeError, match="Unsupported dtype"):  # NumPy's
         np.from_dlpack(torch.ones(2, dtype=torch.bfloat16))
+
+
+def test_several_results_of_an_operation_have_memory_of_their_own():
+    x = np.arange(200.0)
+    halves = SimpleNamespace(numpy=lambda x: (x[:100], x[100:]), writes=False, kind="opaque")
+    first, second = interpreter._compute(Step(halves, (0,), (), 1, None, (), False), [x])
+    assert not np.may_share_memory(first, x) and not np.may_share_memory(second, x)
+    pick = SimpleNamespace(numpy=lambda xs, i: xs[i], writes=False, kind="opaque")
+    part = interpreter._compute(Step(pick, (0,), (1,), 1, x.dtype, (), False), [(first, second)])
+    np.testing.assert_array_equal(part, x[100:])

@@ -9,6 +9,7 @@ import flambeau as torch
 from flambeau import nn
 from flambeau.vision import models
 from flambeau.vision.models._utils import IntermediateLayerGetter
+from flambeau.vision.models.feature_extraction import create_feature_extractor
 
 # Numbers of parameters, and checksums of the state dicts' lines "key shape", in order: torchvision's.
 MODELS = {
@@ -494,3 +495,18 @@ def test_weights_of_older_transformers_load():
             state[f"{prefix}linear_{i + 1}.{kind}"] = state.pop(f"{prefix}{3 * i}.{kind}") + 1
     model.load_state_dict(state)
     assert torch.equal(model.state_dict()[f"{prefix}3.bias"], state[f"{prefix}linear_2.bias"])
+
+
+def test_outputs_of_inner_modules():
+    model = models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1]).eval()
+    features = create_feature_extractor(model, ["layer1.0.relu", "layer1.0.relu_1", "layer1", "fc"])
+    x = torch.rand(1, 3, 32, 32)
+    out = features(x)
+    assert list(features.state_dict()) == list(model.state_dict())
+    assert torch.equal(out["layer1.0.relu_1"], out["layer1"])
+    assert torch.allclose(out["fc"], model(x), atol=1e-5)
+    assert not torch.equal(out["layer1.0.relu"], out["layer1"])
+    with pytest.raises(ValueError, match="'layer9' is not present in model"):
+        create_feature_extractor(model, ["layer9"])
+    with pytest.raises(ValueError, match="'fc_1' was not called"):
+        create_feature_extractor(model, ["fc_1"])(x)

@@ -1,5 +1,8 @@
 """transforms.v2: whole samples, with masks, boxes and labels."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -165,6 +168,14 @@ def test_classes_are_kept_by_copies_and_lost_in_functions():
     with pytest.raises(ValueError, match="should be"):
         boxes([1, 2, 3])
     assert tv_tensors.Image(Image.fromarray(PIXELS)).shape == (3, 16, 20)
+
+
+def test_classes_are_kept_by_pickles_and_workers():
+    for x in (boxes([1, 2, 3, 4], format="XYWH"), tv_tensors.Mask([[0, 1]]), tv_tensors.Image(TENSOR)):
+        for twin in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+            assert type(twin) is type(x) and torch.equal(twin, x) and repr(twin) == repr(x)
+    loader = torch.utils.data.DataLoader([boxes([1, 2, 3, 4])], batch_size=None, num_workers=1)
+    assert [type(x) for x in loader] == [tv_tensors.BoundingBoxes]
 
 
 def test_boxes_are_sanitized_and_clamped():

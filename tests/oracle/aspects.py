@@ -288,7 +288,7 @@ def errors(name):
     result = SKIP
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        wrong = list(op.error_inputs_func(op, torch.device("cpu")))
+        wrong = list(op.error_inputs_func(op, "cpu"))
     for error in wrong:
         s = error.sample_input
         sample = Sample(s.input, s.args, s.kwargs)

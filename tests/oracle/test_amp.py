@@ -228,7 +228,7 @@ def _outcome(T: object, call: str, d: str) -> object:
         space = _space(T)
         try:
             with T.autocast("cpu", dtype=getattr(T, d)):
-                return [str(x.dtype).split(".")[-1] for x in _leaves(eval(call, space))]  # noqa: S307
+                return [str(x.dtype).split(".")[-1] for x in _leaves(eval(call, space))]
         except (RuntimeError, TypeError, NotImplementedError, ValueError) as error:
             return f"raises {type(error).__name__}: {error}"
 

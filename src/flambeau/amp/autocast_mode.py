@@ -23,10 +23,10 @@ _SUPPORTED = (dt.bfloat16, dt.float16)
 class autocast:
     """A block, or a decorator, in which operations are done in the precision that suits them.
 
-    Products, convolutions and attention are done in `dtype`: their float32 tensors are cast on the way in, and
-    results and everything computed from them have it. Losses, products of many numbers, spectra and
-    factorisations are done in float32. All others take what they are given. Parameters stay in float32, and so
-    do their gradients: casting is differentiated as well. The backward pass belongs outside of the block.
+    Products, convolutions and attention are done in `dtype`: their float32 tensors are cast on the way in,
+    and results and everything computed from them have it. Losses, products of many numbers, spectra and
+    factorisations are done in float32. All others take what they are given. Parameters stay in float32, and
+    so do their gradients: casting is differentiated as well. The backward pass belongs outside of the block.
 
     On CPUs that multiply bfloat16 numbers this takes about half the time of float32; on others a warning says
     that it doesn't help. On a device that isn't there autocast warns, and does nothing.
@@ -129,8 +129,8 @@ def _explain_once(d: dtype) -> None:
         return
     lacks = "this CPU has no instructions for bfloat16 (avx512bf16)" if d is dt.bfloat16 else "CPUs have none"
     warnings.warn(
-        f"autocast to {d.name} won't make this program faster: numbers are stored in 16 bits but multiplied in "
-        f"float32, as {lacks}. Results are what they would be elsewhere.",
+        f"autocast to {d.name} won't make this program faster: numbers are stored in 16 bits but multiplied "
+        f"in float32, as {lacks}. Results are what they would be elsewhere.",
         stacklevel=4,
     )
 
@@ -150,7 +150,7 @@ def _cast(value: Any, device_type: str, d: dtype) -> Any:
         return {_cast(k, device_type, d): _cast(v, device_type, d) for k, v in value.items()}
     if isinstance(value, Iterable):
         items = (_cast(v, device_type, d) for v in value)
-        return type(value)(items) if isinstance(value, (list, tuple)) else items  # type: ignore[call-arg]
+        return type(value)(items) if isinstance(value, (list, tuple)) else items
     return value
 
 
@@ -198,8 +198,8 @@ def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: dtype | None =
 
 
 def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
-    """Decorates `backward` of a `torch.autograd.Function` whose `forward` has `custom_fwd`: it runs in the same
-    state of autocast.
+    """Decorates `backward` of a `torch.autograd.Function` whose `forward` has `custom_fwd`: it runs in the
+    same state of autocast.
 
     >>> import flambeau as torch
     >>> torch.amp.custom_bwd(lambda ctx, g: g, device_type="cpu").__name__

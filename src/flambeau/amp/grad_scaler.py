@@ -30,12 +30,13 @@ class _OptimizerState:
 
 
 class GradScaler:
-    """Multiplies the loss by a large factor, divides gradients by it before the optimizer's step, and leaves a
-    step out if a gradient is infinite or NaN. The factor adapts itself: it falls after a step that was left
+    """Multiplies the loss by a large factor, divides gradients by it before the optimizer's step, and leaves
+    a step out if a gradient is infinite or NaN. The factor adapts itself: it falls after a step that was left
     out, and grows after a while without.
 
-    `scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update()`, with `scaler.unscale_(optimizer)`
-    before the step if gradients are clipped. bfloat16 needs none of this: its range is that of float32.
+    `scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update()`, with
+    `scaler.unscale_(optimizer)` before the step if gradients are clipped. bfloat16 needs none of this: its
+    range is that of float32.
 
     Args:
         device: "cuda" (which warns where there is none, and disables the scaler) or "cpu".
@@ -104,17 +105,18 @@ class GradScaler:
             return outputs * self._scale
         if isinstance(outputs, Iterable):
             scaled = map(self.scale, outputs)
-            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled  # type: ignore[call-arg]
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def _state(self, optimizer: Any) -> _OptimizerState:
         return self._states.setdefault(id(optimizer), _OptimizerState())
 
     def unscale_(self, optimizer: Any) -> None:
-        """Divides the gradients of the optimizer's parameters by the factor, and notes whether all are finite.
+        """Divides the gradients of the optimizer's parameters by the factor, and notes whether all are
+        finite.
 
-        Once a step, before gradients are clipped or looked at; `step` does it if nobody has. RuntimeError for a
-        second time, ValueError for gradients in float16: parameters belong in float32.
+        Once a step, before gradients are clipped or looked at; `step` does it if nobody has. RuntimeError for
+        a second time, ValueError for gradients in float16: parameters belong in float32.
         """
         if not self._enabled:
             return
@@ -148,8 +150,8 @@ class GradScaler:
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """`optimizer.step(*args, **kwargs)` on unscaled gradients, unless one of them is infinite or NaN.
 
-        Returns what the optimizer's step does, None if it is left out. RuntimeError for a closure, or a second
-        step without an update.
+        Returns what the optimizer's step does, None if it is left out. RuntimeError for a closure, or a
+        second step without an update.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -221,8 +223,8 @@ class GradScaler:
             and not new.requires_grad
         ):
             raise AssertionError(
-                "new_scale should be a float or a 1-element torch.FloatTensor with requires_grad=False, on the "
-                f"scaler's device; got {new!r}"
+                "new_scale should be a float or a 1-element torch.FloatTensor with requires_grad=False, on "
+                f"the scaler's device; got {new!r}"
             )
         scale.copy_(new.reshape(()))
 
@@ -296,8 +298,8 @@ class GradScaler:
         if self._enabled:
             if self._states:
                 raise AssertionError(
-                    "A GradScaler instance may only be pickled at the beginning of an iteration, or at the end "
-                    "after scaler.update()."
+                    "A GradScaler instance may only be pickled at the beginning of an iteration, or at the "
+                    "end after scaler.update()."
                 )
             state |= {"_init_scale": self.get_scale(), "_init_growth_tracker": self._get_growth_tracker()}
             state |= {"_scale": None, "_growth_tracker": None}

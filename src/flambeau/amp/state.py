@@ -17,7 +17,9 @@ _USUAL = {
     "cpu": dt.bfloat16, "cuda": dt.float16, "xpu": dt.float16, "mps": dt.float16, "hpu": dt.bfloat16,
     "mtia": dt.float16, "maia": dt.float16, "ipu": dt.float16, "xla": dt.bfloat16,
 }  # fmt: skip
-_OTHERS = "mkldnn opengl opencl ideep hip ve fpga lazy vulkan meta privateuseone".split()
+_OTHERS = (
+    "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "lazy", "vulkan", "meta", "privateuseone",
+)  # fmt: skip
 
 
 class _Nesting(threading.local):
@@ -74,13 +76,10 @@ def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -
     >>> import flambeau as torch
     >>> torch.set_autocast_enabled("cpu", False)
     """
-    if isinstance(device_type, bool):
-        device_type, enabled = "cuda", device_type
-    if not isinstance(enabled, bool):
-        raise TypeError(
-            f"set_autocast_enabled: argument 'enabled' must be bool, not {type(enabled).__name__}"
-        )
-    _set(device_type, enabled, _setting(device_type)[1])
+    kind, on = ("cuda", device_type) if isinstance(device_type, bool) else (device_type, enabled)
+    if not isinstance(on, bool):
+        raise TypeError(f"set_autocast_enabled: argument 'enabled' must be bool, not {type(on).__name__}")
+    _set(kind, on, _setting(kind)[1])
 
 
 def get_autocast_dtype(device_type: str) -> dtype:

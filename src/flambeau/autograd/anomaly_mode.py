@@ -1,5 +1,5 @@
-"""Finding what makes NaNs in a backward pass: each gradient is looked at, and each operation remembers where it
-was recorded.
+"""Finding what makes NaNs in a backward pass: each gradient is looked at, and each operation remembers where
+it was recorded.
 
 Nothing of this is in the way while it is off: what remembers is put in from outside, and taken out again.
 """
@@ -30,7 +30,7 @@ class _Anomaly:
     def set(self, enabled: bool, check_nan: bool) -> None:
         """Switches it on or off, for all threads."""
         if enabled != self.enabled:
-            gradient.GradNode.__init__ = _remembering if enabled else _plain  # type: ignore[method-assign]
+            setattr(gradient.GradNode, "__init__", _remembering if enabled else _plain)  # noqa: B010
         self.enabled, self.check_nan = enabled, check_nan
 
     def note(self, fn: Any) -> None:
@@ -145,8 +145,8 @@ class detect_anomaly(_Detecting):
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled "
-            "for debugging.",
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be "
+            "enabled for debugging.",
             stacklevel=2,
         )
 

@@ -1,4 +1,4 @@
-"""What recording depends on, per thread: whether operations are recorded for differentiation, and autocast."""
+"""What recording depends on, per thread: whether gradients are recorded, and autocast."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class autocast(autocast_mode.autocast):
         self, enabled: bool = True, dtype: dt.dtype = dt.bfloat16, cache_enabled: bool = True
     ) -> None:
         warnings.warn(
-            "`torch.cpu.amp.autocast(args...)` is deprecated. Please use `torch.amp.autocast('cpu', args...)` "
-            "instead.",
+            "`torch.cpu.amp.autocast(args...)` is deprecated. Please use "
+            "`torch.amp.autocast('cpu', args...)` instead.",
             FutureWarning,
             stacklevel=2,
         )

@@ -23,8 +23,8 @@ class autocast(autocast_mode.autocast):
         self, enabled: bool = True, dtype: dt.dtype = dt.float16, cache_enabled: bool = True
     ) -> None:
         warnings.warn(
-            "`torch.cuda.amp.autocast(args...)` is deprecated. Please use `torch.amp.autocast('cuda', args...)` "
-            "instead.",
+            "`torch.cuda.amp.autocast(args...)` is deprecated. Please use "
+            "`torch.amp.autocast('cuda', args...)` instead.",
             FutureWarning,
             stacklevel=2,
         )

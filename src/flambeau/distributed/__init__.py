@@ -1,7 +1,8 @@
 """Several processes that compute together, on one machine or some, as in `torch.distributed`.
 
-The backend is "gloo" by name: the CPU, over TCP. Processes meet by `init_process_group`; then each has to call
-the same operations in the same order. `python -m flambeau.distributed.run` starts a program several times.
+The backend is "gloo" by name: the CPU, over TCP. Processes meet by `init_process_group`; then each has to
+call the same operations in the same order. `python -m flambeau.distributed.run` starts a program several
+times.
 """
 
 from .algorithms import RedOpType

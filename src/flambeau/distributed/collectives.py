@@ -223,8 +223,8 @@ def all_gather_into_tensor(
 def _times(what: str, name: str, whole: np.ndarray, count: int, part: np.ndarray) -> None:
     if whole.dtype != part.dtype or whole.size != count * part.size:
         raise ValueError(
-            f"{what}: {name} must have the other's dtype and {count} times its size, got {whole.size} elements "
-            f"of {whole.dtype} and {part.size} of {part.dtype}"
+            f"{what}: {name} must have the other's dtype and {count} times its size, got {whole.size} "
+            f"elements of {whole.dtype} and {part.size} of {part.dtype}"
         )
 
 

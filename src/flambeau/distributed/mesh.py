@@ -23,14 +23,14 @@ import numpy as np
 from .errors import DistBackendError, DistNetworkError
 from .store import OPEN, Store, receive, receive_into
 
-Key = tuple[int, int, int]  # the group, its how manieth operation (or minus the tag of a message), the step
+Key = tuple[int, int, int]  # the group, which of its operations (or minus the tag of a message), the step
 _HEADER = struct.Struct("<5q")  # the key, the operation's signature, the number of bytes
 _TOKEN = 32  # bytes that a process has to know to be let in
 
 
 class Mesh:
-    """This process's connections to all others. `host` is where this one is reached; `seconds` bounds the time
-    to meet.
+    """This process's connections to all others. `host` is where this one is reached; `seconds` bounds the
+    time to meet.
 
     Only who knows a secret that lies in the store is let in.
     """
@@ -44,7 +44,12 @@ class Mesh:
         self._gone: set[int] = set()
         self._news = threading.Condition()
         if size > 1:
-            self._meet(store, host, seconds)
+            try:
+                self._meet(store, host, seconds)
+            except BaseException:
+                for connection in self._peers.values():
+                    connection.close()
+                raise
         for peer, connection in self._peers.items():
             connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -94,7 +99,7 @@ class Mesh:
             while True:
                 group, count, step, signature, nbytes = _HEADER.unpack(receive(connection, _HEADER.size))
                 data = np.empty(nbytes, np.uint8)
-                receive_into(connection, memoryview(data))
+                receive_into(connection, data.data)
                 with self._news:
                     self._boxes.setdefault((peer, (group, count, step)), deque()).append((signature, data))
                     self._news.notify_all()
@@ -118,7 +123,7 @@ class Mesh:
                 limit = struct.pack("ll", int(min(whole, 1 << 30)), int(rest * 1e6))
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
                 connection.sendall(_HEADER.pack(*key, signature, flat.nbytes))
-                connection.sendall(memoryview(flat))
+                connection.sendall(flat.data)
             except OSError as e:
                 why = "it takes nothing in time" if isinstance(e, BlockingIOError) else "it has ended"
                 raise self.fail(f"can't send to rank {peer}: {why}") from None

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from .errors import DistNetworkError, DistStoreError
@@ -323,6 +323,11 @@ class _Server:
         self.port: int = self.listener.getsockname()[1]
         threading.Thread(target=self._listen, daemon=True, name="flambeau-store").start()
 
+    def close(self) -> None:
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # so that whoever listens hears of it
+        self.listener.close()
+
     def _listen(self) -> None:
         while True:
             try:
@@ -405,10 +410,11 @@ class TCPStore(Store):
         use_libuv: bool = True,
     ) -> None:
         super().__init__()
+        self._server: _Server | None = None
+        self._kept = multi_tenant
         if master_listen_fd is not None:
             raise RuntimeError("TCPStore: master_listen_fd is not supported; pass a port")
         self.host, self.port, self._timeout = host_name, port, timeout
-        self._server = None
         if is_master:
             self._server = self._servers.get((host_name, port)) if multi_tenant else None
             self._server = self._server or _Server(host_name, port)
@@ -430,14 +436,20 @@ class TCPStore(Store):
             except OSError as e:
                 if time.monotonic() > end or isinstance(e, socket.gaierror):
                     raise DistNetworkError(
-                        f"TCPStore: the client socket has failed to connect to {self.host}:{self.port} within "
-                        f"{self._timeout.total_seconds():g} s ({e}); does the first process run there?"
+                        f"TCPStore: the client socket has failed to connect to {self.host}:{self.port} "
+                        f"within {self._timeout.total_seconds():g} s ({e}); does the first process run there?"
                     ) from None
                 time.sleep(0.05)
             else:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 OPEN.add(connection)
                 return connection
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        if self._server is not None and not self._kept:
+            self._server.close()
 
     def _await_all(self, world_size: int, is_master: bool) -> None:
         if self.add("init/", 1) == world_size:

@@ -25,6 +25,6 @@ def seed_everything(seed: int) -> int:
     if not 0 <= number <= _MOST:
         raise ValueError(f"seed_everything: the seed must lie between 0 and {_MOST}, got {number}")
     random.seed(number)
-    np.random.seed(number)  # noqa: NPY002 - the generator that programs without one of their own use
+    np.random.seed(number)  # the generator that programs without one of their own use
     manual_seed(number)
     return number

@@ -28,8 +28,8 @@ def _finite(value: Any) -> bool:
 
 class detect_nan:
     """A block in which work raises FloatingPointError if it gives an infinity or a NaN, naming the operation
-    that first made one out of finite numbers, the line and the module in which it was recorded, and whether that
-    was in the backward pass.
+    that first made one out of finite numbers, the line and the module in which it was recorded, and whether
+    that was in the backward pass.
 
     Work is done as always; only when a result isn't finite are its operations done once more, one by one, to
     find the first. (Work that draws random numbers is done one by one at once.) What is infinite from the

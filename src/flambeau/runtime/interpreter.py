@@ -109,7 +109,7 @@ def _value(op: Any, args: list[Any], attrs: tuple[Any, ...], dtype: Any) -> Any:
         args[0] = args[0].copy()
     value = op.numpy(*args, *attrs)
     if type(dtype) is tuple:
-        return value
+        return _several(value)
     if type(value) is not np.ndarray or value.dtype != dtype.np:
         value = np.asarray(value).astype(dtype.np, copy=False)
     return value if value.flags.owndata else value.copy()
@@ -126,12 +126,19 @@ def _compute(step: Step, values: list[Any]) -> Any:
     if step.op.writes:
         args[0] = _writable(step, values, args)
     value = step.op.numpy(*args, *step.attrs)
-    if step.dtype is not None:
+    if step.dtype is None:
+        value = _several(value)
+    else:
         if type(value) is not np.ndarray or value.dtype != step.dtype:
             value = np.asarray(value).astype(step.dtype, copy=False)
         if not owns(value) and not step.op.writes and step.op.kind != "view":
             value = _of_its_own(value, args)
     return value
+
+
+def _several(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Results of one operation, each in memory of its own."""
+    return tuple([v.copy() if type(v) is np.ndarray and not owns(v) else v for v in values])
 
 
 def _of_its_own(value: np.ndarray, args: list[Any]) -> np.ndarray:

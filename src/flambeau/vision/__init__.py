@@ -1,4 +1,4 @@
-"""Images: transforms, datasets, models and operations, with torchvision's names.
+"""Images: transforms, datasets, models, operations and files, with torchvision's names.
 
     import flambeau.vision as torchvision
 

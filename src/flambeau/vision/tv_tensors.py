@@ -7,7 +7,7 @@ from typing import Any
 
 import flambeau as torch
 from flambeau import Tensor
-from flambeau.nn.parameter import _Owned
+from flambeau.nn.parameter import _Owned, _rebuild
 
 from .pictures import is_pil
 from .transforms.functional import pil_to_tensor
@@ -39,6 +39,15 @@ class TVTensor(_Owned):
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         return wrap(super().to(*args, **kwargs), like=self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = wrap(self.as_subclass(Tensor).detach().clone(), like=self)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        plain = self.as_subclass(Tensor).detach()  # `data` would be of this class again
+        return _rebuild, (type(self), plain, self.requires_grad), self._attributes() or None
 
     def __repr__(self, **kwargs: Any) -> str:
         return f"{type(self).__name__}({', '.join([str(self.tolist()), *self._extra()])})"

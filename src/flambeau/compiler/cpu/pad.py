@@ -275,7 +275,7 @@ class _Emission:
         return self.read(source, lambda s: lane.gather(f, s, place, mask))
 
     def read(self, source: Any, load: Callable[..., Any]) -> Any:
-        """What is to be stored of what `load` reads, relative to a place: a vector of elements or of pairs."""
+        """What is to be stored of what `load` reads, relative to a place: a vector of elements or pairs."""
         if self.partner is None:
             return self.converted(load(source))
         b = self.f.b

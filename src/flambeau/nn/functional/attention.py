@@ -56,7 +56,8 @@ def scaled_dot_product_attention(
             [1.8808]])
     """
     if modes.autocast is not None:
-        return lowered(scaled_dot_product_attention, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+        given = query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa
+        return lowered(scaled_dot_product_attention, *given)
     what = "scaled_dot_product_attention"
     _check(what, query, key, value, attn_mask, dropout_p)
     if is_causal and attn_mask is not None:

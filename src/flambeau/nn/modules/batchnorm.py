@@ -194,7 +194,7 @@ def _among_several(group: Any) -> bool:
 
 
 class SyncBatchNorm(_BatchNorm):
-    """`BatchNorm1d` to `BatchNorm3d` in one, whose statistics in training are those of all processes' batches.
+    """`BatchNorm1d` to `BatchNorm3d` in one, with statistics, in training, of all processes' batches.
 
     With one process, or before `torch.distributed.init_process_group`, it does what those do.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,12 +120,13 @@ class DistributedDataParallel(Module):
                 "DistributedDataParallel: device_ids and output_device are for modules on GPUs, and this one "
                 f"is on the CPU; got device_ids {device_ids}, output_device {output_device}"
             )
-        self.process_group = dist.group.WORLD if process_group is None else process_group
-        if not isinstance(self.process_group, dist.ProcessGroup):
+        found = dist.group.WORLD if process_group is None else process_group
+        if not isinstance(found, dist.ProcessGroup):
             raise ValueError(
-                "DistributedDataParallel: Default process group has not been initialized, please make sure to "
-                "call init_process_group."
+                "DistributedDataParallel: Default process group has not been initialized, please make sure "
+                "to call init_process_group."
             )
+        self.process_group: dist.ProcessGroup = found
         self.module = module
         self.device_ids, self.output_device, self.dim = None, None, dim
         self.broadcast_buffers = broadcast_buffers is None or broadcast_buffers
@@ -138,17 +139,21 @@ class DistributedDataParallel(Module):
         self._learned = {name: p for name, p in named if p.requires_grad}
         if not self._learned:
             raise RuntimeError(
-                "DistributedDataParallel is not needed when a module doesn't have any parameters that require "
-                "a gradient."
+                "DistributedDataParallel is not needed when a module doesn't have any parameters that "
+                "require a gradient."
             )
-        self._shared = [(m, key) for prefix, m in module.named_modules() for key in m._buffers
-                        if f"{prefix}.{key}".lstrip(".") not in ignored]
+        self._shared = [
+            (m, key)
+            for prefix, m in module.named_modules()
+            for key in m._buffers
+            if f"{prefix}.{key}".lstrip(".") not in ignored
+        ]
         self._arrived: set[str] = set()
         self._syncing = self._queued = False
         if init_sync:
             self._send_first([p for _, p in named] + self._buffers_now())
         for name, p in self._learned.items():
-            p.register_post_accumulate_grad_hook(lambda _, name=name: self._arrive(name))
+            p.register_post_accumulate_grad_hook(self._hook(name))
 
     def _buffers_now(self) -> list[Tensor]:
         found = (m._buffers.get(key) for m, key in self._shared)
@@ -167,6 +172,7 @@ class DistributedDataParallel(Module):
             self._send_first(self._buffers_now())
         self._syncing = is_grad_enabled() and self.require_backward_grad_sync
         self.require_forward_param_sync = self._syncing
+        self._queued = False  # whatever a backward pass that failed left
         if self._syncing and self._arrived:
             missing = [name for name in self._learned if name not in self._arrived]
             raise RuntimeError(
@@ -176,12 +182,15 @@ class DistributedDataParallel(Module):
             )
         return self.module(*inputs, **kwargs)
 
-    def _arrive(self, name: str) -> None:
-        if self._syncing:
-            self._arrived.add(name)
-            if not self._queued:
-                self._queued = True
-                queue_callback(self._average)
+    def _hook(self, name: str) -> Callable[[Tensor], None]:
+        def arrive(_: Tensor) -> None:
+            if self._syncing:
+                self._arrived.add(name)
+                if not self._queued:
+                    self._queued = True
+                    queue_callback(self._average)
+
+        return arrive
 
     def _average(self) -> None:
         """At the end of a backward pass: averages the gradients, if all are there."""
@@ -205,7 +214,7 @@ class DistributedDataParallel(Module):
         p = self._learned[name]
         if p.grad is None:
             p.grad = zeros_like(p)
-        if p.grad.is_sparse:
+        if p.grad._sparse:
             raise RuntimeError(
                 f"DistributedDataParallel: the gradient of {name} is sparse, which is not supported; use "
                 "sparse=False in its layer"

@@ -3,7 +3,7 @@
 Detection, video and optical flow models, and quantized ones, are not here.
 """
 
-from . import segmentation
+from . import feature_extraction, segmentation
 from ._api import (
     Weights,
     WeightsEnum,
@@ -327,6 +327,7 @@ __all__ = [
     "efficientnet_v2_l",
     "efficientnet_v2_m",
     "efficientnet_v2_s",
+    "feature_extraction",
     "get_model",
     "get_model_builder",
     "get_model_weights",

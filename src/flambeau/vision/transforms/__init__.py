@@ -1,4 +1,4 @@
-"""Transforms of images: pictures (Pillow) and tensors (..., C, H, W), with torchvision's names."""
+"""Transforms of images, which are pictures (Pillow) or tensors (..., C, H, W), with torchvision's names."""
 
 from __future__ import annotations
 
