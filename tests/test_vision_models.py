@@ -1,5 +1,6 @@
 """Models of images: parameters, state dicts, initial values and outputs, weights, and how they train."""
 
+import pickle
 import warnings
 import zlib
 
@@ -352,6 +353,7 @@ def test_weights_by_name():
     assert weights.transforms().resize_size == [232] and len(weights.meta["categories"]) == 1000
     assert models.get_weight("FCN_ResNet50_Weights.DEFAULT").meta["categories"][15] == "person"
     assert models.get_model_weights("vit_b_16") is models.ViT_B_16_Weights
+    assert pickle.loads(pickle.dumps(weights)) is weights
     with pytest.raises(ValueError, match="Invalid weight name"):
         models.get_weight("ResNet50_Weights")
     with pytest.raises(ValueError, match="couldn't be retrieved"):

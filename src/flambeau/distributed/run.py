@@ -1,8 +1,8 @@
 """`python -m flambeau.distributed.run --nproc_per_node=N script.py …`: a program in several processes.
 
 Each finds `RANK`, `LOCAL_RANK`, `WORLD_SIZE`, `LOCAL_WORLD_SIZE`, `GROUP_RANK`, `MASTER_ADDR` and
-`MASTER_PORT` in its environment, so that `init_process_group()` needs no arguments. When one fails, all are ended. Programs
-written for PyTorch run unchanged, as by `flambeau run`.
+`MASTER_PORT` in its environment, so that `init_process_group()` needs no arguments. When one fails, all are
+ended. Programs written for PyTorch run unchanged, as by `flambeau run`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from ...functions.indexing import index_add
 from ...functions.ranges import arange
 from ...functions.reduction import amax
 from ...functions.sorting import searchsorted
+from ...ops.kinds import cast, opmath
 from ...ops.op import check_tensor
 from .lookup import embedding
 
@@ -56,16 +57,18 @@ def embedding_bag(
         )
         rows, table = table, rows
     _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq, padding_idx, sparse)
+    d = table._node.dtype  # 16-bit numbers are summed in 32 bits
     vectors = embedding(rows, table, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    vectors = cast(vectors, opmath(d))
     if per_sample_weights is not None:
-        vectors = vectors * per_sample_weights.unsqueeze(-1)
+        vectors = vectors * cast(per_sample_weights, opmath(d)).unsqueeze(-1)
     counted = None if padding_idx is None else (rows != padding_idx % len(table)).unsqueeze(-1)
     if offsets is None:
-        return _reduced(vectors, counted, mode)
+        return cast(_reduced(vectors, counted, mode), d)
     starts, ends = _limits(rows.numel(), offsets, include_last_offset)
     if mode == "max":
-        return _reduced(*_spread(vectors, counted, starts, ends), mode)
-    return _summed(vectors, counted, starts, ends, mode)
+        return cast(_reduced(*_spread(vectors, counted, starts, ends), mode), d)
+    return cast(_summed(vectors, counted, starts, ends, mode), d)
 
 
 def _check(

@@ -102,6 +102,9 @@ class WeightsEnum(Enum):
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (type(self), self.name)
+
     @property
     def url(self) -> str:
         """Where the file is.
