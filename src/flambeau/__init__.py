@@ -394,10 +394,10 @@ from .functions.reduction import (
     var_mean,
 )
 from .functions.sampling import (
-    _dirichlet_grad,
-    _sample_dirichlet,
-    _standard_gamma,
-    _standard_gamma_grad,
+    _dirichlet_grad as _dirichlet_grad,
+    _sample_dirichlet as _sample_dirichlet,
+    _standard_gamma as _standard_gamma,
+    _standard_gamma_grad as _standard_gamma_grad,
     binomial,
     poisson,
 )

@@ -130,7 +130,8 @@ def parse(text: str, given: Any = None) -> Graph:
     def made(name: str, attrs: tuple[Any, ...], shape: Any, d: Any, *inputs: Value) -> Value:
         return Value(_MARKERS.get(name) or registry[name], inputs, attrs, shape, d)
 
-    names: dict[str, Any] = {d.name: d for d in (*ALL, *RARE)} | {"inf": math.inf, "nan": math.nan, "given": given}
+    names: dict[str, Any] = {d.name: d for d in (*ALL, *RARE)}
+    names |= {"inf": math.inf, "nan": math.nan, "given": given}
     build = {"leaf": leaf, "value": made}
     ends = {"outputs": lambda *vs: outputs.extend(vs), "effects": lambda *vs: effects.extend(vs)}
     exec(text, names | build | ends)

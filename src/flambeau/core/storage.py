@@ -172,7 +172,7 @@ def strided(value: np.ndarray, view: View, element: np.dtype[Any]) -> np.ndarray
     """The view's elements, of type `element`, in the memory of a contiguous array."""
     if numel(view.shape) == 0:
         return np.empty(view.shape, element)
-    carrier = np.dtype(np.int8) if element.itemsize == 1 else element  # NumPy can't spell some types of a byte
+    carrier = np.dtype(np.int8) if element.itemsize == 1 else element  # NumPy can't spell some of these
     flat = value.reshape(-1).view(carrier)[view.offset :]
     steps = tuple([s * element.itemsize for s in view.strides])
     return np.lib.stride_tricks.as_strided(flat, view.shape, steps).view(element)

@@ -213,8 +213,8 @@ class Tensor(TensorMethods):
         return (contiguous_strides(self._node.shape), 0) if view is None else (view.strides, view.offset)
 
     def stride(self, dim: int | None = None) -> Any:
-        """How many elements apart neighbours along each dimension (or along one) are. IndexError for a dimension
-        that isn't there."""
+        """How many elements apart neighbours along each dimension (or along one) are. IndexError for a
+        dimension that isn't there."""
         strides = self._layout()[0]
         if dim is None:
             return strides
@@ -397,8 +397,8 @@ class Tensor(TensorMethods):
         """Sets `requires_grad` and returns the tensor. RuntimeError inside of a function transform."""
         if requires_grad and modes.transforms:
             raise RuntimeError(
-                "You are attempting to call Tensor.requires_grad_() inside of a function being transformed by "
-                "torch.func. This is unsupported, please use its transforms (grad, vjp, jacrev, jacfwd, "
+                "You are attempting to call Tensor.requires_grad_() inside of a function being transformed "
+                "by torch.func. This is unsupported, please use its transforms (grad, vjp, jacrev, jacfwd, "
                 "hessian), or call requires_grad_() outside of the function"
             )
         self.requires_grad = requires_grad

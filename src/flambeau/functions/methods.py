@@ -82,8 +82,8 @@ FAMILIES: dict[ModuleType, str] = {
     """,
     linear: "addmm addmv addr baddbmm addbmm | matmul mm bmm mv dot vdot outer ger",
     matrix: """
-        | adjoint cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp
-        matrix_power orgqr ormqr pinverse qr slogdet svd trace triangular_solve
+        | adjoint cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu lu_solve
+        matrix_exp matrix_power orgqr ormqr pinverse qr slogdet svd trace triangular_solve
     """,
     einsum: "| inner kron",
     sorting: "| argsort sort msort topk kthvalue median unique unique_consecutive bincount",
@@ -111,8 +111,8 @@ FAMILIES: dict[ModuleType, str] = {
     convert: "| to type_as cpu cuda",
     legacy: "| new",
     attributes: """
-        | untyped_storage storage storage_type set_ resize resize_as const_data_ptr dim_order get_device is_pinned pin_memory
-        share_memory_ is_shared record_stream xpu is_inference is_distributed as_subclass module_load
+        | untyped_storage storage storage_type set_ resize resize_as const_data_ptr dim_order get_device
+        is_pinned pin_memory share_memory_ is_shared record_stream xpu is_inference is_distributed as_subclass module_load
     """,
 }
 """Methods by family; of those before the bar there is an in-place variant too."""
@@ -174,7 +174,8 @@ def _in_place_operator(f: Any, name: str) -> Any:
 def _contains(self: Tensor, element: Any) -> bool:
     if not isinstance(element, Tensor | bool | int | float | complex):
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}"
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element).__name__}"
         )
     return bool((self == element).any().item())
 

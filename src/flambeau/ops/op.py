@@ -30,7 +30,25 @@ if TYPE_CHECKING:
 Formula = Callable[..., Any]
 # What is done with float8 numbers: moving them about, and what is right when done in float8 itself.
 _MOVING = frozenset(("view", "movement", "gather", "scatter"))
-_EXACT = frozenset("clone concatenate where eq ne lt le gt ge mul neg isnan isinf isfinite abs".split())
+_EXACT = frozenset(
+    [
+        "clone",
+        "concatenate",
+        "where",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "mul",
+        "neg",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "abs",
+    ]
+)
 
 
 class Op:
