@@ -395,9 +395,17 @@ from .functions.reduction import (
 )
 from .functions.sampling import (
     _dirichlet_grad as _dirichlet_grad,
+)
+from .functions.sampling import (
     _sample_dirichlet as _sample_dirichlet,
+)
+from .functions.sampling import (
     _standard_gamma as _standard_gamma,
+)
+from .functions.sampling import (
     _standard_gamma_grad as _standard_gamma_grad,
+)
+from .functions.sampling import (
     binomial,
     poisson,
 )

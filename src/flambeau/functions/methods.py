@@ -112,7 +112,8 @@ FAMILIES: dict[ModuleType, str] = {
     legacy: "| new",
     attributes: """
         | untyped_storage storage storage_type set_ resize resize_as const_data_ptr dim_order get_device
-        is_pinned pin_memory share_memory_ is_shared record_stream xpu is_inference is_distributed as_subclass module_load
+        is_pinned pin_memory share_memory_ is_shared record_stream
+        xpu is_inference is_distributed as_subclass module_load
     """,
 }
 """Methods by family; of those before the bar there is an in-place variant too."""
