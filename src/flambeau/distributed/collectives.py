@@ -42,7 +42,7 @@ def _arrays(what: str, name: str, ts: Any, count: int) -> list[np.ndarray]:
             f"{type(ts).__name__}"
         )
     if len(ts) != count:
-        raise ValueError(f"{what}: {name} needs one tensor for each of {count} processes, got {len(ts)}")
+        raise RuntimeError(f"{what}: {name} needs one tensor for each of {count} processes, got {len(ts)}")
     return [_array(what, name, t) for t in ts]
 
 
@@ -52,7 +52,7 @@ def _alike(what: str, xs: Sequence[np.ndarray]) -> None:
             f"{what}: tensors must have the same dtype, got {sorted({str(x.dtype) for x in xs})}"
         )
     if len({x.size for x in xs}) > 1:
-        raise ValueError(f"{what}: tensors must have the same size, got {[x.size for x in xs]} elements")
+        raise RuntimeError(f"{what}: tensors must have the same size, got {[x.size for x in xs]} elements")
 
 
 def _put(t: Tensor, x: np.ndarray) -> None:
@@ -102,7 +102,8 @@ def _root(what: str, name: str, group: ProcessGroup, root: int | None, group_roo
         root = 0
     if group_root is None:
         if root not in group.ranks:
-            raise ValueError(f"{what}: {name} {root} is not part of the group's ranks {group.ranks}")
+            kind = RuntimeError if group.number == 0 else ValueError  # as in PyTorch
+            raise kind(f"{what}: {name} {root} is not part of the group's ranks {group.ranks}")
         return group.ranks.index(root)
     if not 0 <= group_root < group.size():
         raise ValueError(f"{what}: group_{name} {group_root} is not in [0, {group.size() - 1}]")
@@ -174,7 +175,7 @@ def all_gather(
         async_op: return a `Work` at once.
 
     Raises:
-        ValueError: tensors that don't fit.
+        ValueError, RuntimeError: tensors that don't fit, by their dtypes or sizes.
         DistBackendError: a process has ended, is late, or does something else.
     """
     found = found_group("all_gather", group)
@@ -203,7 +204,7 @@ def all_gather_into_tensor(
         async_op: return a `Work` at once.
 
     Raises:
-        ValueError: tensors that don't fit.
+        ValueError, RuntimeError: tensors that don't fit, by their dtypes or sizes.
         DistBackendError: a process has ended, is late, or does something else.
     """
     what = "all_gather_into_tensor"
@@ -222,7 +223,7 @@ def all_gather_into_tensor(
 
 def _times(what: str, name: str, whole: np.ndarray, count: int, part: np.ndarray) -> None:
     if whole.dtype != part.dtype or whole.size != count * part.size:
-        raise ValueError(
+        raise RuntimeError(
             f"{what}: {name} must have the other's dtype and {count} times its size, got {whole.size} "
             f"elements of {whole.dtype} and {part.size} of {part.dtype}"
         )
@@ -245,7 +246,7 @@ def reduce_scatter(
         async_op: return a `Work` at once.
 
     Raises:
-        ValueError: tensors that don't fit.
+        ValueError, RuntimeError: tensors that don't fit, by their dtypes or sizes.
         DistBackendError: a process has ended, is late, or does something else.
     """
     what = "reduce_scatter"
@@ -270,7 +271,7 @@ def reduce_scatter_tensor(
         async_op: return a `Work` at once.
 
     Raises:
-        ValueError: tensors that don't fit.
+        ValueError, RuntimeError: tensors that don't fit, by their dtypes or sizes.
         DistBackendError: a process has ended, is late, or does something else.
     """
     what = "reduce_scatter_tensor"
@@ -308,7 +309,7 @@ def all_to_all(
         async_op: return a `Work` at once.
 
     Raises:
-        ValueError: tensors that don't fit.
+        ValueError, RuntimeError: tensors that don't fit, by their dtypes or sizes.
         DistBackendError: a process has ended, is late, or does something else.
     """
     what = "all_to_all"

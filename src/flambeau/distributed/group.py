@@ -165,8 +165,8 @@ def init_process_group(
         pg_options, device_id: None.
 
     Raises:
-        ValueError: a backend that doesn't exist, no rank or world size, a bad address, or the second call.
-        RuntimeError: a backend for other devices.
+        ValueError: a backend that doesn't exist, no rank or world size, half an address, or the second call.
+        RuntimeError: a backend for other devices, or another kind of address.
         DistNetworkError, DistStoreError: the others were not found in time.
 
     >>> import flambeau as torch
@@ -225,7 +225,9 @@ def _rendezvous(where: str, rank: int, size: int, timeout: timedelta) -> tuple[S
         if not url.path:
             raise ValueError(f"init_process_group: path missing in {where!r}; write file:///path")
         return FileStore(url.path, size), rank, size
-    raise ValueError(f"init_process_group: no rendezvous at {where!r}; there are env://, tcp:// and file://")
+    raise RuntimeError(
+        f"init_process_group: no rendezvous at {where!r}; there are env://, tcp:// and file://"
+    )
 
 
 def _tcp(host: str, port: int, master: bool, timeout: timedelta) -> TCPStore:

@@ -25,6 +25,7 @@ from .store import OPEN, Store, receive, receive_into
 
 Key = tuple[int, int, int]  # the group, which of its operations (or minus the tag of a message), the step
 _HEADER = struct.Struct("<5q")  # the key, the operation's signature, the number of bytes
+_SMALL = 1 << 14  # bytes that are copied rather than sent on their own
 _TOKEN = 32  # bytes that a process has to know to be let in
 
 
@@ -108,7 +109,7 @@ class Mesh:
         with self._news:
             self._gone.add(peer)
             self._news.notify_all()
-        with suppress(OSError):
+        with self._locks[peer], suppress(OSError):  # nobody is sending
             connection.close()
 
     def send(self, peer: int, key: Key, signature: int, data: np.ndarray, seconds: float) -> None:
@@ -122,8 +123,12 @@ class Mesh:
                 whole, rest = divmod(seconds, 1)
                 limit = struct.pack("ll", int(min(whole, 1 << 30)), int(rest * 1e6))
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-                connection.sendall(_HEADER.pack(*key, signature, flat.nbytes))
-                connection.sendall(flat.data)
+                header = _HEADER.pack(*key, signature, flat.nbytes)
+                if flat.nbytes <= _SMALL:  # in one piece: once it is there, the other may leave
+                    connection.sendall(header + flat.tobytes())
+                else:
+                    connection.sendall(header)
+                    connection.sendall(flat.data)
             except OSError as e:
                 why = "it takes nothing in time" if isinstance(e, BlockingIOError) else "it has ended"
                 raise self.fail(f"can't send to rank {peer}: {why}") from None

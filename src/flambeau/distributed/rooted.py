@@ -31,7 +31,7 @@ def broadcast(
         group_src: whose, by its rank in the group.
 
     Raises:
-        ValueError: no root, or one that isn't in the group.
+        ValueError, RuntimeError: no root, or one that isn't in the group.
         DistBackendError: a process has ended, is late, or does something else.
     """
     found = found_group("broadcast", group)
@@ -65,7 +65,7 @@ def reduce(
         group_dst: where, by its rank in the group.
 
     Raises:
-        ValueError: no root, or one that isn't in the group.
+        ValueError, RuntimeError: no root, or one that isn't in the group.
         DistBackendError: a process has ended, is late, or does something else.
     """
     found = found_group("reduce", group)
@@ -100,7 +100,7 @@ def gather(
         group_dst: where, by its rank in the group.
 
     Raises:
-        ValueError: tensors that don't fit, a list where none belongs, or none where one does.
+        ValueError, RuntimeError: tensors that don't fit, a list where none belongs, or none where one does.
         DistBackendError: a process has ended, is late, or does something else.
     """
     found = found_group("gather", group)
@@ -148,7 +148,7 @@ def scatter(
         group_src: whose, by its rank in the group.
 
     Raises:
-        ValueError: tensors that don't fit, a list where none belongs, or none where one does.
+        ValueError, RuntimeError: tensors that don't fit, a list where none belongs, or none where one does.
         DistBackendError: a process has ended, is late, or does something else.
     """
     found = found_group("scatter", group)
@@ -171,7 +171,8 @@ def scatter(
 def _peer(what: str, name: str, group: ProcessGroup, peer: int | None, group_peer: int | None) -> int:
     found = _root(what, name, group, peer, group_peer)
     if found == group.rank():
-        raise ValueError(f"{what}: Invalid {name}: it should not be the rank of the current process, {found}")
+        kind = RuntimeError if what in ("isend", "irecv") else ValueError  # as in PyTorch
+        raise kind(f"{what}: Invalid {name}: it should not be the rank of the current process, {found}")
     return found
 
 
@@ -190,10 +191,20 @@ def isend(
 ) -> Work | None:
     """Begins to send a tensor: a `Work`, to wait for before the tensor is changed. Otherwise as `send`."""
     found = found_group("isend", group)
-    if found is None:
-        return None
-    to, x = _peer("isend", "dst", found, dst, group_dst), _array("isend", "tensor", tensor)
-    return _start(_message(found, x, tag), lambda link: link.send(to, x), lambda _: None, True)
+    return None if found is None else _send("isend", tensor, dst, found, tag, group_dst, True)
+
+
+def _send(
+    what: str,
+    tensor: Tensor,
+    dst: int | None,
+    group: ProcessGroup,
+    tag: int,
+    group_dst: int | None,
+    later: bool,
+) -> Work | None:
+    to, x = _peer(what, "dst", group, dst, group_dst), _array(what, "tensor", tensor)
+    return _start(_message(group, x, tag), lambda link: link.send(to, x), lambda _: None, later)
 
 
 def send(
@@ -213,12 +224,12 @@ def send(
         group_dst: to whom, by its rank in the group.
 
     Raises:
-        ValueError: no receiver, this process, or one that isn't in the group.
+        ValueError, RuntimeError: no receiver, this process, or one that isn't in the group.
         DistBackendError: the other has ended, or takes nothing in time.
     """
-    work = isend(tensor, dst, group, tag, group_dst)
-    if work is not None:
-        work.wait()
+    found = found_group("send", group)
+    if found is not None:
+        _send("send", tensor, dst, found, tag, group_dst, False)
 
 
 def _receive(
@@ -277,7 +288,7 @@ def recv(
         The sender's rank in the world; -1 if this process isn't in the group.
 
     Raises:
-        ValueError: this process, or one that isn't in the group.
+        ValueError, RuntimeError: this process, or one that isn't in the group.
         DistBackendError: the other has ended, is late, or sends something else.
     """
     found = found_group("recv", group)
