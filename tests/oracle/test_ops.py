@@ -287,6 +287,7 @@ ROOMS = {
     "attention": "test_attention.py",
     "blend": "test_optim.py",
     "fft": "test_functions.py",
+    "indefinite": "test_linalg.py",
     "factors": "test_linalg.py",
     "linalg": "test_linalg.py",
     "loss": "test_functional.py",
@@ -297,6 +298,7 @@ ROOMS = {
     "systems": "test_linalg.py",
 }
 NO_PEER = {
+    "view_as_complex": "its function checks dtypes and strides; compared in test_functions.py",
     "pick": "takes one of several results; nobody calls it",
     "phase_free": "passes its input on",
     **{

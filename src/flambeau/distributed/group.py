@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 import zlib
@@ -177,6 +178,8 @@ def init_process_group(
     >>> torch.distributed.destroy_process_group()
     """
     check_backend("init_process_group", backend)
+    if not is_available():
+        raise RuntimeError("init_process_group: not supported on Windows; run the program under Linux or WSL")
     if pg_options is not None or device_id is not None:
         raise RuntimeError("init_process_group: pg_options and device_id are not supported; leave them out")
     if _groups.world is not None:
@@ -364,13 +367,13 @@ def found_group(what: str, group: ProcessGroup | int | None) -> ProcessGroup | N
 
 
 def is_available() -> bool:
-    """Whether there is this room: always.
+    """Whether processes can work together on this system: on all but Windows.
 
     >>> import flambeau as torch
     >>> torch.distributed.is_available(), torch.distributed.is_initialized()
     (True, False)
     """
-    return True
+    return sys.platform != "win32"
 
 
 def is_initialized() -> bool:
@@ -379,13 +382,13 @@ def is_initialized() -> bool:
 
 
 def is_gloo_available() -> bool:
-    """Whether there is the backend "gloo": always.
+    """Whether there is the backend "gloo": where `is_available()`.
 
     >>> import flambeau as torch
     >>> torch.distributed.is_gloo_available(), torch.distributed.is_nccl_available()
     (True, False)
     """
-    return True
+    return is_available()
 
 
 def is_nccl_available() -> bool:
@@ -415,7 +418,7 @@ def is_backend_available(backend: str) -> bool:
     >>> torch.distributed.is_backend_available("gloo"), torch.distributed.is_backend_available("nccl")
     (True, False)
     """
-    return backend.lower() == "gloo"
+    return is_available() and backend.lower() == "gloo"
 
 
 def is_torchelastic_launched() -> bool:
