@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
 CALLS = """
 s.coalesce()
+torch.tensor([s.sparse_dim(), s.dense_dim(), h.sparse_dim(), h.dense_dim()])
+d.to_sparse_csr().col_indices()
+d.to_sparse_csc().ccol_indices()
+d.to_sparse_csc().row_indices()
+d.to_sparse_bsc((1, 1)).to_dense()
 s * 2
 2 * s
 s / 2
