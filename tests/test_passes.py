@@ -22,6 +22,7 @@ def traced(f, monkeypatch):
     found, execute = [], recorder.execute
     with monkeypatch.context() as m:
         m.setattr(config, "mode", "interpret")
+        m.setattr("flambeau.core.realize.FEW", -1)  # a trace even of a single operation
         recorder.relax()
         recorder.flush("test")
         m.setattr(recorder, "execute", lambda work: (found.append(from_trace(work)), execute(work))[1])

@@ -441,6 +441,7 @@ class Slow:
     def __len__(self): return 1000
     def __getitem__(self, i): time.sleep(0.01); return i
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     passes = iter(DataLoader(Slow(), num_workers=2))
     next(passes)
     print(*[p.pid for p in passes._crew._processes], flush=True)

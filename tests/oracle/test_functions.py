@@ -163,8 +163,8 @@ ELSEWHERE = {  # what other files compare
     """,
     "test_printing.py": "set_printoptions",
     "test_sparse.py": """
-        ccol_indices coalesce col_indices crow_indices dense_dim is_coalesced row_indices sparse_dim sparse_mask
-        to_dense to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr
+        ccol_indices coalesce col_indices crow_indices dense_dim is_coalesced row_indices sparse_dim
+        sparse_mask to_dense to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr
     """,
     "test_promotion.py": "finfo iinfo",
 }

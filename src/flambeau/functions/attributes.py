@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..core import mapping
@@ -11,6 +10,7 @@ from ..core.inplace import check_history
 from ..core.layout import strided
 from ..core.storage import contiguous_strides
 from ..core.tensor import Tensor, _redirect
+from ..core.warning import warn
 from ..ops.op import check_tensor
 from . import memory, shape
 from .calling import positive_shape
@@ -100,13 +100,13 @@ def set_(
 
 def resize(self: Tensor, *sizes: Any) -> Tensor:
     """The same elements in another shape, which takes as many: an old name of `reshape`."""
-    warnings.warn("non-inplace resize is deprecated; use reshape()", stacklevel=2)
+    warn("non-inplace resize is deprecated; use reshape()")
     return shape.view(memory.contiguous(self), *sizes)
 
 
 def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
     """The same elements in another tensor's shape: an old name of `reshape`."""
-    warnings.warn("non-inplace resize_as is deprecated; use reshape()", stacklevel=2)
+    warn("non-inplace resize_as is deprecated; use reshape()")
     return shape.view(memory.contiguous(self), tensor.shape)
 
 

@@ -11,6 +11,7 @@ from ..core.gradient import next_number
 from ..core.inplace import assign, check_writable, read_before_write
 from ..core.modes import modes
 from ..core.tensor import Tensor, _redirect
+from ..core.warning import warn
 from ..ops.creation import overwrite
 from ..ops.kinds import cast
 from ..ops.view import clone
@@ -80,13 +81,10 @@ def deliver(what: str, result: Tensor, out: Tensor | None, *apart: Tensor) -> Te
         if apart:
             check_writable(out, what)
         if out.numel():
-            import warnings
-
-            warnings.warn(
+            warn(
                 f"{what}: an output with one or more elements was resized since it had shape "
                 f"{list(out.shape)}, which does not match the "
-                f"required output shape {list(result.shape)}",
-                stacklevel=3,
+                f"required output shape {list(result.shape)}"
             )
         _redirect(out, clone(result_as(what, result, out)))
         out._counter.count += 1

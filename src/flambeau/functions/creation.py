@@ -16,6 +16,7 @@ from ..core.ghost import beside, on_meta, place
 from ..core.layout import sparse_coo
 from ..core.realize import recorder
 from ..core.tensor import Tensor, from_array
+from ..core.warning import warn
 from ..ops import creation as ops
 from ..ops.kinds import cast
 from ..ops.view import clone
@@ -57,13 +58,10 @@ def tensor(
             [3, 4]]), tensor(0.5000))
     """
     if isinstance(data, Tensor):
-        import warnings
-
-        warnings.warn(
+        warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
             UserWarning,
-            stacklevel=2,
         )
         copy = clone(data.detach())
         return finish(copy if dtype is None else copy.to(dtype), device, requires_grad)

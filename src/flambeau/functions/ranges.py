@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..core import dtype as dt
 from ..core.device import device as Device
 from ..core.dtype import dtype as DType
 from ..core.tensor import Tensor, from_array
+from ..core.warning import warn
 from .calling import deliver, positive_shape
 from .creation import finish
 
@@ -85,11 +85,10 @@ def range(
     ...     torch.range(1, 3)
     tensor([1., 2., 3.])
     """
-    warnings.warn(
+    warn(
         "torch.range is deprecated, because its behavior is inconsistent with Python's range builtin. "
         "Instead, use torch.arange, which produces values in [start, end).",
         UserWarning,
-        stacklevel=2,
     )
     first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     d = _number_type("range", dtype or (out.dtype if out is not None else dt.get_default_dtype()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ..core import dtype as dt
 from ..core.tensor import Tensor
+from ..core.warning import warn
 from ..ops import fft as ops
 from ..ops.kinds import make_constant
 from ..ops.op import check_tensor
@@ -200,10 +200,9 @@ def _lengthened(signal: Tensor, length: int | None) -> Tensor:
     missing = 0 if length is None else length - signal.shape[-1]
     if missing <= 0:
         return signal
-    warnings.warn(
+    warn(
         "istft: The length of signal is shorter than the length parameter. Result is being padded with zeros "
-        "in the tail. Please check your center and hop_length settings.",
-        stacklevel=3,
+        "in the tail. Please check your center and hop_length settings."
     )
     zero = make_constant(np.zeros((), signal.dtype.np))
     return pad(signal, zero, (*[(0, 0)] * (signal.ndim - 1), (0, missing)))

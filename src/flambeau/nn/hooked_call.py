@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..core.tensor import Tensor
+from ..core.warning import warn
 from ..functions.creation import zeros
 from .hooks import (
     Hook,
@@ -91,10 +91,9 @@ class HookedCall:
                 try:
                     self._call_forward_hook(id_, hook)
                 except Exception as error:  # the error of forward is the one to report
-                    warnings.warn(
+                    warn(
                         f"a forward hook with always_call=True raised {error!r} after forward had raised; "
-                        "its exception is dropped",
-                        stacklevel=2,
+                        "its exception is dropped"
                     )
 
 
@@ -177,10 +176,9 @@ class _BackwardWatch:
 
     def outputs(self, result: Any) -> Any:
         if not isinstance(result, (Tensor, tuple)):
-            warnings.warn(
+            warn(
                 f"backward hooks of {type(self.module).__name__} will not run: its output should be a Tensor "
-                f"or a tuple of Tensors, got {type(result).__name__}",
-                stacklevel=2,
+                f"or a tuple of Tensors, got {type(result).__name__}"
             )
         several = isinstance(result, tuple)
         self.output_end = _End(result if several else (result,), self._at_output_end)
@@ -206,10 +204,9 @@ class _BackwardWatch:
         return end.pick(grad_input)
 
     def _run_without_inputs(self, grad_output: tuple[Any, ...]) -> None:
-        warnings.warn(
+        warn(
             f"full backward hook of {type(self.module).__name__} runs with the outputs' gradients only, "
-            "since no input requires gradients; call requires_grad_() on an input to get its gradient",
-            stacklevel=2,
+            "since no input requires gradients; call requires_grad_() on an input to get its gradient"
         )
         for hook in self.hooks:
             answer = hook(self.module, (None,) * self.input_end.size, grad_output)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -17,6 +16,7 @@ from ..autograd.grad_mode import no_grad
 from ..core.dtype import bool_
 from ..core.generator import Generator
 from ..core.tensor import Tensor, from_array
+from ..core.warning import warn
 from ..functions.choice import (
     where,
 )
@@ -120,10 +120,9 @@ def trunc_normal_(
         True
     """
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(
+        warn(
             f"trunc_normal_: mean {mean} is more than 2 std ({std}) from [{a}, {b}]. "
-            "The distribution of values may be incorrect.",
-            stacklevel=3,
+            "The distribution of values may be incorrect."
         )
     if tensor.is_meta:
         return tensor
@@ -364,7 +363,7 @@ def kaiming_normal_(
 def _is_empty(tensor: Tensor) -> bool:
     empty = 0 in tensor.shape
     if empty:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        warn("Initializing zero-element tensors is a no-op")
     return empty
 
 
@@ -450,9 +449,7 @@ def _renamed(f: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(f)
     def deprecated(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        warnings.warn(
-            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2
-        )
+        warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning)
         return f(*args, **kwargs)
 
     deprecated.__name__ = deprecated.__qualname__ = old

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
@@ -12,6 +11,7 @@ from ..autograd.grad_mode import no_grad
 from ..core.gradient import RemovableHandle
 from ..core.inplace import check_writable
 from ..core.tensor import Tensor
+from ..core.warning import warn
 from .hooks import Hook, HookTable, add_hook
 from .parameter import Parameter, UninitializedTensorMixin, is_lazy
 
@@ -48,14 +48,13 @@ class _Write:
     def __call__(self) -> None:
         if not self.assign:
             if self.tensor.is_meta and not self.value.is_meta:
-                warnings.warn(
+                warn(
                     f"for {self.name}: copying from a non-meta parameter in the checkpoint to a meta "
                     "parameter "
                     "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
                     "items in the state dictionary to their corresponding key in the module instead of "
                     "copying "
-                    "them in place?)",
-                    stacklevel=4,
+                    "them in place?)"
                 )
                 return
             with no_grad():
@@ -168,9 +167,7 @@ class Stateful:
             ['0.weight', '0.bias']
         """
         if args:
-            warnings.warn(
-                "state_dict: positional arguments are deprecated; name them", FutureWarning, stacklevel=2
-            )
+            warn("state_dict: positional arguments are deprecated; name them", FutureWarning)
             given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
             return self.state_dict(
                 **{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given}

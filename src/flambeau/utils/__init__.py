@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from . import data
 
 if TYPE_CHECKING:
-    from . import benchmark, checkpoint, collect_env, dlpack, model_zoo
+    from . import benchmark, checkpoint, collect_env, dlpack, model_zoo, tensorboard
 
-_LAZY = ("benchmark", "checkpoint", "collect_env", "dlpack", "model_zoo")
+_LAZY = ("benchmark", "checkpoint", "collect_env", "dlpack", "model_zoo", "tensorboard")
 
-__all__ = ["benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo"]
+__all__ = ["benchmark", "checkpoint", "collect_env", "data", "dlpack", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from enum import IntEnum, auto
 from typing import Any
 
 from ...core.dispatch import disabled
 from ...core.dtype import bool_
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.creation import ones
 from ...functions.indexing import tril
 
@@ -40,10 +40,7 @@ class CausalBias(Tensor):
             raise AssertionError(f"variant must be a CausalVariant, got {type(variant).__name__}")
         lower = variant == CausalVariant.LOWER_RIGHT
         if lower and seq_len_q > seq_len_kv:
-            warnings.warn(
-                "Lower right causal bias will produce NaNs in the output when seq_len_q > seq_len_kv!",
-                stacklevel=3,
-            )
+            warn("Lower right causal bias will produce NaNs in the output when seq_len_q > seq_len_kv!")
         seen = tril(ones(seq_len_q, seq_len_kv, dtype=bool_), seq_len_kv - seq_len_q if lower else 0)
         made: Any = Tensor._make_subclass(cls, seen)
         made.variant, made.seq_len_q, made.seq_len_kv = variant, seq_len_q, seq_len_kv

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ...core import dtype as dt
 from ...core.dtype import dtype as DType
 from ...core.generator import Generator, default_generator
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions import choice, pointwise, reduction
 from ...functions.calling import deliver, in_place
 from ...functions.indexing import scatter
@@ -299,14 +299,13 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ----- over a dimension -----
 
 
-def _softmax_dim(what: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
+def _softmax_dim(what: str, x: Tensor, dim: int | None) -> int:
     """The dimension, chosen as PyTorch once did if it isn't given."""
     if check_tensor(what, "input", x) is x and dim is not None:
         return dim
-    warnings.warn(
+    warn(
         f"Implicit dimension choice for {what} has been deprecated. Change the call to include dim=X as an "
-        "argument.",
-        stacklevel=stacklevel,
+        "argument."
     )
     return 0 if x.ndim in (0, 1, 3) else 1
 
@@ -320,7 +319,7 @@ def softmax(
     >>> torch.nn.functional.softmax(torch.tensor([0., 0.]), dim=0)
     tensor([0.5000, 0.5000])
     """
-    return reduction.softmax(input, _softmax_dim("softmax", input, dim, _stacklevel), dtype=dtype)
+    return reduction.softmax(input, _softmax_dim("softmax", input, dim), dtype=dtype)
 
 
 def softmin(
@@ -332,7 +331,7 @@ def softmin(
     >>> torch.nn.functional.softmin(torch.tensor([0., 1.]), dim=0)
     tensor([0.7311, 0.2689])
     """
-    return reduction.softmax(-input, _softmax_dim("softmin", input, dim, _stacklevel), dtype=dtype)
+    return reduction.softmax(-input, _softmax_dim("softmin", input, dim), dtype=dtype)
 
 
 def log_softmax(
@@ -344,7 +343,7 @@ def log_softmax(
     >>> torch.nn.functional.log_softmax(torch.tensor([0., 0.]), dim=0)
     tensor([-0.6931, -0.6931])
     """
-    return reduction.log_softmax(input, _softmax_dim("log_softmax", input, dim, _stacklevel), dtype=dtype)
+    return reduction.log_softmax(input, _softmax_dim("log_softmax", input, dim), dtype=dtype)
 
 
 def gumbel_softmax(
@@ -360,7 +359,7 @@ def gumbel_softmax(
     tensor([1., 1.])
     """
     if eps != 1e-10:
-        warnings.warn("gumbel_softmax: `eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warn("gumbel_softmax: `eps` parameter is deprecated and has no effect.")
     x = check_float("gumbel_softmax", logits, "logits")
     noise = -draws.exponential((), x._node.shape, x.dtype, default_generator, 1.0).log()
     soft = reduction.softmax((x + noise) / tau, dim)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...core import dtype as dt
 from ...core.dtype import dtype as DType
 from ...core.tensor import Tensor, make
+from ...core.warning import warn
 from ...functions.calling import in_place
 from ...functions.reduction import mean
 from ...ops import reduction as reductions
@@ -100,10 +100,7 @@ def reduction_of(
     if size_average is not None or reduce is not None:
         mean = size_average is None or size_average
         reduction = "none" if reduce is not None and not reduce else "mean" if mean else "sum"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=4,
-        )
+        warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.")
     if reduction not in REDUCTIONS:
         raise ValueError(
             f"{what}: {reduction} is not a valid value for reduction; choose one of {', '.join(REDUCTIONS)}"
@@ -122,9 +119,8 @@ def warn_of_broadcasting(what: str, x: Tensor, target: Tensor) -> None:
     """Warns if the two have different shapes."""
     check_tensor(what, "input", x)
     if check_tensor(what, "target", target)._node.shape != x._node.shape:
-        warnings.warn(
+        warn(
             f"{what}: Using a target size ({target.shape}) that is different to the input size ({x.shape}). "
             "This will likely lead to incorrect results due to broadcasting. Please ensure they have the "
-            "same size.",
-            stacklevel=4,
+            "same size."
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from ...core import dtype as dt
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.choice import choose
 from ...functions.creation import zeros
 from ...functions.indexing import index_add
@@ -50,10 +49,9 @@ def embedding_bag(
     what = "embedding_bag"
     rows, table = check_tensor(what, "input", input), check_tensor(what, "weight", weight)
     if table.dtype is dt.int64 and rows.is_floating_point():
-        warnings.warn(
+        warn(
             f"{what}: Argument order was changed: embedding_bag(weight, input, ...) is deprecated, write "
-            "embedding_bag(input, weight, ...)",
-            stacklevel=2,
+            "embedding_bag(input, weight, ...)"
         )
         rows, table = table, rows
     _check(rows, table, offsets, per_sample_weights, mode, scale_grad_by_freq, padding_idx, sparse)

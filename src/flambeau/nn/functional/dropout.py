@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 from ...core import dtype as dt
 from ...core.generator import default_generator
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.random import _order
 from ...functions.shape import permute, squeeze, unsqueeze
 from ...ops.op import check_tensor
@@ -143,12 +143,11 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 def _warn_of_rank(what: str, x: Tensor, n: int) -> None:
     if x.ndim not in (n + 1, n + 2):
-        warnings.warn(
+        warn(
             f"{what}: Received a {x.ndim}-D input to {what}, which is deprecated and will result in an "
             "error in a future release. To retain the behavior and silence this warning, please use dropout "
             f"instead. {what} is for {n} spatial dimensions, a channel dimension and an optional batch "
-            f"dimension (i.e. {n + 1}D or {n + 2}D inputs).",
-            stacklevel=3,
+            f"dimension (i.e. {n + 1}D or {n + 2}D inputs)."
         )
 
 
@@ -164,11 +163,10 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     _check("dropout2d", input, p)
     _warn_of_rank("dropout2d", input, 2)
     if input.ndim == 3:
-        warnings.warn(
+        warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior "
             "is desired - input is interpreted as shape (N, C, L). Use dropout1d for that, or unsqueeze(0) "
-            "to have it taken for (C, H, W).",
-            stacklevel=2,
+            "to have it taken for (C, H, W)."
         )
     return _drop_channels("dropout2d", input, p, training, inplace, True)
 

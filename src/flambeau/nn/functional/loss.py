@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from ...autograd.grad_mode import no_grad
 from ...core import dtype as dt
 from ...core.ghost import found_anywhere
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.casting import in_float32
 from ...functions.choice import (
     choose,
@@ -227,10 +227,9 @@ def kl_div(
     """
     batch = reduction == "batchmean" and size_average is None and reduce is None
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
+        warn(
             "kl_div: reduction: 'mean' divides the total loss by both the batch size and the support size. "
-            "'batchmean' divides only by the batch size, and aligns with the KL div math definition.",
-            stacklevel=3,
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
         )
     how = reduction_of("kl_div", "sum" if batch else reduction, size_average, reduce)
     for name, t in (("input", input), ("target", target)):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 from ...core import dtype as dt
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.creation import zeros
 from ...functions.joining import cat
 from ...functions.linear import baddbmm, bmm
@@ -191,10 +191,9 @@ def additive_mask(name: str, mask: Tensor | None, d: dt.dtype, other: Tensor | N
     if mask.dtype is not dt.bool_ and not mask.is_floating_point():
         raise AssertionError(f"only bool and floating types of {name} are supported, got {mask.dtype}")
     if other is not None and other.dtype is not mask.dtype:
-        warnings.warn(
+        warn(
             f"Support for mismatched {name} ({mask.dtype}) and attn_mask ({other.dtype}) is deprecated. Use "
-            "same type for both instead.",
-            stacklevel=3,
+            "same type for both instead."
         )
     return mask if mask.is_floating_point() else masked_fill(zeros(mask.shape, dtype=d), mask, -math.inf)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from ...core import dtype as dt
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...ops.kinds import cast, make_constant, opmath
 from ...ops.op import check_tensor
 from ...ops.resample import adjoint, resample
@@ -285,7 +285,4 @@ def upsample_bilinear(
 
 
 def _deprecated(name: str) -> None:
-    warnings.warn(
-        f"{name}: `nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
-        stacklevel=3,
-    )
+    warn(f"{name}: `nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.")

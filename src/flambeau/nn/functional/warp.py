@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
 
@@ -10,6 +9,7 @@ from ...core import dtype as dt
 from ...core.dtype import dtype as DType
 from ...core.node import numel
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.casting import in_float32
 from ...functions.choice import choose
 from ...functions.creation import ones
@@ -154,10 +154,9 @@ def grid_sample(
 
 def _corners(what: str, given: bool | None) -> bool:
     if given is None:
-        warnings.warn(
+        warn(
             f"{what}: Default grid_sample and affine_grid behavior has changed to align_corners=False since "
-            "1.3.0. Please specify align_corners=True if the old behavior is desired.",
-            stacklevel=4,
+            "1.3.0. Please specify align_corners=True if the old behavior is desired."
         )
     return bool(given)
 

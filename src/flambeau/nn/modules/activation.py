@@ -535,7 +535,7 @@ class Softmin(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim, _stacklevel=5)
+        return F.softmin(input, self.dim)
 
 
 @layer
@@ -554,7 +554,7 @@ class Softmax(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim, _stacklevel=5)
+        return F.softmax(input, self.dim)
 
 
 class Softmax2d(Activation):
@@ -594,4 +594,4 @@ class LogSoftmax(Activation):
     dim: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim, _stacklevel=5)
+        return F.log_softmax(input, self.dim)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ...core.dtype import dtype as DType
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from .. import functional as F
 from .batchnorm import _NormBase
 from .utils import DeviceLike
@@ -53,7 +53,7 @@ class _InstanceNorm(_NormBase):
         )
         if self.affine:
             raise ValueError(f"{type(self).__name__}: {text}")
-        warnings.warn(f"{text}, which is not used because affine=False", stacklevel=4)
+        warn(f"{text}, which is not used because affine=False")
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from .. import functional as F
 from .loss_base import _Loss, _WeightedLoss
 from .margin_loss import (
@@ -234,10 +233,9 @@ class NLLLoss2d(NLLLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        warnings.warn(
+        warn(
             "NLLLoss2d has been deprecated. Please use `NLLLoss` instead as a drop-in replacement.",
             FutureWarning,
-            stacklevel=2,
         )
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 

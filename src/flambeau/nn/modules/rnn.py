@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any, ClassVar
 
 from ...core.dtype import dtype as DType
 from ...core.modes import modes
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.casting import casts
 from ...functions.creation import zeros
 from ...functions.indexing import index_select
@@ -42,10 +42,9 @@ def _check_settings(layer: Any) -> None:
             f"zeroed, got {p!r}"
         )
     if p > 0 and layer.num_layers == 1:  # type: ignore[operator]
-        warnings.warn(
+        warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-            f"num_layers greater than 1, but got dropout={p} and num_layers={layer.num_layers}",
-            stacklevel=4,
+            f"num_layers greater than 1, but got dropout={p} and num_layers={layer.num_layers}"
         )
     for name, kind in (("bias", bool), ("batch_first", bool), ("input_size", int), ("hidden_size", int)):
         value = getattr(layer, name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import types
-import warnings
 from collections.abc import Iterable
 
 from ...autograd.grad_mode import no_grad
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.choice import clamp
 from ...functions.creation import tensor
 from ...functions.joining import stack
@@ -111,10 +111,7 @@ def clip_grad_norm_(
     """
     owners = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not owners and isinstance(parameters, types.GeneratorType):
-        warnings.warn(
-            "clip_grad_norm_: `parameters` is an empty generator, no gradient clipping will occur.",
-            stacklevel=2,
-        )
+        warn("clip_grad_norm_: `parameters` is an empty generator, no gradient clipping will occur.")
     total = get_total_norm(_gradients(owners), norm_type, error_if_nonfinite, foreach)
     clip_grads_with_norm_(owners, max_norm, total, foreach)
     return total
@@ -136,11 +133,10 @@ def clip_grad_norm(
         ...     torch.nn.utils.clip_grad_norm(torch.zeros(2, requires_grad=True), 1.0)
         tensor(0.)
     """
-    warnings.warn(
+    warn(
         "clip_grad_norm: `torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
         "`torch.nn.utils.clip_grad_norm_`.",
         FutureWarning,
-        stacklevel=2,
     )
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from .. import stateless
 from ..module import Module
 
@@ -29,11 +29,10 @@ def functional_call(
         ...     torch.nn.utils.stateless.functional_call(layer, {"weight": torch.ones(1, 2)}, x)
         tensor([3.])
     """
-    warnings.warn(
+    warn(
         "functional_call: `torch.nn.utils.stateless.functional_call` is deprecated; use "
         "`torch.func.functional_call` instead.",
         FutureWarning,
-        stacklevel=2,
     )
     return stateless.functional_call(
         module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, TypeVar
 
 from ...core.tensor import Tensor
+from ...core.warning import warn
 from ...functions.norms import vector_norm
 from ..module import Module
 from ..parameter import Parameter, is_lazy
@@ -78,11 +78,10 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         >>> layer.weight_g.shape, layer.weight_v.shape
         (torch.Size([40, 1]), torch.Size([40, 20]))
     """
-    warnings.warn(
+    warn(
         "weight_norm: `torch.nn.utils.weight_norm` is deprecated in favor of "
         "`torch.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,
-        stacklevel=2,
     )
     hooks = module._forward_pre_hooks.values()
     if any(isinstance(hook, WeightNorm) and hook.name == name for hook in hooks):
