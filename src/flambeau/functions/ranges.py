@@ -80,7 +80,7 @@ def range(
     """Numbers from `start` up to and including `end`, `step` apart; deprecated, as Python's range excludes
     its end.
 
-    >>> import flambeau as torch
+    >>> import warnings, flambeau as torch
     >>> with warnings.catch_warnings(action="ignore"):
     ...     torch.range(1, 3)
     tensor([1., 2., 3.])
