@@ -46,9 +46,9 @@ def test_import_loads_nothing_heavy():
 
 def test_import_is_cheap():
     compileall.compile_dir(SOURCE, quiet=1)
-    code = "import numpy, time; t = time.process_time(); import flambeau; print(time.process_time() - t)"
+    code = "import numpy, time; t = time.thread_time(); import flambeau; print(time.thread_time() - t)"
     best = float("inf")
-    for _ in range(20):  # a busy machine makes one import slow, but not all of them
+    for _ in range(20):  # a busy machine makes one import slow, not all; NumPy's own threads aren't counted
         best = min(best, float(run_python(code)))
         if best <= 0.07:
             return
