@@ -419,6 +419,8 @@ def test_dataset_folder_and_its_errors(tree):
     assert len(texts) == 1
     with pytest.raises(FileNotFoundError, match="no valid file for the classes dog"):
         datasets.DatasetFolder(tree, open, ".txt")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        datasets.ImageFolder(tree / "nowhere")
     with pytest.raises(FileNotFoundError, match="Couldn't find any class folder"):
         datasets.ImageFolder(tree / "dog")
     with pytest.raises(ValueError, match="cannot be None or not None at the same time"):

@@ -512,3 +512,9 @@ def test_outputs_of_inner_modules():
         create_feature_extractor(model, ["layer9"])
     with pytest.raises(ValueError, match="'fc_1' was not called"):
         create_feature_extractor(model, ["fc_1"])(x)
+
+
+def test_weights_of_an_unknown_name_are_told_the_names():
+    for call in (lambda: models.resnet18(weights="nope"), lambda: models.get_weight("ResNet18_Weights.NOPE")):
+        with pytest.raises(KeyError, match=r"no member of ResNet18_Weights .*IMAGENET1K_V1"):
+            call()

@@ -30,25 +30,10 @@ if TYPE_CHECKING:
 Formula = Callable[..., Any]
 # What is done with float8 numbers: moving them about, and what is right when done in float8 itself.
 _MOVING = frozenset(("view", "movement", "gather", "scatter"))
-_EXACT = frozenset(
-    [
-        "clone",
-        "concatenate",
-        "where",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "mul",
-        "neg",
-        "isnan",
-        "isinf",
-        "isfinite",
-        "abs",
-    ]
-)
+_EXACT = frozenset((
+    "clone", "concatenate", "where", "eq", "ne", "lt", "le", "gt", "ge", "mul", "neg", "isnan", "isinf",
+    "isfinite", "abs",
+))  # fmt: skip
 
 
 class Op:

@@ -50,6 +50,10 @@ def find_classes(directory: Path) -> tuple[list[str], dict[str, int]]:
     ...     find_classes(folder)
     (['cat', 'dog'], {'cat': 0, 'dog': 1})
     """
+    if not os.path.isdir(directory):
+        raise FileNotFoundError(
+            f"find_classes: there is no folder {os.fspath(directory)!r}; it should have one folder a class"
+        )
     classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     if not classes:
         raise FileNotFoundError(f"Couldn't find any class folder in {directory}.")

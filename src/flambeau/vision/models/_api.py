@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_args
 
 from ... import hub, nn
+from ...utils.naming import unknown_name
 
 __all__ = [
     "Weights",
@@ -74,12 +75,19 @@ class WeightsEnum(Enum):
         (63, 63)
         """
         if isinstance(obj, str):
-            return cls[obj.replace(f"{cls.__name__}.", "")]
+            return cls.named(obj.replace(f"{cls.__name__}.", ""))
         if obj is not None and not isinstance(obj, cls):
             raise TypeError(
                 f"Invalid Weight class provided; expected {cls.__name__} but received {type(obj).__name__}."
             )
         return obj
+
+    @classmethod
+    def named(cls, name: str) -> WeightsEnum:
+        """The member of that name; KeyError, with the names there are, if there is none."""
+        if name not in cls.__members__:
+            raise unknown_name("weights", f"member of {cls.__name__}", name, cls.__members__)
+        return cls[name]
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         """The weights themselves, downloaded unless they are there already. Arguments are those of
@@ -268,5 +276,5 @@ def get_weight(name: str) -> WeightsEnum:
     for place in (package, package.segmentation):
         enum = getattr(place, enum_name, None)
         if isinstance(enum, type) and issubclass(enum, WeightsEnum):
-            return enum[member]
+            return enum.named(member)
     raise ValueError(f"The weight enum '{enum_name}' for the specific method couldn't be retrieved.")
