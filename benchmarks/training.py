@@ -6,8 +6,7 @@
     python benchmarks/training.py --models mobilenet,unet,vit,bert,seq2seq,audio,table,autoencoder,lengths
 
 A step is zero_grad, forward, loss, backward, optimizer step and reading the loss. Each program runs in a
-process of its own; the processes take turns, and medians are printed, so that a busy machine disturbs all of
-them alike. The last column says by how much the final losses differ.
+process of its own; the processes take turns, and medians are printed, so that a busy machine them alike. The ratio is to the faster of PyTorch's two forms. The last column says by how much the final losses differ.
 """
 
 from __future__ import annotations
@@ -139,12 +138,15 @@ def models(torch: Any) -> dict[str, Any]:
 
 def work(module: str, name: str, threads: int, autocast: bool) -> None:
     """A worker: for each line that it reads, some steps; prints the median in milliseconds and the loss."""
+    module, _, form = module.partition(":")
     torch = importlib.import_module(module)
     importlib.import_module(f"{module}.optim")
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     make, inputs, targets, optimizer = (models(torch) | more_models.models(torch))[name]
     net, x, y = make(), inputs(), targets()
+    if form and x.ndim == 4:
+        net, x = (t.to(memory_format=getattr(torch, form)) for t in (net, x))
     rule = optimizer(net.parameters())
 
     def step() -> float:
@@ -201,13 +203,14 @@ def main() -> None:
     if given.work:
         return work(given.work, given.models, given.threads, given.autocast)
     more = ["--autocast"] if given.autocast else []
-    modules = ["flambeau"] + (["torch"] if importlib.util.find_spec("torch") else [])
+    modules = ["flambeau"]
+    modules += ["torch", "torch:channels_last"] if importlib.util.find_spec("torch") else []
     print("| training step | " + " | ".join(modules) + " | ratio | losses differ by |")
     print("| --- |" + " --- |" * (len(modules) + 2))
     for name in given.models.split(","):
         times, losses = measure(name, modules, given.rounds, given.threads, more)
         cells = [f"{t:.3g} ms" for t in times]
-        ratio = f"{times[1] / times[0]:.2f}x" if len(times) > 1 else ""
+        ratio = f"{min(times[1:]) / times[0]:.2f}x" if len(times) > 1 else ""
         apart = f"{abs(losses[0] - losses[-1]):.1e}"
         print(f"| {name} | " + " | ".join(cells) + f" | {ratio} | {apart} |", flush=True)
     return None
