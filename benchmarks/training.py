@@ -6,7 +6,9 @@
     python benchmarks/training.py --models mobilenet,unet,vit,bert,seq2seq,audio,table,autoencoder,lengths
 
 A step is zero_grad, forward, loss, backward, optimizer step and reading the loss. Each program runs in a
-process of its own; the processes take turns, and medians are printed, so that a busy machine them alike. The ratio is to the faster of PyTorch's two forms. The last column says by how much the final losses differ.
+process of its own; the processes take turns, and medians are printed, so that a busy machine disturbs all of
+them alike. The ratio is to the faster of PyTorch's two forms (`channels_last` makes a difference for images
+alone). The last column says by how much the final losses differ.
 """
 
 from __future__ import annotations
